@@ -22,7 +22,10 @@ impl Now {
     /// The instant `by` later on both clocks.
     #[must_use]
     pub const fn plus(self, by: Duration) -> Self {
-        Self { mono: self.mono.saturating_add(by.as_nanos() as u64), wall: self.wall.saturating_add(by.as_millis() as u64) }
+        Self {
+            mono: self.mono.saturating_add(by.as_nanos() as u64),
+            wall: self.wall.saturating_add(by.as_millis() as u64),
+        }
     }
 
     /// Monotonic nanoseconds of the instant `by` from now: what a timer is set to.
