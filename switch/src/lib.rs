@@ -1,1 +1,19 @@
-//! Not begun.
+//! Call control: what a call is, who ends it, and the one account of what happened.
+//!
+//! [`Switch`] composes the SIP user agent, the media engine's commands, the call programs and the trunks behind
+//! `handle(input, now)` and `poll()` (DESIGN.md §2). It owns every [`call`]; API resources, CDRs and webhooks project
+//! its [`Record`]s and keep no state of their own. It holds no socket, clock, thread, channel or random source.
+
+mod cause;
+mod cdr;
+mod command;
+mod record;
+mod sid;
+mod view;
+
+pub use cause::{Cause, Origin};
+pub use cdr::{Cdr, StreamQuality, Timestamps};
+pub use command::{Command, EndAs, Originate};
+pub use record::{Admission, Direction, Fact, GatherEnd, Record};
+pub use sid::{CallSid, InvalidSid};
+pub use view::{CallView, Status};

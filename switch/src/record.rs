@@ -1,0 +1,154 @@
+//! Facts about calls: what the journal keeps and everything outside projects.
+
+use crate::{CallSid, Cdr};
+use serde::{Deserialize, Serialize};
+
+/// One fact about one call. Facts of a call are numbered from 0 (its admission) without a gap.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The call.
+    pub sid: CallSid,
+    /// Its number within the call.
+    pub seq: u32,
+    /// When, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// Which way a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Somebody called us.
+    #[serde(rename = "inbound")]
+    Inbound,
+    /// `POST /v1/calls`.
+    #[serde(rename = "outbound-api")]
+    OutboundApi,
+}
+
+/// What a call was admitted as.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Admission {
+    /// Whose call.
+    pub tenant: String,
+    /// Which way.
+    pub direction: Direction,
+    /// Caller.
+    pub from: String,
+    /// Called.
+    pub to: String,
+    /// The trunk that was asked for (outbound) or that it came from (inbound).
+    pub trunk: Option<String>,
+    /// What runs when it is answered, in its canonical form.
+    pub answer: serde_json::Value,
+    /// The client's own words.
+    pub metadata: serde_json::Value,
+}
+
+/// How a gather ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatherEnd {
+    /// The finish key.
+    FinishKey,
+    /// As many digits as were wanted.
+    MaxDigits,
+    /// Some digits, then none.
+    Timeout,
+    /// No digit at all.
+    NoInput,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum Fact {
+    /// The call exists. Always its first record.
+    Admitted(Box<Admission>),
+    /// An INVITE left for a trunk.
+    Dialing {
+        /// The trunk.
+        trunk: String,
+        /// 1 for the first.
+        attempt: u32,
+        /// Its Call-ID.
+        sip_call_id: String,
+    },
+    /// A provisional response without media.
+    Ringing {
+        /// 180, 181, 182 or 183.
+        sip_status: u16,
+    },
+    /// A provisional response with media.
+    EarlyMedia {
+        /// 180 or 183.
+        sip_status: u16,
+    },
+    /// The call was answered.
+    Answered {
+        /// 200.
+        sip_status: u16,
+        /// The codec's RTP name.
+        codec: String,
+        /// The carrier's own name for the call.
+        carrier_call_id: Option<String>,
+    },
+    /// A trunk did not complete the call, and another is tried.
+    AttemptFailed {
+        /// The trunk.
+        trunk: String,
+        /// Its final status, 408 for silence.
+        sip_status: Option<u16>,
+        /// In words.
+        reason: String,
+    },
+    /// A prompt began.
+    Playing {
+        /// Its name.
+        prompt: String,
+    },
+    /// A prompt ended.
+    Played {
+        /// Its name.
+        prompt: String,
+        /// False where it was stopped, by a key or by the end.
+        finished: bool,
+    },
+    /// A key was pressed.
+    Digit {
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// For how long.
+        duration_ms: u32,
+    },
+    /// A gather ended.
+    Gathered {
+        /// The digits, without the finish key.
+        digits: String,
+        /// How.
+        reason: GatherEnd,
+    },
+    /// No RTP from the far end within two seconds.
+    NoMedia,
+    /// RTP from the far end flows (again).
+    MediaResumed,
+    /// A SIP message, sent or received: a line of the ladder. Never a header, never a secret.
+    Message {
+        /// True where we sent it.
+        sent: bool,
+        /// `UDP`, `TCP` or `TLS`.
+        transport: String,
+        /// The peer's address.
+        peer: String,
+        /// The start line, escaped.
+        line: String,
+        /// The CSeq.
+        cseq: String,
+        /// True where it was sent or received before.
+        retransmission: bool,
+    },
+    /// The call is over. Always its last record but for stray [`Fact::Message`]s.
+    Ended(Box<Cdr>),
+}

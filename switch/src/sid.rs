@@ -1,0 +1,75 @@
+//! The name of a call: `CA` and 32 hexadecimal digits.
+
+use base::Rng;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A call's identifier, as in every answer of the API, every record of the journal and every CDR.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CallSid(u128);
+
+impl CallSid {
+    /// A new one, from 128 random bits.
+    pub fn new(rng: &mut Rng) -> Self {
+        Self((u128::from(rng.u64()) << 64) | u128::from(rng.u64()))
+    }
+}
+
+impl fmt::Display for CallSid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CA{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for CallSid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What was given is not a call's identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a call's sid is \"CA\" and 32 hexadecimal digits")]
+pub struct InvalidSid;
+
+impl FromStr for CallSid {
+    type Err = InvalidSid;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSid> {
+        let hex = text.strip_prefix("CA").ok_or(InvalidSid)?;
+        if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(InvalidSid);
+        }
+        u128::from_str_radix(hex, 16).map(Self).map_err(|_| InvalidSid)
+    }
+}
+
+impl TryFrom<String> for CallSid {
+    type Error = InvalidSid;
+
+    fn try_from(text: String) -> Result<Self, InvalidSid> {
+        text.parse()
+    }
+}
+
+impl From<CallSid> for String {
+    fn from(sid: CallSid) -> Self {
+        sid.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_what_it_writes_and_nothing_else() {
+        let sid = CallSid::new(&mut Rng::from_u64(1));
+        assert_eq!(sid.to_string().parse(), Ok(sid));
+        for wrong in ["", "CA", "CB00000000000000000000000000000000", "CA+0000000000000000000000000000000", "CA0"] {
+            assert_eq!(wrong.parse::<CallSid>(), Err(InvalidSid), "{wrong}");
+        }
+    }
+}

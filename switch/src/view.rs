@@ -1,0 +1,170 @@
+//! A call as the outside sees it: a fold over its records, and nothing else.
+
+use crate::{CallSid, Cause, Cdr, Direction, Fact, Record, Timestamps};
+use serde::{Deserialize, Serialize};
+
+/// The statuses of the field's de-facto standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Admitted; waits for a permit, or the INVITE is under way.
+    Queued,
+    /// The far end rings.
+    Ringing,
+    /// Answered.
+    InProgress,
+    /// Was answered and has ended.
+    Completed,
+    /// The far end was busy or declined.
+    Busy,
+    /// Could not be completed.
+    Failed,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// Ended by the API before it was answered.
+    Canceled,
+}
+
+impl Status {
+    /// True for the statuses that a call keeps.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Ringing | Self::InProgress)
+    }
+
+    /// As in the API: `in-progress`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Ringing => "ringing",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::NoAnswer => "no-answer",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// A call, as `GET /v1/calls/{sid}` projects it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallView {
+    /// The call.
+    pub sid: CallSid,
+    /// Whose.
+    pub tenant: String,
+    /// Its status.
+    pub status: Status,
+    /// Which way.
+    pub direction: Direction,
+    /// Caller.
+    pub from: String,
+    /// Called.
+    pub to: String,
+    /// The trunk asked for, then the one in use.
+    pub trunk: Option<String>,
+    /// What runs when it is answered.
+    pub answer: serde_json::Value,
+    /// The client's own words.
+    pub metadata: serde_json::Value,
+    /// When what happened.
+    pub at: Timestamps,
+    /// The codec's RTP name.
+    pub codec: Option<String>,
+    /// The carrier's own name for the call.
+    pub carrier_call_id: Option<String>,
+    /// Every Call-ID, in order.
+    pub sip_call_ids: Vec<String>,
+    /// Why it ended.
+    pub cause: Option<Cause>,
+    /// Its CDR, once it has ended.
+    pub cdr: Option<Box<Cdr>>,
+    /// The number of its last record.
+    pub last_seq: u32,
+}
+
+impl CallView {
+    /// The view of a call that has just been admitted; `None` where the record is not an admission.
+    #[must_use]
+    pub fn admitted(record: &Record) -> Option<Self> {
+        let Fact::Admitted(admission) = &record.fact else { return None };
+        Some(Self {
+            sid: record.sid,
+            tenant: admission.tenant.clone(),
+            status: Status::Queued,
+            direction: admission.direction,
+            from: admission.from.clone(),
+            to: admission.to.clone(),
+            trunk: admission.trunk.clone(),
+            answer: admission.answer.clone(),
+            metadata: admission.metadata.clone(),
+            at: Timestamps { queued: record.at, ..Timestamps::default() },
+            codec: None,
+            carrier_call_id: None,
+            sip_call_ids: Vec::new(),
+            cause: None,
+            cdr: None,
+            last_seq: record.seq,
+        })
+    }
+
+    /// Takes in the next fact. A record that was taken in before changes nothing.
+    pub fn apply(&mut self, record: &Record) {
+        if record.sid != self.sid || record.seq <= self.last_seq {
+            return;
+        }
+        self.last_seq = record.seq;
+        let at = record.at;
+        match &record.fact {
+            Fact::Dialing { trunk, sip_call_id, .. } => {
+                self.trunk = Some(trunk.clone());
+                self.sip_call_ids.push(sip_call_id.clone());
+                self.at.sent.get_or_insert(at);
+            }
+            Fact::Ringing { .. } => {
+                self.at.ringing.get_or_insert(at);
+                self.rings();
+            }
+            Fact::EarlyMedia { .. } => {
+                self.at.early_media.get_or_insert(at);
+                self.rings();
+            }
+            Fact::Answered { codec, carrier_call_id, .. } => {
+                self.at.answered.get_or_insert(at);
+                self.codec = Some(codec.clone());
+                self.carrier_call_id.clone_from(carrier_call_id);
+                if !self.status.is_final() {
+                    self.status = Status::InProgress;
+                }
+            }
+            Fact::Ended(cdr) => self.ends(cdr),
+            Fact::Admitted(_)
+            | Fact::AttemptFailed { .. }
+            | Fact::Playing { .. }
+            | Fact::Played { .. }
+            | Fact::Digit { .. }
+            | Fact::Gathered { .. }
+            | Fact::NoMedia
+            | Fact::MediaResumed
+            | Fact::Message { .. } => {}
+        }
+    }
+
+    fn rings(&mut self) {
+        if self.status == Status::Queued {
+            self.status = Status::Ringing;
+        }
+    }
+
+    fn ends(&mut self, cdr: &Cdr) {
+        self.status = cdr.status;
+        self.at = cdr.at;
+        self.trunk.clone_from(&cdr.trunk);
+        self.codec.clone_from(&cdr.codec);
+        self.carrier_call_id.clone_from(&cdr.carrier_call_id);
+        self.cause = Some(cdr.cause.clone());
+        self.cdr = Some(Box::new(cdr.clone()));
+    }
+}
