@@ -83,7 +83,7 @@ impl Parser {
         let finish_on = finish_key(table, path)?;
         let on = self.branches(table, path, depth)?;
         let longest = on.digits.keys().map(String::len).max();
-        let unsaid = longest.and_then(|len| u32::try_from(len).ok()).unwrap_or(MAX_GATHER_DIGITS);
+        let unsaid = longest.map_or(MAX_GATHER_DIGITS, |len| MAX_GATHER_DIGITS.min(len.try_into().unwrap_or(u32::MAX)));
         let max_digits = number(table, "max_digits", path, 1..=MAX_GATHER_DIGITS, unsaid)?;
         each_branch_can_be_reached(&on, max_digits, finish_on, path)?;
         Ok(Gather {
