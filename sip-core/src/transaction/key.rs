@@ -1,0 +1,197 @@
+//! Which transaction a message belongs to: RFC 3261 §17.1.3 for responses, §17.2.3 for requests (with its fallback for
+//! RFC 2543 peers, whose branch lacks the magic cookie), §9.2 for CANCEL, §8.2.2.2 for merged requests.
+//!
+//! A key is plain text, compared whole; nothing here looks into a table.
+
+/// What a branch begins with when its sender means it to be unique (RFC 3261 §8.1.1.7).
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// A client transaction: the branch of the top Via, and CSeq's method, since a CANCEL shares its INVITE's branch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientKey {
+    branch: Box<str>,
+    method: Box<str>,
+}
+
+impl ClientKey {
+    /// The key of a request we send, or of a response we receive. Branches are tokens, compared without regard to case
+    /// (§7.3.1); methods are not.
+    #[must_use]
+    pub fn new(branch: &str, method: &str) -> Self {
+        Self { branch: branch.to_ascii_lowercase().into(), method: method.into() }
+    }
+}
+
+/// The parts of a request that place it in a server transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The Request-URI as it was written.
+    pub uri: &'a str,
+    /// `branch` of the top Via.
+    pub branch: Option<&'a str>,
+    /// `sent-by` of the top Via: host and port.
+    pub sent_by: &'a str,
+    /// The tag of From.
+    pub from_tag: Option<&'a str>,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// The number of CSeq.
+    pub cseq: u32,
+}
+
+/// A server transaction. An ACK has the key of its INVITE: ask with [`ServerKey::of`]; a CANCEL that of what it
+/// cancels: ask with [`ServerKey::canceled_by`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerKey {
+    /// The peer speaks RFC 3261.
+    Branch {
+        /// The branch, lower case.
+        branch: Box<str>,
+        /// The sent-by, lower case: two clients may choose the same branch.
+        sent_by: Box<str>,
+        /// The method.
+        method: Box<str>,
+    },
+    /// The peer speaks RFC 2543. To's tag is left out: an ACK carries the one we gave, and within a Call-ID and From
+    /// tag the CSeq number does not repeat.
+    Legacy {
+        /// The Request-URI.
+        uri: Box<str>,
+        /// The tag of From, empty where there is none.
+        from_tag: Box<str>,
+        /// Call-ID.
+        call_id: Box<str>,
+        /// CSeq's number.
+        cseq: u32,
+        /// The top Via's sent-by, lower case.
+        sent_by: Box<str>,
+        /// The top Via's branch, if any.
+        branch: Box<str>,
+        /// The method.
+        method: Box<str>,
+    },
+}
+
+impl ServerKey {
+    /// The key of a request; an ACK gets that of its INVITE (§17.2.3).
+    #[must_use]
+    pub fn of(request: &RequestParts<'_>) -> Self {
+        let method = if request.method == "ACK" { "INVITE" } else { request.method };
+        Self::with_method(request, method)
+    }
+
+    /// The key of the INVITE that this CANCEL means (§9.2; nothing but an INVITE may be cancelled, §9.1).
+    #[must_use]
+    pub fn canceled_by(cancel: &RequestParts<'_>) -> Self {
+        Self::with_method(cancel, "INVITE")
+    }
+
+    fn with_method(request: &RequestParts<'_>, method: &str) -> Self {
+        let branch = request.branch.unwrap_or_default().to_ascii_lowercase();
+        let sent_by = request.sent_by.to_ascii_lowercase().into();
+        if is_unique(&branch) {
+            return Self::Branch { branch: branch.into(), sent_by, method: method.into() };
+        }
+        Self::Legacy {
+            uri: request.uri.into(),
+            from_tag: request.from_tag.unwrap_or_default().into(),
+            call_id: request.call_id.into(),
+            cseq: request.cseq,
+            sent_by,
+            branch: branch.into(),
+            method: method.into(),
+        }
+    }
+}
+
+/// True for a branch that carries the cookie and something after it; the bare cookie (seen in RFC 4475 §3.1.2.19's
+/// neighbours and in the field) identifies nothing.
+fn is_unique(lower_case_branch: &str) -> bool {
+    let cookie = MAGIC_COOKIE.len();
+    lower_case_branch.len() > cookie
+        && lower_case_branch.get(..cookie).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+}
+
+/// What a request that reached us by two paths has in common with itself (§8.2.2.2); only for requests without a To tag.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MergeKey {
+    from_tag: Box<str>,
+    call_id: Box<str>,
+    cseq: u32,
+    method: Box<str>,
+}
+
+impl MergeKey {
+    /// From tag, Call-ID and CSeq of a request.
+    #[must_use]
+    pub fn of(request: &RequestParts<'_>) -> Self {
+        Self {
+            from_tag: request.from_tag.unwrap_or_default().into(),
+            call_id: request.call_id.into(),
+            cseq: request.cseq,
+            method: request.method.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: RequestParts<'_> = RequestParts {
+        method: "INVITE",
+        uri: "sip:b@example.com",
+        branch: Some("z9hG4bKa1"),
+        sent_by: "Host.example:5060",
+        from_tag: Some("f"),
+        call_id: "c@x",
+        cseq: 7,
+    };
+
+    #[test]
+    fn an_ack_and_a_cancel_find_their_invite() {
+        let ack = RequestParts { method: "ACK", sent_by: "host.example:5060", branch: Some("Z9hg4bKA1"), ..INVITE };
+        let cancel = RequestParts { method: "CANCEL", ..INVITE };
+        assert_eq!(ServerKey::of(&ack), ServerKey::of(&INVITE));
+        assert_eq!(ServerKey::canceled_by(&cancel), ServerKey::of(&INVITE));
+        assert_ne!(ServerKey::of(&cancel), ServerKey::of(&INVITE));
+    }
+
+    #[test]
+    fn the_same_branch_from_another_host_is_another_transaction() {
+        let other = RequestParts { sent_by: "other.example:5060", ..INVITE };
+        assert_ne!(ServerKey::of(&other), ServerKey::of(&INVITE));
+    }
+
+    #[test]
+    fn a_2543_peer_is_matched_by_its_call() {
+        for branch in [None, Some("1"), Some("z9hG4bK")] {
+            let invite = RequestParts { branch, ..INVITE };
+            let ack = RequestParts { method: "ACK", ..invite };
+            let next = RequestParts { cseq: 8, ..invite };
+            assert_eq!(ServerKey::of(&ack), ServerKey::of(&invite));
+            assert_ne!(ServerKey::of(&next), ServerKey::of(&invite));
+        }
+    }
+
+    #[test]
+    fn a_cookie_cut_inside_a_character_is_not_a_cookie() {
+        let odd = RequestParts { branch: Some("z9hG4bé…"), ..INVITE };
+        assert!(matches!(ServerKey::of(&odd), ServerKey::Legacy { .. }));
+    }
+
+    #[test]
+    fn responses_to_cancel_and_invite_differ_by_method() {
+        assert_eq!(ClientKey::new("z9hG4bKX", "INVITE"), ClientKey::new("z9hg4bkx", "INVITE"));
+        assert_ne!(ClientKey::new("z9hG4bKX", "INVITE"), ClientKey::new("z9hG4bKX", "CANCEL"));
+    }
+
+    #[test]
+    fn a_merged_request_is_known_by_tag_call_id_and_cseq() {
+        let twin = RequestParts { branch: Some("z9hG4bKother"), uri: "sip:c@example.com", ..INVITE };
+        assert_eq!(MergeKey::of(&twin), MergeKey::of(&INVITE));
+        assert_ne!(MergeKey::of(&RequestParts { cseq: 8, ..INVITE }), MergeKey::of(&INVITE));
+    }
+}
