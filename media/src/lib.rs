@@ -1,1 +1,31 @@
-//! Not begun.
+//! The media engine: RTP packets, G.711, prompts, players, RFC 4733 digits, statistics, and the shard that runs
+//! thousands of endpoints on one thread (DESIGN.md §3).
+//!
+//! It has never heard of SIP: `switch` turns a negotiated SDP into a [`StreamConfig`], sends [`Command`]s to a
+//! [`Shard`] and reads [`Event`]s. Everything but `worker` is pure: no socket, no clock, no thread, no lock and no
+//! random source of its own; packets leave through the caller's [`PacketIo`], time comes in as [`base::Now`].
+//! The feature `worker` (default) adds the rim: `Engine`, the threads that own the sockets.
+//!
+//! A reader's map: `shard` owns a slab of `endpoint`s and a `wheel`; an endpoint composes `outbound` (one RTP clock),
+//! `player`, `keys` (digits out), `digits` (digits in), `reception` (RFC 3550 appendix A), `latch`, `reports` (RTCP)
+//! and `capture`. `prompt`, `codec`, `ports`, `quality` and `mos` are values of their own.
+
+mod capture;
+mod codec;
+mod command;
+mod event;
+mod io;
+mod ports;
+pub mod prompt;
+mod quality;
+
+pub mod mos;
+
+pub use capture::{Capture, Gap, MAX_CAPTURE};
+pub use codec::Codec;
+pub use command::{Command, EndpointId, Latch, PlayId, StreamConfig};
+pub use event::Event;
+pub use io::{Channel, Leg, PacketIo, SendResult};
+pub use ports::{PORT_QUARANTINE, PortPool, PortRange, PortRangeError};
+pub use prompt::{Prompt, PromptError};
+pub use quality::{FarReport, Quality, Received, Sent};

@@ -1,0 +1,146 @@
+//! What the signalling side says to a shard.
+
+use crate::codec::Codec;
+use crate::prompt::Prompt;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// An endpoint's name: chosen by the caller, unique for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EndpointId(pub u64);
+
+/// A playback's name, chosen by the caller: a stop that names it can never stop another prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlayId(pub u64);
+
+/// Whose packets an endpoint hears and answers. A packet from anyone else is counted as a stranger's and teaches
+/// nothing (SECURITY.md rows 1-3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Latch {
+    /// Only the signalled address and port.
+    Signalled,
+    /// The first valid packet from these ranges locks its source; after it, nobody else. An empty list hears nobody.
+    Ranges(Arc<[IpNet]>),
+    /// Symmetric RTP (RFC 4961): the first valid packet from anywhere locks its source; after it, nobody else.
+    FirstPacket,
+}
+
+/// One negotiated audio stream, as an offer and its answer agreed on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// Where the far end said it wants RTP. A latched source replaces it as destination.
+    pub remote: SocketAddr,
+    /// Where the far end said it wants RTCP (RFC 3605). `None`: the RTP address with `rtcp_mux`, else the port above it.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// RTP and RTCP share one port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Both directions' codec.
+    pub codec: Codec,
+    /// The payload type the far end gave the codec: what we send.
+    pub payload_type_out: u8,
+    /// The payload type we gave the codec: what we hear.
+    pub payload_type_in: u8,
+    /// The far end's payload type for telephone-event (RFC 4733). `None`: it takes no digits.
+    pub dtmf_out: Option<u8>,
+    /// Our payload type for telephone-event.
+    pub dtmf_in: Option<u8>,
+    /// Packet time of what we send: 10 to 60 ms in steps of 10. Any other value is refused with `Event::Failed`.
+    pub ptime_ms: u16,
+    /// We send. While true the stream is continuous: silence is sent where nothing plays, so that NAT bindings, far
+    /// ends' inactivity timers and Twilio's 60-second rule hold. While false no RTP leaves at all.
+    pub send: bool,
+    /// We expect to receive. While false (we hold, or the far end does) no media timer runs and nothing is heard.
+    pub receive: bool,
+    /// Whose packets are heard.
+    pub latch: Latch,
+    /// No RTP for so long: `Event::TimedOut`, once a silence.
+    pub timeout: Option<Duration>,
+    /// No RTP for two seconds: `Event::NoMedia`; when it flows again: `Event::MediaResumed`.
+    pub expects_media: bool,
+}
+
+/// An instruction to the shard that owns the endpoint. One that names an unknown endpoint is counted and has no effect:
+/// the endpoint has closed meanwhile.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Opens an endpoint on a port pair. Answered by `Event::Created` or `Event::Failed`.
+    Create {
+        /// Its name.
+        id: EndpointId,
+        /// The even RTP port; RTCP is the port above.
+        rtp_port: u16,
+    },
+    /// Starts the stream, or changes it. SSRC, sequence and clock go on through every change.
+    Configure {
+        /// Which endpoint.
+        id: EndpointId,
+        /// The stream from now on.
+        config: StreamConfig,
+    },
+    /// Plays a prompt from its start, in place of what is playing (which ends as not finished).
+    Play {
+        /// Which endpoint.
+        id: EndpointId,
+        /// This playback's name, given back in `Event::PlayEnded`.
+        play: PlayId,
+        /// What to play.
+        prompt: Arc<Prompt>,
+        /// How many times; 0: for ever.
+        repeat: u32,
+    },
+    /// Stops that playback, if it is the one that plays.
+    StopPlay {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which playback.
+        play: PlayId,
+    },
+    /// Presses keys (RFC 4733). Audio is withheld while a key is down; a prompt goes on where it stood.
+    SendDigits {
+        /// Which endpoint.
+        id: EndpointId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`. Any other character refuses the whole string with `Event::Failed`.
+        digits: String,
+        /// How long each is held, in milliseconds.
+        tone_ms: u16,
+        /// The pause after each, in milliseconds.
+        gap_ms: u16,
+    },
+    /// Sends what is heard back to the far end, or stops to.
+    Echo {
+        /// Which endpoint.
+        id: EndpointId,
+        /// On or off.
+        on: bool,
+    },
+    /// Keeps what is heard in memory, or stops to and gives it back as `Event::Captured`.
+    Capture {
+        /// Which endpoint.
+        id: EndpointId,
+        /// On or off.
+        on: bool,
+    },
+    /// Ends the endpoint: RTCP BYE, `Event::PlayEnded` where something played, then `Event::Closed`, its last event.
+    Close {
+        /// Which endpoint.
+        id: EndpointId,
+    },
+}
+
+impl Command {
+    /// The endpoint it is for.
+    #[must_use]
+    pub fn id(&self) -> EndpointId {
+        match self {
+            Self::Create { id, .. }
+            | Self::Configure { id, .. }
+            | Self::Play { id, .. }
+            | Self::StopPlay { id, .. }
+            | Self::SendDigits { id, .. }
+            | Self::Echo { id, .. }
+            | Self::Capture { id, .. }
+            | Self::Close { id } => *id,
+        }
+    }
+}
