@@ -1,1 +1,87 @@
-//! Not begun.
+//! Session descriptions for audio: syntax by `sdp-types` (RFC 8866), offer and answer by us (RFC 3264, RFC 6337).
+//!
+//! Read leniently, write strictly: a peer's bare line feeds, missing `s=` or `t=`, unknown payload types and mixed case
+//! cost no call; what we write is what RFC 8866 §5 asks for. Media other than audio is refused with port 0 in its own
+//! place (RFC 3264 §6). Encrypted media is refused as a whole until SRTP is here. No description resolves a name,
+//! opens a port, or is trusted about where media may go: that policy lives with whoever owns the sockets.
+
+mod answer;
+mod codec;
+mod description;
+mod direction;
+mod error;
+mod event;
+mod offer;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answered, Preference, accept_answer, answer, answer_after, answer_preferring};
+pub use codec::AudioCodec;
+pub use description::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SDP_BYTES, SessionDescription};
+pub use direction::Direction;
+pub use error::SdpError;
+pub use event::TelephoneEvents;
+pub use offer::{offer, offer_after};
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The media type of a session description (RFC 8866 §8.1): what Content-Type says, and 415 answers anything else.
+pub const CONTENT_TYPE: &str = "application/sdp";
+
+/// The shortest packet length agreed to, in milliseconds; a peer that asks for less gets this.
+pub const MIN_PTIME_MS: u16 = 10;
+
+/// The longest packet length agreed to, in milliseconds; a peer that asks for more gets this.
+pub const MAX_PTIME_MS: u16 = 60;
+
+/// Our side of an audio session: all that an offer says, and all that an answer may agree to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAudio {
+    /// Where the peer is to send.
+    pub addr: IpAddr,
+    /// The RTP port there; RTCP is on the next one unless `rtcp_mux` is agreed on.
+    pub port: u16,
+    /// What we encode and decode, the preferred one first.
+    pub codecs: Vec<AudioCodec>,
+    /// The payload type under which telephone-event (RFC 4733) is offered; `None` neither offers nor takes it.
+    pub telephone_event: Option<u8>,
+    /// How much audio we like in a packet, in milliseconds.
+    pub ptime_ms: u16,
+    /// What we are willing to do.
+    pub direction: Direction,
+    /// Offer, and agree to, RTP and RTCP on one port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// `o=`'s session id: numeric, the same for the whole session. Its top two bits are not used (RFC 3264 §5).
+    pub session_id: u64,
+    /// `o=`'s version: one more with each description that differs from the last; see [`offer_after`].
+    pub version: u64,
+}
+
+/// What both sides have agreed to, seen from ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Where RTP goes. An unspecified address (an RFC 2543 hold) comes with a direction that does not send.
+    pub remote: SocketAddr,
+    /// Where RTCP goes: `a=rtcp` (RFC 3605), else the next port. `None`: with the RTP, or nowhere.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// RTP and RTCP share one port, both ways.
+    pub rtcp_mux: bool,
+    /// The codec, the same both ways.
+    pub codec: AudioCodec,
+    /// The payload type of the packets we send.
+    pub payload_type_out: u8,
+    /// The payload type of the packets we get.
+    pub payload_type_in: u8,
+    /// The payload type under which we send telephone-event; `None` where the peer does not take it.
+    pub telephone_event_out: Option<u8>,
+    /// The payload type under which it arrives.
+    pub telephone_event_in: Option<u8>,
+    /// Which events the peer takes.
+    pub telephone_events: TelephoneEvents,
+    /// How much audio goes in a packet that we send, in milliseconds.
+    pub ptime_ms: u16,
+    /// What *we* do: sending where [`Direction::sends`], listening where [`Direction::receives`].
+    pub direction: Direction,
+    /// The peer has asked for silence: it will not listen although we would talk (RFC 6337 §5.3).
+    pub held_by_peer: bool,
+}

@@ -1,0 +1,189 @@
+//! Agreeing: answering a peer's offer, and reading its answer to ours (RFC 3264 §6 and §7, RFC 6337).
+
+use super::codec::AudioCodec;
+use super::description::{Format, Media, SessionDescription};
+use super::direction::Direction;
+use super::error::SdpError;
+use super::event::TelephoneEvents;
+use super::offer::{Stream, media, session, write};
+use super::{LocalAudio, MAX_PTIME_MS, MIN_PTIME_MS, Negotiated};
+use bytes::Bytes;
+
+/// An answer, and what it agrees to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer to send.
+    pub sdp: Bytes,
+    /// What holds once it is sent.
+    pub negotiated: Negotiated,
+}
+
+/// Whose order of codecs decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preference {
+    /// The offerer's, as RFC 3264 §6.1 recommends.
+    #[default]
+    Theirs,
+    /// Ours: to spare a transcoding, say.
+    Ours,
+}
+
+/// Answers an offer with the first codec of *their* order that we have.
+///
+/// # Errors
+/// [`SdpError`], with the status that refuses the offer.
+pub fn answer(offer: &SessionDescription, local: &LocalAudio) -> Result<Answered, SdpError> {
+    answer_preferring(offer, local, Preference::Theirs)
+}
+
+/// Answers an offer: the first usable audio stream is taken with their payload types, every other `m=` line is refused
+/// in its place, so that their number and order stay (RFC 3264 §6).
+///
+/// # Errors
+/// [`SdpError`], with the status that refuses the offer.
+pub fn answer_preferring(
+    offer: &SessionDescription,
+    local: &LocalAudio,
+    preference: Preference,
+) -> Result<Answered, SdpError> {
+    let (index, stream) = usable_audio(offer)?;
+    let (codec, format) = choose(stream, &local.codecs, preference).ok_or(SdpError::NoCommonCodec)?;
+    let event = local.telephone_event.and_then(|_| telephone_event(stream, codec));
+    let payload_types = PayloadTypes { out: format.payload_type, r#in: format.payload_type };
+    let event_types = event.map(|(payload_type, events)| (PayloadTypes::both(payload_type), events));
+    let negotiated = agree(stream, local, codec, payload_types, event_types)?;
+    let ours = Stream {
+        protocol: &stream.protocol,
+        codecs: &[(codec, negotiated.payload_type_in)],
+        telephone_event: negotiated.telephone_event_in,
+        ptime_ms: negotiated.ptime_ms,
+        rtcp_mux: negotiated.rtcp_mux,
+        direction: negotiated.direction,
+    };
+    let medias = offer.media.iter().enumerate().map(|(i, offered)| match i == index {
+        true => ours.describe(local.port),
+        false => media(&offered.kind, 0, &offered.protocol, &offered.raw_formats),
+    });
+    let mut description = session(local, medias.collect());
+    // RFC 3264 §6: the answer's time is the offer's.
+    description.times.clone_from(&offer.times);
+    Ok(Answered { sdp: write(&description), negotiated })
+}
+
+/// The answer that follows `previous`, a description we have sent in this session: `local.version` goes up by one where
+/// the answer differs from it, and stays where it does not (RFC 3264 §8).
+///
+/// # Errors
+/// [`SdpError`], with the status that refuses the offer; the session then stays as it was.
+pub fn answer_after(
+    previous: &[u8],
+    offer: &SessionDescription,
+    local: &mut LocalAudio,
+    preference: Preference,
+) -> Result<Answered, SdpError> {
+    let unchanged = answer_preferring(offer, local, preference)?;
+    if unchanged.sdp == previous {
+        return Ok(unchanged);
+    }
+    local.version += 1;
+    answer_preferring(offer, local, preference)
+}
+
+/// Reads the answer to the offer that [`super::offer`] made of `offered`. Our audio was the only `m=` line, so the first
+/// one answers it; further ones, which the peer may not add, are not looked at.
+///
+/// # Errors
+/// [`SdpError`]: the call then has no usable media.
+pub fn accept_answer(offered: &LocalAudio, answer: &SessionDescription) -> Result<Negotiated, SdpError> {
+    let stream = answer.media.first().filter(|stream| stream.is_live_audio()).ok_or(SdpError::AudioRefused)?;
+    if !stream.is_plain_rtp() {
+        return Err(SdpError::SecureRequired(stream.protocol.clone()));
+    }
+    let (codec, format) = choose(stream, &offered.codecs, Preference::Theirs).ok_or(SdpError::NoCommonCodec)?;
+    // RFC 3264 §7: we send what the answer numbers, and get what our offer numbered.
+    let payload_types = PayloadTypes { out: format.payload_type, r#in: codec.static_payload_type() };
+    let event = offered.telephone_event.and_then(|ours| {
+        let (theirs, events) = telephone_event(stream, codec)?;
+        Some((PayloadTypes { out: theirs, r#in: ours }, events))
+    });
+    let agreed = agree(stream, offered, codec, payload_types, event)?;
+    // A peer that does not listen holds us only where we had offered to talk.
+    Ok(Negotiated { held_by_peer: agreed.held_by_peer && offered.direction.sends(), ..agreed })
+}
+
+/// The payload types of one format, each way.
+#[derive(Clone, Copy)]
+struct PayloadTypes {
+    out: u8,
+    r#in: u8,
+}
+
+impl PayloadTypes {
+    const fn both(payload_type: u8) -> Self {
+        Self { out: payload_type, r#in: payload_type }
+    }
+}
+
+/// The first audio stream that we can carry, and its place.
+fn usable_audio(offer: &SessionDescription) -> Result<(usize, &Media), SdpError> {
+    let audio = || offer.media.iter().enumerate().filter(|(_, stream)| stream.is_live_audio());
+    if let Some(found) = audio().find(|(_, stream)| stream.is_plain_rtp()) {
+        return Ok(found);
+    }
+    match audio().find(|(_, stream)| stream.is_secure_rtp()) {
+        Some((_, stream)) => Err(SdpError::SecureRequired(stream.protocol.clone())),
+        None => Err(SdpError::NoAudio),
+    }
+}
+
+fn choose<'a>(stream: &'a Media, ours: &[AudioCodec], preference: Preference) -> Option<(AudioCodec, &'a Format)> {
+    let theirs = || stream.formats.iter().filter_map(|format| Some((format.codec()?, format)));
+    match preference {
+        Preference::Theirs => theirs().find(|(codec, _)| ours.contains(codec)),
+        Preference::Ours => ours.iter().find_map(|mine| theirs().find(|(codec, _)| codec == mine)),
+    }
+}
+
+/// Their telephone-event on the codec's clock: its payload type and events.
+fn telephone_event(stream: &Media, codec: AudioCodec) -> Option<(u8, TelephoneEvents)> {
+    let mut formats = stream.formats.iter();
+    formats.find_map(|format| Some((format.payload_type, format.telephone_events(codec.clock_rate())?)))
+}
+
+fn agree(
+    stream: &Media,
+    local: &LocalAudio,
+    codec: AudioCodec,
+    payload_types: PayloadTypes,
+    event: Option<(PayloadTypes, TelephoneEvents)>,
+) -> Result<Negotiated, SdpError> {
+    let remote = stream.address()?;
+    let theirs = effective_direction(stream.direction, remote.ip().is_unspecified());
+    let rtcp_mux = stream.rtcp_mux && local.rtcp_mux;
+    Ok(Negotiated {
+        remote,
+        remote_rtcp: if rtcp_mux { None } else { stream.rtcp_address(remote) },
+        rtcp_mux,
+        codec,
+        payload_type_out: payload_types.out,
+        payload_type_in: payload_types.r#in,
+        telephone_event_out: event.map(|(types, _)| types.out),
+        telephone_event_in: event.map(|(types, _)| types.r#in),
+        telephone_events: event.map_or(TelephoneEvents::NONE, |(_, events)| events),
+        ptime_ms: packet_time(stream, local.ptime_ms),
+        direction: local.direction.and(theirs.reversed()),
+        held_by_peer: !theirs.receives(),
+    })
+}
+
+/// What the peer does, given that nothing can be sent to an unspecified address, the hold of RFC 2543 (RFC 3264 §8.4).
+fn effective_direction(stated: Direction, address_is_unspecified: bool) -> Direction {
+    if address_is_unspecified { stated.and(Direction::SendOnly) } else { stated }
+}
+
+/// What the peer wants in a packet, up to its `a=maxptime`, in steps of 10 ms (RFC 8866 §6.4).
+fn packet_time(stream: &Media, ours_ms: u16) -> u16 {
+    let wanted = stream.ptime_ms.unwrap_or(ours_ms);
+    let allowed = wanted.min(stream.max_ptime_ms.unwrap_or(u16::MAX)).clamp(MIN_PTIME_MS, MAX_PTIME_MS);
+    allowed - allowed % MIN_PTIME_MS
+}
