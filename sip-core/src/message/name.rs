@@ -1,0 +1,277 @@
+//! Header field names: the ones the switch acts on, as a value that the index can hold (RFC 3261 §7.3.1, §20).
+
+use std::fmt;
+
+/// The longest name in the table below; a longer one is [`Name::Other`] without being looked at.
+const LONGEST: usize = 24;
+
+macro_rules! names {
+    ($($variant:ident $text:literal $($compact:literal)?)*) => {
+        /// A header field name. Compact forms and any case are the same name; one that is not listed is `Other`, and is
+        /// reached by its text ([`super::Message::header_named`]).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Name {
+            $(
+                #[doc = concat!("`", $text, "`.")]
+                $variant,
+            )*
+            /// Any other.
+            Other,
+        }
+
+        impl Name {
+            /// The name as it is written; empty for [`Name::Other`].
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                    Self::Other => "",
+                }
+            }
+
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$variant),*];
+        }
+
+        /// `(text, compact form or "", name)`, the source of the lookup below.
+        const TABLE: &[(&str, &str, Name)] = &[$(($text, concat!($($compact)?), Name::$variant)),*];
+    };
+}
+
+names! {
+    Via "Via" "v"
+    From "From" "f"
+    To "To" "t"
+    CallId "Call-ID" "i"
+    CSeq "CSeq"
+    Contact "Contact" "m"
+    MaxForwards "Max-Forwards"
+    Route "Route"
+    RecordRoute "Record-Route"
+    ContentLength "Content-Length" "l"
+    ContentType "Content-Type" "c"
+    ContentEncoding "Content-Encoding" "e"
+    ContentDisposition "Content-Disposition"
+    Authorization "Authorization"
+    ProxyAuthorization "Proxy-Authorization"
+    WwwAuthenticate "WWW-Authenticate"
+    ProxyAuthenticate "Proxy-Authenticate"
+    AuthenticationInfo "Authentication-Info"
+    Allow "Allow"
+    AllowEvents "Allow-Events" "u"
+    Supported "Supported" "k"
+    Require "Require"
+    ProxyRequire "Proxy-Require"
+    Unsupported "Unsupported"
+    Accept "Accept"
+    AcceptEncoding "Accept-Encoding"
+    AcceptLanguage "Accept-Language"
+    AcceptContact "Accept-Contact" "a"
+    RejectContact "Reject-Contact" "j"
+    RequestDisposition "Request-Disposition" "d"
+    AlertInfo "Alert-Info"
+    CallInfo "Call-Info"
+    Expires "Expires"
+    MinExpires "Min-Expires"
+    RetryAfter "Retry-After"
+    UserAgent "User-Agent"
+    Server "Server"
+    Organization "Organization"
+    Subject "Subject" "s"
+    Reason "Reason"
+    Warning "Warning"
+    Date "Date"
+    Timestamp "Timestamp"
+    MimeVersion "MIME-Version"
+    InReplyTo "In-Reply-To"
+    ReplyTo "Reply-To"
+    PAssertedIdentity "P-Asserted-Identity"
+    PPreferredIdentity "P-Preferred-Identity"
+    PChargingVector "P-Charging-Vector"
+    PEarlyMedia "P-Early-Media"
+    RemotePartyId "Remote-Party-ID"
+    Privacy "Privacy"
+    Diversion "Diversion"
+    HistoryInfo "History-Info"
+    ReferTo "Refer-To" "r"
+    ReferredBy "Referred-By" "b"
+    ReferSub "Refer-Sub"
+    TargetDialog "Target-Dialog"
+    Replaces "Replaces"
+    Join "Join"
+    SessionExpires "Session-Expires" "x"
+    MinSe "Min-SE"
+    RSeq "RSeq"
+    RAck "RAck"
+    Event "Event" "o"
+    SubscriptionState "Subscription-State"
+    SipETag "SIP-ETag"
+    SipIfMatch "SIP-If-Match"
+    Path "Path"
+    ServiceRoute "Service-Route"
+    Identity "Identity" "y"
+    InfoPackage "Info-Package"
+    RecvInfo "Recv-Info"
+    UserToUser "User-to-User"
+    MaxBreadth "Max-Breadth"
+    SessionId "Session-ID"
+    GeolocationRouting "Geolocation-Routing"
+}
+
+/// Names by length, so that a lookup compares against a handful: `BY_LENGTH[n]` is the range in `SORTED` of length `n`.
+const SORTED: [(&str, Name); ENTRIES] = sorted();
+const BY_LENGTH: [(u8, u8); LONGEST + 1] = by_length();
+const ENTRIES: usize = count();
+
+const fn count() -> usize {
+    let (mut n, mut i) = (TABLE.len(), 0);
+    while i < TABLE.len() {
+        n += !TABLE[i].1.is_empty() as usize;
+        i += 1;
+    }
+    n
+}
+
+const fn sorted() -> [(&'static str, Name); ENTRIES] {
+    let mut out = [("", Name::Other); ENTRIES];
+    let (mut at, mut length) = (0, 1);
+    while length <= LONGEST {
+        let mut i = 0;
+        while i < TABLE.len() {
+            let (long, compact, name) = TABLE[i];
+            if long.len() == length {
+                out[at] = (long, name);
+                at += 1;
+            }
+            if compact.len() == length {
+                out[at] = (compact, name);
+                at += 1;
+            }
+            i += 1;
+        }
+        length += 1;
+    }
+    out
+}
+
+const fn by_length() -> [(u8, u8); LONGEST + 1] {
+    let mut out = [(0, 0); LONGEST + 1];
+    let (mut at, mut length) = (0, 0);
+    while length <= LONGEST {
+        let from = at;
+        while at < ENTRIES && SORTED[at].0.len() == length {
+            at += 1;
+        }
+        out[length] = (from as u8, at as u8);
+        length += 1;
+    }
+    out
+}
+
+impl Name {
+    /// The name written as `text`: long or compact, in any case.
+    #[must_use]
+    pub fn from_bytes(text: &[u8]) -> Self {
+        let Some(&(from, to)) = BY_LENGTH.get(text.len()) else { return Self::Other };
+        let candidates = SORTED.get(usize::from(from)..usize::from(to)).unwrap_or_default();
+        candidates
+            .iter()
+            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text))
+            .map_or(Self::Other, |&(_, name)| name)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Other { "(extension header)" } else { self.as_str() })
+    }
+}
+
+/// A name fit to be written: a token (RFC 3261 §25.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderName(std::borrow::Cow<'static, str>);
+
+/// The name is no token, and could be read as something else on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a header name: letters, digits and -.!%*_+`'~ only")]
+pub struct BadHeaderName(String);
+
+impl HeaderName {
+    /// A name from outside.
+    ///
+    /// # Errors
+    /// [`BadHeaderName`] where it is empty or holds anything but token characters.
+    pub fn parse(text: &str) -> Result<Self, BadHeaderName> {
+        if crate::header::scan::is_token(text.as_bytes()) {
+            Ok(Self(text.to_owned().into()))
+        } else {
+            Err(BadHeaderName(text.to_owned()))
+        }
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Which of the known names it is.
+    #[must_use]
+    pub fn known(&self) -> Name {
+        Name::from_bytes(self.0.as_bytes())
+    }
+}
+
+impl From<Name> for HeaderName {
+    /// The known name; [`Name::Other`] has none and becomes `X-Other`.
+    fn from(name: Name) -> Self {
+        Self(if name == Name::Other { "X-Other" } else { name.as_str() }.into())
+    }
+}
+
+impl From<&'static str> for HeaderName {
+    /// A name written in the source. What is no token character becomes `-`: names from outside go through
+    /// [`HeaderName::parse`].
+    fn from(text: &'static str) -> Self {
+        if crate::header::scan::is_token(text.as_bytes()) {
+            return Self(text.into());
+        }
+        let clean: String =
+            text.bytes().map(|b| if crate::header::scan::is_token(&[b]) { char::from(b) } else { '-' }).collect();
+        Self(if clean.is_empty() { "X-Other".into() } else { clean.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_by_its_text_in_any_case() {
+        for name in Name::ALL {
+            assert_eq!(Name::from_bytes(name.as_str().as_bytes()), *name);
+            assert_eq!(Name::from_bytes(name.as_str().to_ascii_uppercase().as_bytes()), *name);
+        }
+    }
+
+    #[test]
+    fn compact_forms_are_the_same_names() {
+        let pairs = [("v", Name::Via), ("I", Name::CallId), ("m", Name::Contact), ("L", Name::ContentLength)];
+        for (compact, name) in pairs {
+            assert_eq!(Name::from_bytes(compact.as_bytes()), name);
+        }
+        assert_eq!(Name::from_bytes(b"z"), Name::Other);
+        assert_eq!(Name::from_bytes(b""), Name::Other);
+        assert_eq!(Name::from_bytes(&[b'a'; 300]), Name::Other);
+    }
+
+    #[test]
+    fn a_name_with_a_line_break_cannot_be_made() {
+        assert!(HeaderName::parse("X-Good").is_ok());
+        for bad in ["", "X Bad", "X:Bad", "X\r\nVia", "Xé", "X\0"] {
+            assert!(HeaderName::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(HeaderName::from("X\r\nVia").as_str(), "X--Via");
+    }
+}
