@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sip_core::transaction::{
-    Action, Class, Client, ClientInput, Intervals, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Server,
-    ServerInput, Timer,
+    Action, Class, Client, ClientInput, Intervals, InviteClient, InviteServer, NonInviteClient, NonInviteServer,
+    Server, ServerInput, Timer,
 };
 use std::collections::BTreeSet;
 
@@ -83,7 +83,9 @@ fn server_timers_are_the_states_own(server: &Server, running: &Running, reliable
         Server::Invite(InviteServer::Confirmed(_)) => running.is(&[&[I]]),
         Server::Invite(InviteServer::Accepted(_)) => running.is(&[&[L]]),
         Server::NonInvite(NonInviteServer::Completed(_)) => running.is(&[&[J]]),
-        Server::NonInvite(NonInviteServer::Trying(_) | NonInviteServer::Proceeding(_) | NonInviteServer::Terminated)
+        Server::NonInvite(
+            NonInviteServer::Trying(_) | NonInviteServer::Proceeding(_) | NonInviteServer::Terminated,
+        )
         | Server::Invite(InviteServer::Terminated) => running.is(&[&[]]),
     }
 }

@@ -73,7 +73,9 @@ impl Calling {
                 let a = self.a.saturating_mul(2);
                 (InviteClient::Calling(Self { a }), smallvec![Action::Resend, Action::Start(Timer::A, a)])
             }
-            ClientInput::Fired(Timer::B) => (InviteClient::Terminated, smallvec![Action::Stop(Timer::A), Action::TimedOut]),
+            ClientInput::Fired(Timer::B) => {
+                (InviteClient::Terminated, smallvec![Action::Stop(Timer::A), Action::TimedOut])
+            }
             ClientInput::TransportError => (
                 InviteClient::Terminated,
                 smallvec![Action::Stop(Timer::A), Action::Stop(Timer::B), Action::TransportFailed],

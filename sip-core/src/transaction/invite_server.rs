@@ -70,9 +70,10 @@ impl Proceeding {
         match input {
             ServerInput::Request if self.answered => (stay, smallvec![Action::Resend]),
             // The peer is retransmitting already: §17.2.1 wants the 100 to stop that.
-            ServerInput::Request => {
-                (InviteServer::Proceeding(Self { answered: true }), smallvec![Action::Stop(Timer::Trying), Action::SendTrying])
-            }
+            ServerInput::Request => (
+                InviteServer::Proceeding(Self { answered: true }),
+                smallvec![Action::Stop(Timer::Trying), Action::SendTrying],
+            ),
             ServerInput::Fired(Timer::Trying) if !self.answered => {
                 (InviteServer::Proceeding(Self { answered: true }), smallvec![Action::SendTrying])
             }

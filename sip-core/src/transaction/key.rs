@@ -3,8 +3,8 @@
 //!
 //! A key is plain text, compared whole; nothing here looks into a table.
 
-/// What a branch begins with when its sender means it to be unique (RFC 3261 §8.1.1.7).
-pub const MAGIC_COOKIE: &str = "z9hG4bK";
+use crate::header::{MAGIC_COOKIE, Via};
+use crate::message::{Message, ParseError};
 
 /// A client transaction: the branch of the top Via, and CSeq's method, since a CANCEL shares its INVITE's branch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,51 @@ pub struct RequestParts<'a> {
     pub call_id: &'a str,
     /// The number of CSeq.
     pub cseq: u32,
+}
+
+/// The same, owned: what [`RequestParts`] borrows from.
+#[derive(Clone, Debug)]
+pub struct OwnedParts {
+    method: String,
+    uri: String,
+    via: Via,
+    sent_by: String,
+    from_tag: Option<String>,
+    call_id: String,
+    cseq: u32,
+}
+
+impl OwnedParts {
+    /// The parts of a request.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read.
+    pub fn of(request: &Message) -> Result<Self, ParseError> {
+        let via = request.top_via()?;
+        Ok(Self {
+            method: request.method().as_str().to_owned(),
+            uri: String::from_utf8_lossy(request.request_uri_raw()).into_owned(),
+            sent_by: format!("{}:{}", via.host, via.port_or_default()),
+            from_tag: request.from()?.tag().map(str::to_owned),
+            call_id: request.call_id()?.to_owned(),
+            cseq: request.cseq()?.seq,
+            via,
+        })
+    }
+
+    /// As the keys want them.
+    #[must_use]
+    pub fn parts(&self) -> RequestParts<'_> {
+        RequestParts {
+            method: &self.method,
+            uri: &self.uri,
+            branch: self.via.branch(),
+            sent_by: &self.sent_by,
+            from_tag: self.from_tag.as_deref(),
+            call_id: &self.call_id,
+            cseq: self.cseq,
+        }
+    }
 }
 
 /// A server transaction. An ACK has the key of its INVITE: ask with [`ServerKey::of`]; a CANCEL that of what it
