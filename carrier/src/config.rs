@@ -3,7 +3,9 @@
 use crate::permits::MAX_CPS;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
-use sip_core::uri::{Host, Uri};
+use sip_core::auth::Secret;
+use sip_core::transport::Transport;
+use sip_core::uri::{Host, Scheme, Uri};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -55,31 +57,6 @@ impl fmt::Display for TrunkName {
 impl<'de> Deserialize<'de> for TrunkName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// A password. It is neither shown, nor logged, nor serialised.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a password.
-    #[must_use]
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(password.into())
-    }
-
-    /// The password, for the digest and nothing else.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 
@@ -190,10 +167,14 @@ impl TrunkConfig {
         if self.profile == Profile::Twilio {
             self.note_twilio(&mut notes);
         }
-        if self.srtp && self.uri.transport() != Some(sip_core::transport::Transport::Tls) {
+        if self.srtp && !self.is_tls() {
             notes.push("srtp: without ;transport=tls in the uri the keys travel in the clear".to_owned());
         }
         notes
+    }
+
+    fn is_tls(&self) -> bool {
+        self.uri.scheme() == Scheme::Sips || self.uri.transport() == Some(Transport::Tls)
     }
 
     fn note_twilio(&self, notes: &mut Vec<String>) {

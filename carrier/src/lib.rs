@@ -24,13 +24,14 @@ mod rest;
 mod trunk;
 mod twilio;
 
-pub use config::{Profile, Secret, TrunkConfig, TrunkError, TrunkName};
+pub use config::{Profile, TrunkConfig, TrunkError, TrunkName};
 pub use number::{Number, NumberError};
 pub use outcome::{Outcome, classify};
 pub use permits::{Denied, MAX_CPS, Permit, Permits};
 pub use q850::{NO_ANSWER, NORMAL_CLEARING, q850, reason_cause};
 pub use registration::{Registration, RegistrationState};
 pub use rest::{DEFAULT_REST_S, MAX_REST_S, Rest};
+pub use sip_core::auth::Secret;
 pub use trunk::{NotAdmitted, Trunk};
 pub use twilio::{
     MEDIA_RANGES, SIGNALLING_RANGES, TwilioError, X_TWILIO_ACCOUNT_SID, X_TWILIO_CALL_SID, X_TWILIO_ERROR,

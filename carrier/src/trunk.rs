@@ -4,13 +4,14 @@
 //! bare 403, or nothing (TWILIO.md §1.2). From and To carry neither port nor transport (RFC 3261 §19.1.1, table 1). No
 //! request of ours says Require.
 
-use crate::config::{Profile, Secret, TrunkConfig, TrunkError, TrunkName};
+use crate::config::{Profile, TrunkConfig, TrunkError, TrunkName};
 use crate::number::Number;
 use crate::permits::Permits;
 use crate::registration::Registration;
 use crate::twilio::{MEDIA_RANGES, SIGNALLING_RANGES};
 use base::Rng;
 use ipnet::{IpNet, Ipv4Net};
+use sip_core::auth::Secret;
 use sip_core::header::NameAddr;
 use sip_core::sdp::AudioCodec;
 use sip_core::transport::Transport;

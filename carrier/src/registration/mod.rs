@@ -48,7 +48,7 @@ pub enum Output {
         expires: u32,
     },
     /// What it is like now: for events and health.
-    Changed(RegistrationState),
+    StateChanged(RegistrationState),
     /// There is nothing more to ask for. Wake the machine with [`Input::Timeout`] at this time (monotonic nanoseconds).
     Timeout(Option<u64>),
 }
@@ -204,7 +204,7 @@ impl Registration {
         let now = self.state.shown();
         if now != self.said {
             self.said = now.clone();
-            self.out.push_back(Output::Changed(now));
+            self.out.push_back(Output::StateChanged(now));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::limits::MIN_REFRESH_S;
 use base::{Now, Rng, secs};
+use std::fmt;
 
 /// What a registration is like, for events and health.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,20 @@ pub enum RegistrationState {
     },
     /// The REGISTER that takes the binding back is out.
     Unregistering,
+}
+
+impl fmt::Display for RegistrationState {
+    /// For people and logs: `registered`, `failed with 403`, …
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unregistered => f.write_str("unregistered"),
+            Self::Registering => f.write_str("registering"),
+            Self::Registered => f.write_str("registered"),
+            Self::Failed { status: Some(status), .. } => write!(f, "failed with {status}"),
+            Self::Failed { status: None, .. } => f.write_str("failed: no connection"),
+            Self::Unregistering => f.write_str("unregistering"),
+        }
+    }
 }
 
 /// What the machine waits for. Times are monotonic nanoseconds.
