@@ -1,0 +1,292 @@
+//! One endpoint: a port, a stream each way, and what plays, presses, listens and reports on them.
+//!
+//! It composes parts that know nothing of each other; `send` drives what goes out, `receive` what comes in. It holds no
+//! socket: that is how it moves between shards.
+
+mod echo;
+mod receive;
+mod send;
+
+use crate::capture::{Capture, Taker};
+use crate::codec::Codec;
+use crate::command::{EndpointId, PlayId, StreamConfig};
+use crate::digits::Digits;
+use crate::event::Event;
+use crate::events::Events;
+use crate::io::{Channel, Leg, PacketIo, SendResult};
+use crate::keys::{Key, Keys, MAX_KEYS};
+use crate::latch::Gate;
+use crate::mos;
+use crate::outbound::{MAX_BUILT, Outbound};
+use crate::player::Player;
+use crate::prompt::Prompt;
+use crate::quality::{Quality, Received, Sent};
+use crate::reception::Reception;
+use crate::reports::{MAX_COMPOUND, Reports};
+use crate::stats::ShardStats;
+use crate::telephone_event::event_of;
+use crate::watch::Watch;
+use base::{Now, Rng, secs};
+use echo::Echo;
+pub use send::MAX_BEHIND;
+use std::sync::Arc;
+
+/// Milliseconds between two `Event::Quality`.
+const QUALITY_EVERY: u64 = secs(5);
+
+/// What lies between mouth and ear beside the network, in milliseconds: 20 of packet and 40 of a jitter buffer.
+const ASSUMED_DELAY_MS: f64 = 60.0;
+
+/// Packet times we send, in milliseconds: whole tens up to the largest the buffers are made for.
+const PTIMES: std::ops::RangeInclusive<u16> = 10..=60;
+
+/// What an endpoint works with and does not own.
+pub(crate) struct Context<'a> {
+    pub now: Now,
+    pub leg: Leg,
+    pub io: &'a mut dyn PacketIo,
+    pub events: &'a mut Events,
+    pub stats: &'a mut ShardStats,
+    pub rng: &'a mut Rng,
+    /// Where packets are built.
+    pub scratch: &'a mut [u8; MAX_BUILT],
+}
+
+impl Context<'_> {
+    fn ms(&self) -> u64 {
+        self.now.mono / 1_000_000
+    }
+}
+
+/// What offer and answer made of the endpoint.
+#[derive(Clone, Debug)]
+struct Stream {
+    config: StreamConfig,
+    gate: Gate,
+}
+
+/// When the next packet leaves.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Its place on the ideal grid, in milliseconds: its timestamp.
+    due: u64,
+    /// When it leaves: later than its place where the shard was late.
+    at: u64,
+}
+
+/// The endpoint's whole state.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub id: EndpointId,
+    pub rtp_port: u16,
+    /// Which of the 20 ms its packets leave in.
+    pub phase: u64,
+    /// Events that wait in its reserve.
+    pub waiting: u16,
+    stream: Option<Stream>,
+    outbound: Outbound,
+    pace: Option<Pace>,
+    player: Option<Player>,
+    keys: Keys,
+    digits: Digits,
+    reception: Reception,
+    reports: Reports,
+    watch: Watch,
+    echo: Option<Echo>,
+    capturing: bool,
+    taker: Option<Box<Taker>>,
+    /// A first packet was announced for this far end.
+    met: bool,
+    quality_due: Option<u64>,
+    strangers: u64,
+    malformed: u64,
+}
+
+impl Endpoint {
+    pub(crate) fn new(id: EndpointId, rtp_port: u16, phase: u64, rng: &mut Rng, now: Now) -> Self {
+        Self {
+            id,
+            rtp_port,
+            phase,
+            waiting: 0,
+            stream: None,
+            outbound: Outbound::new(rng, now.mono / 1_000_000),
+            pace: None,
+            player: None,
+            keys: Keys::default(),
+            digits: Digits::default(),
+            reception: Reception::default(),
+            reports: Reports::new(rng, now),
+            watch: Watch::default(),
+            echo: None,
+            capturing: false,
+            taker: None,
+            met: false,
+            quality_due: None,
+            strangers: 0,
+            malformed: 0,
+        }
+    }
+
+    /// Starts the stream or changes it.
+    pub(crate) fn configure(&mut self, config: StreamConfig, ctx: &mut Context<'_>) {
+        if let Err(error) = check(&config) {
+            return ctx.events.push(Event::Failed { id: self.id, error });
+        }
+        let gate = match self.stream.take() {
+            Some(Stream { mut gate, .. }) => {
+                gate.reconfigure(&config);
+                gate
+            }
+            None => {
+                self.reports.schedule(ctx.rng, ctx.now.mono);
+                self.quality_due = Some(ctx.now.mono + QUALITY_EVERY);
+                Gate::new(&config)
+            }
+        };
+        self.met &= gate.is_locked();
+        if config.dtmf_out.is_none() {
+            self.keys.clear();
+        }
+        self.watch.configure(&config, ctx.now.mono);
+        let sends = config.send && gate.has_destination();
+        self.pace = if sends { self.pace.or_else(|| Some(self.first_pace(ctx.ms()))) } else { None };
+        self.stream = Some(Stream { config, gate });
+    }
+
+    /// The first millisecond from now that has the endpoint's phase.
+    fn first_pace(&self, now_ms: u64) -> Pace {
+        let due = now_ms + (self.phase + crate::shard::PHASES - now_ms % crate::shard::PHASES) % crate::shard::PHASES;
+        Pace { due, at: due }
+    }
+
+    pub(crate) fn play(&mut self, play: PlayId, prompt: Arc<Prompt>, repeat: u32, ctx: &mut Context<'_>) {
+        self.end_play(false, ctx);
+        self.player = Some(Player::new(play, prompt, repeat));
+        self.end_play_if_over(ctx);
+    }
+
+    pub(crate) fn stop_play(&mut self, play: PlayId, ctx: &mut Context<'_>) {
+        if self.player.as_ref().is_some_and(|player| player.play == play) {
+            self.end_play(false, ctx);
+        }
+    }
+
+    fn end_play_if_over(&mut self, ctx: &mut Context<'_>) {
+        if self.player.as_ref().is_some_and(Player::is_over) {
+            self.end_play(true, ctx);
+        }
+    }
+
+    fn end_play(&mut self, finished: bool, ctx: &mut Context<'_>) {
+        if let Some(player) = self.player.take() {
+            let samples = player.samples();
+            ctx.events.push(Event::PlayEnded { id: self.id, play: player.play, finished, samples });
+        }
+    }
+
+    pub(crate) fn press(&mut self, digits: &str, tone_ms: u16, gap_ms: u16, ctx: &mut Context<'_>) {
+        if let Err(error) = self.queue_keys(digits, tone_ms, gap_ms) {
+            ctx.events.push(Event::Failed { id: self.id, error });
+        }
+    }
+
+    fn queue_keys(&mut self, digits: &str, tone_ms: u16, gap_ms: u16) -> Result<(), String> {
+        if self.stream.as_ref().is_none_or(|stream| stream.config.dtmf_out.is_none()) {
+            return Err("digits cannot be sent: telephone-event was not negotiated".into());
+        }
+        let key = |key: char| {
+            let unknown = || format!("digits cannot be sent: `{key}` is none of 0-9, *, #, A-D");
+            event_of(key).map(|event| Key::new(event, tone_ms, gap_ms)).ok_or_else(unknown)
+        };
+        let keys = digits.chars().map(key).collect::<Result<Vec<_>, _>>()?;
+        if self.keys.press(&keys) { Ok(()) } else { Err(format!("digits cannot be sent: more than {MAX_KEYS} wait")) }
+    }
+
+    pub(crate) fn set_echo(&mut self, on: bool) {
+        self.echo = on.then(|| self.echo.unwrap_or_default());
+    }
+
+    pub(crate) fn set_capture(&mut self, on: bool, ctx: &mut Context<'_>) {
+        if self.capturing && !on {
+            let capture = self.take_capture();
+            ctx.events.push(Event::Captured { id: self.id, capture });
+        }
+        self.capturing = on;
+    }
+
+    fn take_capture(&mut self) -> Capture {
+        let codec = self.stream.as_ref().map_or(Codec::Pcmu, |stream| stream.config.codec);
+        self.taker.take().map_or_else(|| Taker::new(codec), |taker| *taker).finish()
+    }
+
+    /// Says goodbye and gives up what is left.
+    pub(crate) fn close(mut self, ctx: &mut Context<'_>) {
+        self.end_play(false, ctx);
+        if self.outbound.packets > 0 || self.reports.has_spoken() {
+            self.report(true, ctx);
+        }
+        let report = self.quality();
+        let capture = self.capturing.then(|| self.take_capture());
+        ctx.events.push(Event::Closed { id: self.id, report, capture });
+    }
+
+    /// Both directions so far.
+    pub(crate) fn quality(&self) -> Quality {
+        let delay = self.reports.rtt_ms.unwrap_or(0.0) / 2.0 + ASSUMED_DELAY_MS;
+        Quality {
+            sent: self.sent(delay),
+            received: self.received(delay),
+            rtt_ms: self.reports.rtt_ms,
+            strangers: self.strangers,
+            malformed: self.malformed,
+        }
+    }
+
+    fn sent(&self, delay: f64) -> Sent {
+        let Outbound { packets, octets, dropped, skipped, ssrc, .. } = self.outbound;
+        let far_mos = |far: crate::quality::FarReport| {
+            let loss = f64::from(far.lost.max(0)) / packets.max(1) as f64;
+            mos::mos(loss, 1.0, delay)
+        };
+        let far = self.reports.far;
+        Sent { packets, octets, dropped, skipped, ssrc, far, mos: far.map(far_mos) }
+    }
+
+    fn received(&self, delay: f64) -> Received {
+        let received = self.reception.report();
+        let missed = (received.lost + received.late) as f64 / received.expected.max(1) as f64;
+        let score = mos::mos(missed, received.burst_ratio, delay);
+        Received { mos: (received.packets > 0).then_some(score), ..received }
+    }
+
+    /// Sends a report to where the far end's RTCP is.
+    fn report(&mut self, bye: bool, ctx: &mut Context<'_>) {
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.gate.has_destination()) else { return };
+        let mut buffer = [0; MAX_COMPOUND];
+        let length = self.reports.compose(&mut buffer, &self.outbound, &mut self.reception, ctx.now.mono, bye);
+        let channel = if stream.config.rtcp_mux { Channel::Rtp } else { Channel::Rtcp };
+        let Some(packet) = buffer.get(..length).filter(|packet| !packet.is_empty()) else { return };
+        match ctx.io.send(ctx.leg, channel, stream.gate.rtcp(), packet) {
+            SendResult::Sent => ctx.stats.reports_sent += 1,
+            SendResult::Blocked => ctx.stats.blocked += 1,
+            SendResult::Failed => ctx.stats.refused += 1,
+        }
+    }
+}
+
+/// What cannot be done is said at once, and not heard in mid-call.
+fn check(config: &StreamConfig) -> Result<(), String> {
+    let ptime = config.ptime_ms;
+    if !PTIMES.contains(&ptime) || !ptime.is_multiple_of(10) {
+        return Err(format!("a packet time of {ptime} ms cannot be sent; 10 to 60 ms in steps of 10 can"));
+    }
+    let types = [Some(config.payload_type_out), Some(config.payload_type_in), config.dtmf_out, config.dtmf_in];
+    if let Some(bad) = types.into_iter().flatten().find(|payload_type| *payload_type > 127) {
+        return Err(format!("{bad} is no payload type; RTP has 0 to 127"));
+    }
+    if config.dtmf_in == Some(config.payload_type_in) || config.dtmf_out == Some(config.payload_type_out) {
+        return Err("audio and telephone-event cannot share a payload type".into());
+    }
+    Ok(())
+}

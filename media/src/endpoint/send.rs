@@ -1,0 +1,147 @@
+//! What goes out: one packet each packet time, from whatever has the floor, and the chores between.
+//!
+//! The floor: a key that is down, then an echo that flows, then a prompt, then silence. Falling behind never makes a
+//! burst: an endpoint that is late sends a packet each half packet time until it is back on its grid, each with the
+//! timestamp of its place there. What is later than [`MAX_BEHIND`] is let go: the timestamp leaps to the clock, and no
+//! sample of a prompt is lost by it.
+
+use super::{Context, Endpoint, Pace, QUALITY_EVERY, Stream};
+use crate::codec::Codec;
+use crate::event::Event;
+use crate::io::{Channel, SendResult};
+use crate::outbound::PER_MS;
+use crate::watch::Silence;
+
+/// How late, in milliseconds, a packet is still made up for.
+pub const MAX_BEHIND: u64 = 200;
+
+/// Samples in the longest packet time, 60 ms.
+const MAX_FRAME: usize = 480;
+
+static SILENT_PCMU: [u8; MAX_FRAME] = [Codec::Pcmu.silence(); MAX_FRAME];
+static SILENT_PCMA: [u8; MAX_FRAME] = [Codec::Pcma.silence(); MAX_FRAME];
+
+fn silence(codec: Codec, samples: usize) -> &'static [u8] {
+    let silent: &[u8] = match codec {
+        Codec::Pcmu => &SILENT_PCMU,
+        Codec::Pcma => &SILENT_PCMA,
+    };
+    silent.get(..samples).unwrap_or(silent)
+}
+
+impl Endpoint {
+    /// Does what is due.
+    pub(crate) fn run(&mut self, ctx: &mut Context<'_>) {
+        if let Some(pace) = self.pace.filter(|pace| pace.at <= ctx.ms()) {
+            self.send_due(pace, ctx);
+        }
+        self.chores(ctx);
+    }
+
+    /// The next millisecond at which something is due. `None`: nothing until a command comes.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        let chores = [self.digits.deadline(), self.watch.deadline(), self.reports.due, self.quality_due];
+        let chore = chores.into_iter().flatten().min().map(|at| at.div_ceil(1_000_000));
+        [chore, self.pace.map(|pace| pace.at)].into_iter().flatten().min()
+    }
+
+    fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {
+        let Some(stream) = self.stream.take() else { return };
+        let ptime = u64::from(stream.config.ptime_ms);
+        let behind = ctx.ms() - pace.due;
+        let skipped = if behind > MAX_BEHIND { behind / ptime } else { 0 };
+        self.outbound.skipped += skipped;
+        ctx.stats.skipped += skipped;
+        let due = pace.due + skipped * ptime;
+        ctx.stats.lateness.record(ctx.now.mono - due * 1_000_000);
+        self.send_frame(&stream, due, ctx);
+        let next = due + ptime;
+        self.pace = Some(Pace { due: next, at: next.max(ctx.ms() + ptime / 2) });
+        self.stream = Some(stream);
+        self.end_play_if_over(ctx);
+    }
+
+    fn send_frame(&mut self, stream: &Stream, due: u64, ctx: &mut Context<'_>) {
+        let samples = u64::from(stream.config.ptime_ms) * PER_MS;
+        let timestamp = self.outbound.timestamp_at(due);
+        if let Some(payload_type) = stream.config.dtmf_out
+            && let Some(key) = self.keys.next(timestamp, samples)
+        {
+            let payload = key.event.to_bytes();
+            let length = self.outbound.write(ctx.scratch, payload_type, key.marker, key.timestamp, &payload);
+            return self.emit(stream, length, payload.len(), ctx);
+        }
+        if self.keys.is_idle() && self.echo.is_some_and(|echo| self.player.is_none() && echo.flows(ctx.ms())) {
+            return;
+        }
+        self.send_audio(stream, timestamp, samples as usize, ctx);
+    }
+
+    /// A frame of the prompt, or of silence.
+    fn send_audio(&mut self, stream: &Stream, timestamp: u64, samples: usize, ctx: &mut Context<'_>) {
+        let codec = stream.config.codec;
+        let mut padded = [0; MAX_FRAME];
+        let player = self.player.as_mut().filter(|_| self.keys.is_idle());
+        let payload = match player.and_then(|player| player.next(codec, samples)) {
+            Some(frame) if frame.len() == samples => frame,
+            Some(frame) => pad(&mut padded, frame, silence(codec, samples)),
+            None => silence(codec, samples),
+        };
+        let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, timestamp, payload);
+        self.emit(stream, length, samples, ctx);
+    }
+
+    /// Hands the packet in the scratch buffer to the network.
+    pub(super) fn emit(&mut self, stream: &Stream, length: usize, octets: usize, ctx: &mut Context<'_>) {
+        let Some(packet) = ctx.scratch.get(..length).filter(|packet| !packet.is_empty()) else { return };
+        match ctx.io.send(ctx.leg, Channel::Rtp, stream.gate.rtp(), packet) {
+            SendResult::Sent => {
+                self.outbound.packets += 1;
+                self.outbound.octets += octets as u64;
+                ctx.stats.packets_sent += 1;
+            }
+            SendResult::Blocked => {
+                self.outbound.dropped += 1;
+                ctx.stats.blocked += 1;
+            }
+            SendResult::Failed => {
+                self.outbound.dropped += 1;
+                ctx.stats.refused += 1;
+            }
+        }
+    }
+
+    fn chores(&mut self, ctx: &mut Context<'_>) {
+        let mono = ctx.now.mono;
+        if let Some(heard) = self.digits.expire(mono) {
+            self.say_digit(heard, ctx);
+        }
+        while let Some(silence) = self.watch.expire(mono) {
+            let id = self.id;
+            let event = match silence {
+                Silence::NoMedia => Event::NoMedia { id },
+                Silence::TimedOut => Event::TimedOut { id },
+            };
+            ctx.events.push_reserved(&mut self.waiting, event);
+        }
+        if self.reports.due.is_some_and(|due| due <= mono) {
+            self.report(false, ctx);
+            self.reports.schedule(ctx.rng, mono);
+        }
+        if self.quality_due.is_some_and(|due| due <= mono) {
+            self.quality_due = Some(mono + QUALITY_EVERY);
+            self.reception.forget_best();
+            let event = Event::Quality { id: self.id, report: self.quality() };
+            ctx.stats.quality_dropped += u64::from(!ctx.events.push_quality(event));
+        }
+    }
+}
+
+/// A short frame at the end of a prompt, filled up with silence.
+fn pad<'a>(padded: &'a mut [u8; MAX_FRAME], frame: &[u8], silence: &[u8]) -> &'a [u8] {
+    let samples = silence.len().min(MAX_FRAME);
+    padded[..samples].copy_from_slice(&silence[..samples]);
+    let length = frame.len().min(samples);
+    padded[..length].copy_from_slice(&frame[..length]);
+    &padded[..samples]
+}

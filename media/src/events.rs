@@ -1,0 +1,68 @@
+//! A shard's way back: a queue in which nothing that matters is ever dropped.
+//!
+//! An answer to a command is one a command, bounded by the inbox it came through. What the network causes (digits,
+//! first packets, silence and its end) has [`EVENTS_RESERVED`] places an endpoint. `Quality` is welcome while fewer than
+//! [`QUALITY_QUEUED`] events wait.
+
+use crate::event::Event;
+use std::collections::VecDeque;
+
+/// Digits of one endpoint that may wait. A flood beyond it is dropped and counted (`ShardStats::digits_dropped`);
+/// nothing a person can press comes near.
+pub const EVENTS_RESERVED: u16 = 64;
+
+/// Places for what else the network causes, so that a flood of digits cannot hide the end of the media. These facts
+/// are two seconds apart at least; a reader that far behind loses the newest of them.
+const STATES_RESERVED: u16 = 16;
+
+/// Above so many waiting events a `Quality` is dropped and counted (`ShardStats::quality_dropped`).
+pub const QUALITY_QUEUED: usize = 4_096;
+
+/// The queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+}
+
+impl Events {
+    /// Queues what must arrive.
+    pub(crate) fn push(&mut self, event: Event) {
+        self.queue.push_back(event);
+    }
+
+    /// Queues what the network caused, within the endpoint's reserve; false where that is used up.
+    pub(crate) fn push_reserved(&mut self, waiting: &mut u16, event: Event) -> bool {
+        let digit = matches!(event, Event::Digit { .. });
+        let room = *waiting < if digit { EVENTS_RESERVED } else { EVENTS_RESERVED + STATES_RESERVED };
+        if room {
+            *waiting += 1;
+            self.queue.push_back(event);
+        }
+        room
+    }
+
+    /// Queues a report, if there is room; false where there is not.
+    pub(crate) fn push_quality(&mut self, event: Event) -> bool {
+        let room = self.queue.len() < QUALITY_QUEUED;
+        if room {
+            self.queue.push_back(event);
+        }
+        room
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+}
+
+/// Whether it took one of its endpoint's reserved places.
+pub(crate) fn is_reserved(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Digit { .. }
+            | Event::FirstPacket { .. }
+            | Event::NoMedia { .. }
+            | Event::MediaResumed { .. }
+            | Event::TimedOut { .. }
+    )
+}

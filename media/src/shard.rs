@@ -1,0 +1,331 @@
+//! A shard: many endpoints on one thread's time, as a plain value.
+//!
+//! In: commands, packets, and ticks. Out: packets through [`PacketIo`], and events until `poll_event` says `None`.
+//! The driver calls `tick` when `next_wake` has come; a late tick is made up for over the next ones, never in a burst.
+
+use crate::command::{Command, EndpointId};
+use crate::endpoint::{Context, Endpoint};
+use crate::event::Event;
+use crate::events::{Events, is_reserved};
+use crate::io::{Channel, Leg, PacketIo};
+use crate::outbound::MAX_BUILT;
+use crate::stats::ShardStats;
+use crate::wheel::Wheel;
+use base::{Now, Rng};
+use std::{collections::HashMap, net::SocketAddr};
+
+/// Endpoints' packets leave in one of so many milliseconds: a thousand players are 50 packets each millisecond, and not
+/// a thousand at once.
+pub const PHASES: u64 = 20;
+
+/// Due endpoints that one tick serves, at least. More wait for the next tick, a millisecond later. Of a large shard it
+/// is an eighth: two and a half times what is due in a millisecond, so that a backlog melts and never bursts.
+pub const FRAMES_A_TICK: usize = 64;
+
+/// Endpoints a shard holds unless told otherwise. Beyond it `Create` is answered by `Failed`.
+pub const MAX_ENDPOINTS: usize = 20_000;
+
+/// Bounds of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardConfig {
+    /// Endpoints it holds at most.
+    pub max_endpoints: usize,
+}
+
+impl Default for ShardConfig {
+    fn default() -> Self {
+        Self { max_endpoints: MAX_ENDPOINTS }
+    }
+}
+
+/// An endpoint between two shards: its whole state, without its sockets.
+#[derive(Debug)]
+pub struct EndpointState(Box<Endpoint>);
+
+impl EndpointState {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> EndpointId {
+        self.0.id
+    }
+
+    /// Its RTP port.
+    #[must_use]
+    pub fn rtp_port(&self) -> u16 {
+        self.0.rtp_port
+    }
+}
+
+/// The endpoints of one thread.
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    rng: Rng,
+    slots: Vec<Option<Box<Endpoint>>>,
+    free: Vec<u32>,
+    by_id: HashMap<EndpointId, u32>,
+    wheel: Wheel,
+    phases: [u32; PHASES as usize],
+    events: Events,
+    stats: ShardStats,
+    scratch: Box<[u8; MAX_BUILT]>,
+    /// A tick left work: the next one is a millisecond after it, in milliseconds.
+    resume: Option<u64>,
+}
+
+impl Shard {
+    /// An empty shard.
+    #[must_use]
+    pub fn new(config: ShardConfig, rng: Rng) -> Self {
+        Self {
+            config,
+            rng,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            wheel: Wheel::new(),
+            phases: [0; PHASES as usize],
+            events: Events::default(),
+            stats: ShardStats::default(),
+            scratch: Box::new([0; MAX_BUILT]),
+            resume: None,
+        }
+    }
+
+    /// Does what a command says. What comes of it comes as events.
+    pub fn command(&mut self, command: Command, now: Now, io: &mut dyn PacketIo) {
+        match command {
+            Command::Create { id, rtp_port } => self.create(id, rtp_port, now, io),
+            Command::Close { id } => self.close(id, now, io),
+            Command::Configure { id, config } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.configure(config, ctx))
+            }
+            Command::Play { id, play, prompt, repeat } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.play(play, prompt, repeat, ctx));
+            }
+            Command::StopPlay { id, play } => self.with(id, now, io, |endpoint, ctx| endpoint.stop_play(play, ctx)),
+            Command::SendDigits { id, digits, tone_ms, gap_ms } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.press(&digits, tone_ms, gap_ms, ctx));
+            }
+            Command::Echo { id, on } => self.with(id, now, io, |endpoint, _| endpoint.set_echo(on)),
+            Command::Capture { id, on } => self.with(id, now, io, |endpoint, ctx| endpoint.set_capture(on, ctx)),
+        }
+    }
+
+    fn create(&mut self, id: EndpointId, rtp_port: u16, now: Now, io: &mut dyn PacketIo) {
+        if let Err(error) = self.try_create(id, rtp_port, now, io) {
+            return self.events.push(Event::Failed { id, error });
+        }
+        self.events.push(Event::Created { id, rtp_port });
+    }
+
+    fn try_create(&mut self, id: EndpointId, rtp_port: u16, now: Now, io: &mut dyn PacketIo) -> Result<(), String> {
+        if self.by_id.contains_key(&id) {
+            return Err(format!("endpoint {} exists already", id.0));
+        }
+        if self.by_id.len() >= self.config.max_endpoints {
+            return Err(format!("the shard holds {} endpoints, its limit", self.config.max_endpoints));
+        }
+        let slot = self.next_slot();
+        io.open(Leg { id, slot }, rtp_port)?;
+        let phase = self.quietest_phase();
+        let endpoint = Endpoint::new(id, rtp_port, phase, &mut self.rng, now);
+        self.insert(Box::new(endpoint));
+        Ok(())
+    }
+
+    /// The slot `insert` takes next.
+    fn next_slot(&self) -> u32 {
+        self.free.last().copied().unwrap_or(self.slots.len() as u32)
+    }
+
+    fn insert(&mut self, endpoint: Box<Endpoint>) -> Leg {
+        let leg = Leg { id: endpoint.id, slot: self.next_slot() };
+        if let Some(count) = self.phases.get_mut(endpoint.phase as usize) {
+            *count += 1;
+        }
+        self.by_id.insert(leg.id, leg.slot);
+        match self.free.pop().and_then(|slot| self.slots.get_mut(slot as usize)) {
+            Some(free) => *free = Some(endpoint),
+            None => self.slots.push(Some(endpoint)),
+        }
+        self.stats.endpoints += 1;
+        self.schedule(leg.slot);
+        leg
+    }
+
+    fn remove(&mut self, id: EndpointId) -> Option<(Leg, Box<Endpoint>)> {
+        let slot = self.by_id.remove(&id)?;
+        let endpoint = self.slots.get_mut(slot as usize)?.take()?;
+        self.wheel.stop(slot);
+        self.free.push(slot);
+        if let Some(count) = self.phases.get_mut(endpoint.phase as usize) {
+            *count -= 1;
+        }
+        self.stats.endpoints -= 1;
+        Some((Leg { id, slot }, endpoint))
+    }
+
+    fn quietest_phase(&self) -> u64 {
+        let quietest = self.phases.iter().enumerate().min_by_key(|(_, count)| **count);
+        quietest.map_or(0, |(phase, _)| phase as u64)
+    }
+
+    fn close(&mut self, id: EndpointId, now: Now, io: &mut dyn PacketIo) {
+        let Some((leg, endpoint)) = self.remove(id) else {
+            self.stats.unknown_endpoint += 1;
+            return;
+        };
+        let Self { events, stats, rng, scratch, .. } = self;
+        endpoint.close(&mut Context { now, leg, io, events, stats, rng, scratch });
+        io.close(leg);
+    }
+
+    fn with(
+        &mut self,
+        id: EndpointId,
+        now: Now,
+        io: &mut dyn PacketIo,
+        act: impl FnOnce(&mut Endpoint, &mut Context<'_>),
+    ) {
+        match self.by_id.get(&id) {
+            Some(&slot) => {
+                self.act(Leg { id, slot }, now, io, act);
+                self.schedule(slot);
+            }
+            None => self.stats.unknown_endpoint += 1,
+        }
+    }
+
+    /// Lends the endpoint in that slot what it works with.
+    fn act(&mut self, leg: Leg, now: Now, io: &mut dyn PacketIo, act: impl FnOnce(&mut Endpoint, &mut Context<'_>)) {
+        let Self { slots, events, stats, rng, scratch, .. } = self;
+        match slots.get_mut(leg.slot as usize).and_then(Option::as_mut).filter(|endpoint| endpoint.id == leg.id) {
+            Some(endpoint) => act(endpoint, &mut Context { now, leg, io, events, stats, rng, scratch }),
+            None => stats.unknown_endpoint += 1,
+        }
+    }
+
+    fn schedule(&mut self, slot: u32) {
+        let endpoint = self.slots.get(slot as usize).and_then(Option::as_ref);
+        match endpoint.and_then(|endpoint| endpoint.wake()) {
+            Some(at) => self.wheel.set(slot, at),
+            None => self.wheel.stop(slot),
+        }
+    }
+
+    /// Takes a packet that came for an endpoint.
+    pub fn receive(
+        &mut self,
+        id: EndpointId,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &[u8],
+        now: Now,
+        io: &mut dyn PacketIo,
+    ) {
+        match self.leg(id) {
+            Some(leg) => self.receive_at(leg, channel, from, packet, now, io),
+            None => self.stats.unknown_endpoint += 1,
+        }
+    }
+
+    /// [`Self::receive`] for a driver that knows the slot. A slot that has another endpoint by now takes nothing.
+    pub fn receive_at(
+        &mut self,
+        leg: Leg,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &[u8],
+        now: Now,
+        io: &mut dyn PacketIo,
+    ) {
+        self.stats.packets_received += 1;
+        let mut digit_down = false;
+        self.act(leg, now, io, |endpoint, ctx| {
+            endpoint.hear(channel, from, packet, ctx);
+            digit_down = endpoint.digit_is_down();
+        });
+        // Only a key brings a deadline nearer; all others may be found later than they were set.
+        if digit_down {
+            self.schedule(leg.slot);
+        }
+    }
+
+    /// Does what is due, at most [`FRAMES_A_TICK`] or an eighth of the endpoints.
+    pub fn tick(&mut self, now: Now, io: &mut dyn PacketIo) {
+        let now_ms = now.mono / 1_000_000;
+        self.stats.ticks += 1;
+        self.resume = None;
+        let mut served = 0;
+        let limit = FRAMES_A_TICK.max(self.by_id.len() / 8);
+        while let Some(slot) = self.wheel.expired(now_ms) {
+            if let Some(id) = self.slots.get(slot as usize).and_then(Option::as_ref).map(|endpoint| endpoint.id) {
+                self.act(Leg { id, slot }, now, io, Endpoint::run);
+                self.schedule(slot);
+            }
+            served += 1;
+            if served == limit {
+                self.stats.ticks_cut += 1;
+                self.resume = Some(now_ms + 1);
+                break;
+            }
+        }
+    }
+
+    /// When `tick` is to be called next, monotonic nanoseconds. `None`: not before a command or a packet.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<u64> {
+        let next = self.wheel.next()?;
+        Some(next.max(self.resume.unwrap_or(0)) * 1_000_000)
+    }
+
+    /// The next event. Call it until `None` after every other call.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop()?;
+        if is_reserved(&event)
+            && let Some(&slot) = self.by_id.get(&event.id())
+            && let Some(endpoint) = self.slots.get_mut(slot as usize).and_then(Option::as_mut)
+        {
+            endpoint.waiting = endpoint.waiting.saturating_sub(1);
+        }
+        Some(event)
+    }
+
+    /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here.
+    pub fn take(&mut self, id: EndpointId) -> Option<EndpointState> {
+        let (_, mut endpoint) = self.remove(id)?;
+        endpoint.waiting = 0;
+        Some(EndpointState(endpoint))
+    }
+
+    /// Takes in an endpoint that another shard gave up; it goes on where it stood. Its address here is returned. A full
+    /// shard adopts it all the same: a call that is up is not dropped for a bound on new ones.
+    pub fn adopt(&mut self, state: EndpointState) -> Leg {
+        self.insert(state.0)
+    }
+
+    /// Where an endpoint is.
+    #[must_use]
+    pub fn leg(&self, id: EndpointId) -> Option<Leg> {
+        self.by_id.get(&id).map(|&slot| Leg { id, slot })
+    }
+
+    /// How many endpoints it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// No endpoint: what every test of a leak asks for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn stats(&self) -> &ShardStats {
+        &self.stats
+    }
+}
