@@ -284,7 +284,8 @@ impl Reader {
     }
 
     fn during(&mut self, phrase: &Phrase<'_>, step: Step<During>) -> Result<(), ScriptError> {
-        if !matches!(self.finally, None | Some(Finally::Answer(_))) {
+        let answers = matches!(self.finally, None | Some(Finally::Answer(_))) || self.on_cancel.is_some();
+        if !answers {
             return Err(out_of_order(phrase, "the call is never answered"));
         }
         if self.during.last().is_some_and(|last| last.act.is_last()) {
