@@ -129,8 +129,8 @@ const fn linear_to_alaw() -> [u8; 1 << 12] {
         let code = if magnitude < 32 {
             magnitude as u8
         } else {
-            let segment = (magnitude as u32).ilog2() - 4;
-            ((segment as u8) << 4) | ((magnitude >> (segment - 1 + 0)) & 0x0F) as u8
+            let segment = (magnitude as u32).ilog2() - 3;
+            ((segment as u8) << 4) | ((magnitude >> (segment - 1)) & 0x0F) as u8
         };
         table[index] = if negative { code ^ 0x55 } else { code ^ 0xD5 };
         index += 1;

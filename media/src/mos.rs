@@ -33,6 +33,9 @@ pub fn rating(loss: f64, burst_ratio: f64, delay_ms: f64) -> f64 {
 /// R as a mean opinion score (G.107 Annex B, formula B-4).
 #[must_use]
 pub fn mos_of_r(r: f64) -> f64 {
+    if r <= 0.0 {
+        return 1.0;
+    }
     if r >= 100.0 {
         return 4.5;
     }
