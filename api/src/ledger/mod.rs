@@ -1,0 +1,387 @@
+//! The ledger: what everybody holds who writes facts down or looks them up.
+//!
+//! Signalling [`append`](Ledger::append)s and never waits; an HTTP request [`admit`](Ledger::admit)s and waits until its
+//! record is on disk; `GET` reads the [`Live`] view merged over the database, which the projector brings up to the
+//! journal. The ledger decides nothing about a call: at a start it closes those that the last process left open
+//! ([`recover`]), and that is all it ever says of its own.
+
+mod live;
+mod project;
+mod recover;
+
+pub use crate::journal::Position;
+pub use crate::journal::directory::{Damage, OpenError};
+pub use crate::journal::space::Refused;
+pub use crate::journal::writer::Event;
+pub use live::{FACTS_IN_MEMORY, Live, MAX_CALLS};
+pub use project::Progress;
+
+use crate::Wall;
+use crate::journal::directory;
+use crate::journal::frame::Entry;
+use crate::journal::segment::{JournalId, Segment};
+use crate::journal::space::Space;
+use crate::journal::spool::Spool;
+use crate::journal::writer::Writer;
+use crate::store::{Store, StoreError};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use switch::{CallSid, Fact, Record};
+use tokio::sync::{broadcast, watch};
+
+/// Facts that a subscriber may be behind. One that is further behind is told how many it missed and goes on with the
+/// next; it can read what it missed from the store.
+pub const EVENTS_BEHIND: usize = 4_096;
+
+/// How long a shutdown waits for the database to take what is in the journal. What it has not taken then is projected at
+/// the next start.
+pub const LAST_PROJECTION: Duration = Duration::from_secs(10);
+
+/// The least that a journal may be given, in octets: less is raised to it.
+pub const LEAST_JOURNAL: u64 = 1 << 20;
+
+/// `[journal]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// `journal.dir`, made where it is missing. One process at a time.
+    pub dir: PathBuf,
+    /// `journal.max_mb`, in octets; at least [`LEAST_JOURNAL`].
+    pub max_octets: u64,
+}
+
+/// Why the ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness, no thread.
+    #[error("the journal: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What a start found in the journal and made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Entries read.
+    pub entries: u64,
+    /// Octets read.
+    pub octets: u64,
+    /// What could not be read.
+    pub damage: Vec<Damage>,
+    /// Entries of a version that this one does not understand, passed over.
+    pub unreadable: u64,
+    /// Calls that were live when the process died, closed now with the cause `interrupted`.
+    pub interrupted: Vec<CallSid>,
+}
+
+/// The journal, its projection and the live view. Cloning is cheap; all clones are one.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    live: Arc<Live>,
+    spool: Arc<Spool>,
+    space: Arc<Space>,
+    store: Store,
+    events: broadcast::Sender<Event>,
+    durable: watch::Receiver<Position>,
+    progress: watch::Receiver<Progress>,
+    wall: Wall,
+    workers: Mutex<Option<Workers>>,
+}
+
+struct Workers {
+    writer: std::thread::JoinHandle<()>,
+    projector: tokio::task::JoinHandle<()>,
+}
+
+impl Ledger {
+    /// Opens the journal in `config.dir` (or begins one), closes every call that was live when the last process ended,
+    /// and begins to project what `store` has not seen.
+    ///
+    /// # Errors
+    /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
+    pub async fn open(config: JournalConfig, store: Store, wall: Wall) -> Result<(Self, Recovered), LedgerError> {
+        let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
+        let Opened { dir, lock, id, segment, space, first, recovery, mut recovered } = found;
+        let position = store.position(id).await?;
+        let live = Arc::new(Live::default());
+        let spool = Arc::new(Spool::default());
+        let (durable, durable_seen) = watch::channel(segment.end());
+        let (progress, progress_seen) = watch::channel(Progress { position, connected: true });
+        let (events, _) = broadcast::channel(EVENTS_BEHIND);
+        let projector = project::Projector::new(
+            project::Around {
+                dir: dir.clone(),
+                journal: id,
+                store: store.clone(),
+                live: live.clone(),
+                spool: spool.clone(),
+                space: space.clone(),
+                durable: durable_seen.clone(),
+                progress,
+            },
+            position,
+            first,
+            recovery.live().map(|view| view.sid),
+        );
+        recovery.live().for_each(|view| live.restore(view));
+        for end in recovery.interrupted() {
+            recovered.interrupted.push(end.sid);
+            let end = Arc::new(end);
+            live.apply(&end);
+            spool.append(Entry::Record(end));
+        }
+        let lives = live.clone();
+        let writer = Writer {
+            dir,
+            id,
+            next_number: segment.end().segment + 1,
+            segment: Some(segment),
+            spool: spool.clone(),
+            space: space.clone(),
+            durable,
+            events: events.clone(),
+            lives: Box::new(move || lives.active() > 0),
+            wall: wall.clone(),
+        };
+        let writer = std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            writer.run();
+            drop(lock);
+        })?;
+        let projector = tokio::spawn(projector.run());
+        let workers = Mutex::new(Some(Workers { writer, projector }));
+        let inner =
+            Inner { live, spool, space, store, events, durable: durable_seen, progress: progress_seen, wall, workers };
+        Ok((Self { inner: Arc::new(inner) }, recovered))
+    }
+
+    /// Whether a call may be admitted now: what a trunk's INVITE is asked before anything is allocated for it.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn admits(&self) -> Result<(), Refused> {
+        self.inner.space.admits()?;
+        if self.inner.live.len() >= MAX_CALLS || self.inner.spool.len() >= crate::journal::spool::ADMIT_BELOW {
+            return Err(Refused::Overloaded);
+        }
+        Ok(())
+    }
+
+    /// Admits a call: returns when `record` (number 0, [`Fact::Admitted`]) is on disk. Where it returns `Ok`, the caller
+    /// owes the switch the call; so this future must not be dropped half-way.
+    ///
+    /// # Errors
+    /// Where the call may not begin: nothing was written then that a client would ever see.
+    pub async fn admit(&self, record: Record) -> Result<(), Refused> {
+        self.admit_within(record, usize::MAX).await
+    }
+
+    /// Admits a call as [`Ledger::admit`] does, unless `limit` calls are live already.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyCalls`], and those of [`Ledger::admit`].
+    pub async fn admit_within(&self, record: Record, limit: usize) -> Result<(), Refused> {
+        self.admits()?;
+        if !self.inner.live.reserve(limit) {
+            return Err(Refused::TooManyCalls(limit));
+        }
+        let record = Arc::new(record);
+        let written = match self.inner.spool.admit(Entry::Record(record.clone())) {
+            Ok(done) => done.await.unwrap_or(Err(Refused::Closed)),
+            Err(refused) => Err(refused),
+        };
+        match written {
+            Ok(()) => self.inner.live.admit(&record),
+            Err(_) => self.inner.live.withdraw(),
+        }
+        written
+    }
+
+    /// Takes in a fact of signalling. Never waits. When the disk fails or falls behind, facts wait in memory: calls are
+    /// no longer admitted long before that is much ([`crate::journal::spool::ADMIT_BELOW`]), beyond
+    /// [`crate::journal::spool::LINES_BELOW`] lines of ladders are dropped with a word in the log, and every other fact
+    /// is kept until the disk takes it.
+    pub fn append(&self, mut record: Record) {
+        only_finite(&mut record.fact);
+        let record = Arc::new(record);
+        self.inner.live.apply(&record);
+        if !self.inner.spool.append(Entry::Record(record.clone())) {
+            tracing::error!(sid = %record.sid, seq = record.seq, "a fact came after the journal was closed and is lost");
+        }
+    }
+
+    /// The calls that are not yet in the database as ended.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.inner.live
+    }
+
+    /// The database that the journal is projected into.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The wall clock, milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn wall(&self) -> u64 {
+        (self.inner.wall)()
+    }
+
+    /// Every fact from now on, as soon as it is on disk. Whoever reads too slowly is told how many were missed
+    /// ([`EVENTS_BEHIND`]).
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.inner.events.subscribe()
+    }
+
+    /// How far the database is, and whether it answers.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        *self.inner.progress.borrow()
+    }
+
+    /// How far the journal is on disk.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        *self.inner.durable.borrow()
+    }
+
+    /// Octets in the journal, and how many it may hold.
+    #[must_use]
+    pub fn octets(&self) -> (u64, u64) {
+        (self.inner.space.used(), self.inner.space.max())
+    }
+
+    /// Returns when everything appended so far is in the database; waits for as long as disk and database need.
+    ///
+    /// # Errors
+    /// [`Refused::Closed`] after a shutdown.
+    pub async fn settle(&self) -> Result<(), Refused> {
+        let mark = loop {
+            match self.inner.spool.admit(Entry::Checkpoint(self.wall())) {
+                Ok(done) => match done.await.unwrap_or(Err(Refused::Closed)) {
+                    Ok(()) => break self.durable(),
+                    Err(Refused::Closed) => return Err(Refused::Closed),
+                    Err(_) => {}
+                },
+                Err(Refused::Closed) => return Err(Refused::Closed),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        let mut progress = self.inner.progress.clone();
+        let reached = progress.wait_for(|progress| progress.position >= mark).await;
+        reached.map(|_| ()).map_err(|_| Refused::Closed)
+    }
+
+    /// Writes what waits to disk, projects it into the database (for at most [`LAST_PROJECTION`]: the rest is done at
+    /// the next start), and closes both. What is appended afterwards is lost, with a word in the log.
+    pub async fn shutdown(self) {
+        self.inner.spool.close();
+        let workers = self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Workers { writer, mut projector }) = workers else { return };
+        let joined = tokio::task::spawn_blocking(move || writer.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the journal's writer ended by a panic");
+        }
+        if tokio::time::timeout(LAST_PROJECTION, &mut projector).await.is_err() {
+            projector.abort();
+            tracing::warn!("the database did not take all of the journal; the next start goes on where it stopped");
+        }
+        self.inner.store.close().await;
+    }
+}
+
+/// JSON has no infinities: a figure that is none would make the record unreadable.
+fn only_finite(fact: &mut Fact) {
+    let Fact::Ended(cdr) = fact else { return };
+    for stream in [&mut cdr.received, &mut cdr.sent] {
+        for figure in [&mut stream.loss_percent, &mut stream.jitter_ms] {
+            if !figure.is_finite() {
+                *figure = 0.0;
+            }
+        }
+        stream.mos = stream.mos.filter(|mos| mos.is_finite());
+    }
+    cdr.price = cdr.price.filter(|price| price.is_finite());
+}
+
+/// What opening the journal yields before anything runs.
+struct Opened {
+    dir: PathBuf,
+    lock: File,
+    id: JournalId,
+    segment: Segment,
+    space: Arc<Space>,
+    /// The first segment there is.
+    first: u64,
+    recovery: recover::Recovery,
+    recovered: Recovered,
+}
+
+impl Opened {
+    fn at(config: JournalConfig) -> Result<Self, LedgerError> {
+        let dir = config.dir;
+        let io = |error| OpenError::Io { dir: dir.display().to_string(), error };
+        std::fs::create_dir_all(&dir).map_err(io)?;
+        let lock = lock(&dir)?;
+        let mut recovery = recover::Recovery::default();
+        let found = directory::scan(&dir, |entry| recovery.see(entry))?;
+        let id = match found.id {
+            Some(id) => id,
+            None => new_id()?,
+        };
+        let segment = match found.end() {
+            Some(end) => Segment::resume(&dir, end),
+            None => Segment::create(&dir, id, 1),
+        };
+        let segment = segment.map_err(io)?;
+        for damage in &found.damage {
+            report(&dir, damage);
+        }
+        let first = found.segments.first().map_or(1, |&(number, _)| number);
+        let octets = found.octets();
+        let space = Arc::new(Space::new(&dir, config.max_octets.max(LEAST_JOURNAL), octets.max(segment.end().offset)));
+        let recovered = Recovered {
+            entries: found.entries,
+            octets,
+            damage: found.damage,
+            unreadable: found.unreadable,
+            interrupted: Vec::new(),
+        };
+        Ok(Self { dir, lock, id, segment, space, first, recovery, recovered })
+    }
+}
+
+fn report(dir: &Path, damage: &Damage) {
+    let (segment, offset, lost) = (damage.at.segment, damage.at.offset, damage.lost);
+    if damage.torn_tail {
+        tracing::warn!(segment, offset, lost, "the journal's last write was cut short; cut at the last whole record");
+    } else {
+        tracing::error!(dir = %dir.display(), segment, offset, lost, "a segment is damaged; read up to there, the file is left as it is");
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let io = |error| OpenError::Io { dir: dir.display().to_string(), error };
+    let file = File::create(dir.join("lock")).map_err(io)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| OpenError::InUse { dir: dir.display().to_string() })?;
+    Ok(file)
+}
+
+fn new_id() -> Result<JournalId, std::io::Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(JournalId(id))
+}

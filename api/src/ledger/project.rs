@@ -1,0 +1,285 @@
+//! The projector: one task that reads the journal behind the writer and brings the database up to it.
+//!
+//! Each step is one transaction of rows and position together; a crash or a dead database in the middle leaves the
+//! database where the last step left it, and the step is done again. Segments that the database has taken whole go, in
+//! order, as soon as no open call was admitted in them; a call that outlives many segments is carried over
+//! ([`Entry::Carried`]), so that one long call does not hold the whole journal.
+
+use super::live::Live;
+use crate::journal::Position;
+use crate::journal::directory;
+use crate::journal::frame::{Entry, HEAD, MAX_PAYLOAD};
+use crate::journal::segment::{self, Entries, HEADER, JournalId};
+use crate::journal::space::Space;
+use crate::journal::spool::Spool;
+use crate::store::batch::Batch;
+use crate::store::{Store, StoreError};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use switch::{CallSid, CallView};
+use tokio::sync::watch;
+
+/// Entries in one transaction at most; what is beyond waits for the next.
+pub const BATCH: usize = 2_000;
+
+/// Projected segments that are kept for open calls before those calls are carried over.
+pub const CARRY_AFTER: u64 = 4;
+
+/// How long after a failed transaction the next is tried: doubled from the first to the last.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How far the database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything before it is in the database.
+    pub position: Position,
+    /// Whether the last transaction went through.
+    pub connected: bool,
+}
+
+/// What the projector works with.
+pub(super) struct Around {
+    pub(super) dir: PathBuf,
+    pub(super) journal: JournalId,
+    pub(super) store: Store,
+    pub(super) live: Arc<Live>,
+    pub(super) spool: Arc<Spool>,
+    pub(super) space: Arc<Space>,
+    pub(super) durable: watch::Receiver<Position>,
+    pub(super) progress: watch::Sender<Progress>,
+}
+
+/// A call that the database has not as ended.
+struct Open {
+    /// As the database has it; `None` until a fact of it is projected.
+    view: Option<CallView>,
+    /// The segment that recovery needs it from.
+    segment: u64,
+    /// Its carrying over is on its way.
+    carrying: bool,
+}
+
+pub(super) struct Projector {
+    around: Around,
+    position: Position,
+    /// The first segment there is.
+    first: u64,
+    open: HashMap<CallSid, Open>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("the journal: {0}")]
+    Journal(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Projector {
+    /// A projector that goes on at `position`. `interrupted` are calls whose end is about to be written: what recovery
+    /// knows them by stays until that end is in the database.
+    pub(super) fn new(
+        around: Around,
+        position: Position,
+        first: u64,
+        interrupted: impl Iterator<Item = CallSid>,
+    ) -> Self {
+        let open = interrupted.map(|sid| (sid, Open { view: None, segment: first, carrying: false })).collect();
+        Self { around, position, first, open }
+    }
+
+    /// Projects until the writer has ended and everything that it wrote is in the database.
+    pub(super) async fn run(mut self) {
+        let mut wait = BACKOFF.0;
+        loop {
+            let end = *self.around.durable.borrow_and_update();
+            if self.position >= end {
+                if self.around.durable.changed().await.is_err() && self.position >= *self.around.durable.borrow() {
+                    return;
+                }
+                continue;
+            }
+            match self.step(end).await {
+                Ok(()) => {
+                    wait = BACKOFF.0;
+                    self.tell(true);
+                    self.tidy().await;
+                }
+                Err(error) => {
+                    if self.tell(false) {
+                        tracing::error!(%error, "the database does not take the journal: calls go on, rows wait");
+                    }
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    /// Publishes where the database is; true where it was connected before.
+    fn tell(&self, connected: bool) -> bool {
+        let next = Progress { position: self.position, connected };
+        let before = self.around.progress.send_replace(next);
+        if connected && !before.connected {
+            tracing::warn!("the database takes the journal again");
+        }
+        before.connected
+    }
+
+    async fn step(&mut self, end: Position) -> Result<(), StepError> {
+        let (dir, from) = (self.around.dir.clone(), self.position);
+        let run = tokio::task::spawn_blocking(move || Run::read(&dir, from, end)).await.map_err(io::Error::other)??;
+        let mut batch = Batch::new(self.around.journal, run.next);
+        batch.calls = self.known(&run).await?;
+        for (entry, _) in &run.entries {
+            if let Entry::Record(record) = entry {
+                batch.add(record.clone());
+            }
+        }
+        self.around.store.project(&batch).await?;
+        self.position = run.next;
+        self.done(run, batch);
+        Ok(())
+    }
+
+    /// The calls that the run speaks of and that were projected before.
+    async fn known(&self, run: &Run) -> Result<BTreeMap<CallSid, CallView>, StoreError> {
+        let mut known = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (entry, _) in &run.entries {
+            let Entry::Record(record) = entry else { continue };
+            match self.open.get(&record.sid).and_then(|open| open.view.as_ref()) {
+                Some(view) => drop(known.insert(record.sid, view.clone())),
+                None => missing.push(record.sid),
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        for sids in missing.chunks(500) {
+            known.append(&mut self.around.store.views(sids).await?);
+        }
+        Ok(known)
+    }
+
+    fn done(&mut self, run: Run, batch: Batch) {
+        for (entry, segment) in run.entries {
+            match entry {
+                Entry::Record(record) => {
+                    let pinned = Open { view: None, segment, carrying: false };
+                    self.open.entry(record.sid).or_insert(pinned);
+                }
+                Entry::Carried(view) => {
+                    if let Some(open) = self.open.get_mut(&view.sid) {
+                        open.segment = segment;
+                        open.carrying = false;
+                    }
+                }
+                Entry::Checkpoint(_) => {}
+            }
+        }
+        let mut ended = Vec::new();
+        for (sid, view) in batch.calls {
+            let last = view.last_seq;
+            let over = view.cdr.is_some();
+            if over {
+                ended.push(sid);
+            } else if let Some(open) = self.open.get_mut(&sid) {
+                open.view = Some(view);
+            }
+            self.around.live.projected(sid, last, over);
+        }
+        for sid in ended {
+            self.open.remove(&sid);
+        }
+        // A fact of a call that is in no table: its admission was lost. Nothing is kept open for it.
+        self.open.retain(|_, open| open.view.is_some() || open.segment <= self.first || open.carrying);
+    }
+
+    /// Deletes the segments that nobody needs any more, and carries over who keeps too many of them.
+    async fn tidy(&mut self) {
+        if self.position.segment <= self.first {
+            return;
+        }
+        let needed = self.open.values().map(|open| open.segment).min().unwrap_or(u64::MAX).min(self.position.segment);
+        if needed > self.first {
+            let (dir, first, space) = (self.around.dir.clone(), self.first, self.around.space.clone());
+            let deleted = tokio::task::spawn_blocking(move || delete(&dir, first, needed, &space)).await;
+            match deleted {
+                Ok(Ok(())) => self.first = needed,
+                Ok(Err(error)) => tracing::error!(%error, "a projected segment of the journal cannot be deleted"),
+                Err(_) => {}
+            }
+        }
+        if self.position.segment.saturating_sub(self.first) > CARRY_AFTER {
+            self.carry();
+        }
+    }
+
+    fn carry(&mut self) {
+        for (sid, open) in self.open.iter_mut().filter(|(_, open)| open.segment == self.first && !open.carrying) {
+            // One that has ended needs no carrying: its end is on its way to disk and to here.
+            if let Some(view) = self.around.live.get(*sid).filter(|view| !view.status.is_final()) {
+                open.carrying = self.around.spool.append(Entry::Carried(Box::new(view)));
+            }
+        }
+    }
+}
+
+fn delete(dir: &Path, first: u64, needed: u64, space: &Space) -> io::Result<()> {
+    for number in directory::numbers(dir)?.into_iter().filter(|number| (first..needed).contains(number)) {
+        let path = segment::path(dir, number);
+        let octets = std::fs::metadata(&path)?.len();
+        std::fs::remove_file(&path)?;
+        space.freed(octets);
+    }
+    Ok(())
+}
+
+/// A run of entries of one segment, read back.
+struct Run {
+    /// Each with its segment.
+    entries: Vec<(Entry, u64)>,
+    /// Where the next run begins.
+    next: Position,
+}
+
+impl Run {
+    /// Reads on from `from`, not beyond `end`, which lies behind it.
+    fn read(dir: &Path, from: Position, end: Position) -> io::Result<Self> {
+        let here = if from.offset == 0 { following(dir, from.segment.max(1), end)? } else { from };
+        let limit = if here.segment == end.segment { end.offset } else { u64::MAX };
+        let length = (MAX_PAYLOAD + HEAD) as u64;
+        let bytes = match segment::read(&segment::path(dir, here.segment), here.offset, length.min(limit - here.offset))
+        {
+            Ok(bytes) => bytes,
+            // Somebody took it away: what comes after it is still there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut read = Entries::new(&bytes, here);
+        let entries: Vec<_> =
+            read.by_ref().take(BATCH).filter_map(Result::ok).map(|entry| (entry, here.segment)).collect();
+        let next = match () {
+            () if read.at != here => read.at,
+            () if here.segment < end.segment => following(dir, here.segment + 1, end)?,
+            () => {
+                tracing::error!(
+                    segment = here.segment,
+                    offset = here.offset,
+                    "the journal cannot be read back; facts there are not in the database"
+                );
+                end
+            }
+        };
+        Ok(Self { entries, next })
+    }
+}
+
+/// The beginning of the first segment from `number` on.
+fn following(dir: &Path, number: u64, end: Position) -> io::Result<Position> {
+    let next = directory::numbers(dir)?.into_iter().find(|&there| there >= number).unwrap_or(end.segment);
+    Ok(Position { segment: next, offset: HEADER })
+}

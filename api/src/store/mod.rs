@@ -1,0 +1,175 @@
+//! The database: a projection of the journal, on SQLite (WAL) or PostgreSQL.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`batch`] | what one transaction writes |
+//! | [`write`] | its writing |
+//! | [`read`] | calls, CDRs, events, by page |
+//! | [`keys`](self) | API keys by hash |
+//!
+//! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
+//! call. No statement is made of anything that came from outside: values are bound.
+
+pub mod batch;
+mod keys;
+pub mod read;
+mod write;
+
+pub use keys::KeyRow;
+pub use read::{Filter, Key, Page};
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlSafeStr, SqlStr, SqlitePool};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Connections to the database. One more statement waits for one to come free, at most [`ACQUIRE_TIME`].
+pub const CONNECTIONS: u32 = 8;
+
+/// How long a statement waits for a connection, or SQLite for its lock, before it fails; the projector tries again, an
+/// HTTP request is answered with 503.
+pub const ACQUIRE_TIME: Duration = Duration::from_secs(5);
+
+/// How long the database may take to answer `SELECT 1` and still count as connected.
+const PING_TIME: Duration = Duration::from_millis(500);
+
+/// What the database says when it says no.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no database that we speak to.
+    #[error("database.url {url:?}: write sqlite://FILE or postgres://USER@HOST/NAME")]
+    Url {
+        /// The URL, without its password.
+        url: String,
+    },
+    /// A statement failed, or there is no connection.
+    #[error("the database: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The schema could not be brought to this version's.
+    #[error("the database's schema: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what this version does not understand.
+    #[error("the database holds a row that this version cannot read: {0}")]
+    Row(#[from] serde_json::Error),
+}
+
+/// The database. Cloning shares its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pools: Pools,
+}
+
+#[derive(Clone, Debug)]
+enum Pools {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs the same code on whichever database there is: `$pool` is its pool, `$Db` its type.
+macro_rules! on {
+    ($store:expr, $pool:ident, $Db:ident => $body:expr) => {
+        match &$store.pools {
+            $crate::store::Pools::Sqlite($pool) => {
+                #[allow(dead_code)]
+                type $Db = sqlx::Sqlite;
+                $body
+            }
+            $crate::store::Pools::Postgres($pool) => {
+                #[allow(dead_code)]
+                type $Db = sqlx::Postgres;
+                $body
+            }
+        }
+    };
+}
+use on;
+
+impl Store {
+    /// Connects to `url` (`sqlite://…`, made where it is missing, or `postgres://…`) and brings the schema up to date.
+    ///
+    /// # Errors
+    /// Where the URL is no such thing, the database cannot be reached, or its schema is of a later version.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            Self::open_sqlite(url).await
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Self::open_postgres(url).await
+        } else {
+            Err(StoreError::Url { url: without_password(url) })
+        }
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
+        // FULL: a segment of the journal is deleted once it is projected, so a commit must have reached the disk.
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(ACQUIRE_TIME);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIME)
+            .connect_with(options)
+            .await?;
+        migrator(SQLITE).run(&pool).await?;
+        Ok(Self { pools: Pools::Sqlite(pool) })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIME)
+            .connect_with(options)
+            .await?;
+        migrator(POSTGRES).run(&pool).await?;
+        Ok(Self { pools: Pools::Postgres(pool) })
+    }
+
+    /// Whether the database answers, and soon.
+    pub async fn ping(&self) -> bool {
+        let answer = async { on!(self, pool, Db => sqlx::query("SELECT 1").execute(pool).await.is_ok()) };
+        tokio::time::timeout(PING_TIME, answer).await.unwrap_or(false)
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        on!(self, pool, Db => pool.close().await);
+    }
+}
+
+/// A URL as an error may show it.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    }
+}
+
+const SQLITE: &[(i64, &str, SqlStr)] =
+    &[(1, "calls", SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_calls.sql")))];
+const POSTGRES: &[(i64, &str, SqlStr)] =
+    &[(1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql")))];
+
+fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {
+    let migration = |(version, name, sql): &(i64, &'static str, SqlStr)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql.clone().into_sql_str(), false)
+    };
+    Migrator::with_migrations(migrations.iter().map(migration).collect())
+}
+
+/// Milliseconds, counts and sizes as SQL has them.
+fn integer(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Characters of a text from outside that a column holds; the whole is in the row's JSON. PostgreSQL refuses index
+/// entries beyond 2,704 octets.
+const COLUMN: usize = 256;
+
+/// A text from outside as a column holds it: NUL, which PostgreSQL refuses, as `\0`; cut at [`COLUMN`].
+fn column(text: &str) -> String {
+    text.chars().take(COLUMN).collect::<String>().replace('\0', "\\0")
+}

@@ -1,0 +1,61 @@
+//! The words that the API and the database have for values of the switch; the same that serde writes.
+
+use switch::{Direction, Origin, Status};
+
+/// Every status, in the order of a call's life.
+pub const STATUSES: [Status; 8] = [
+    Status::Queued,
+    Status::Ringing,
+    Status::InProgress,
+    Status::Completed,
+    Status::Busy,
+    Status::Failed,
+    Status::NoAnswer,
+    Status::Canceled,
+];
+
+/// Both directions.
+pub const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::OutboundApi];
+
+/// `outbound-api`
+#[must_use]
+pub const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::OutboundApi => "outbound-api",
+    }
+}
+
+/// `media_timeout`
+#[must_use]
+pub const fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Caller => "caller",
+        Origin::Callee => "callee",
+        Origin::Carrier => "carrier",
+        Origin::Api => "api",
+        Origin::Program => "program",
+        Origin::Limit => "limit",
+        Origin::MediaTimeout => "media_timeout",
+        Origin::Switch => "switch",
+        Origin::Interrupted => "interrupted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_that_serde_writes() {
+        for word in DIRECTIONS {
+            assert_eq!(serde_json::to_value(word).unwrap(), direction(word));
+        }
+        for word in STATUSES {
+            assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
+        }
+        for word in [Origin::Caller, Origin::Api, Origin::MediaTimeout, Origin::Interrupted] {
+            assert_eq!(serde_json::to_value(word).unwrap(), origin(word));
+        }
+    }
+}
