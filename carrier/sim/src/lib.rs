@@ -2,5 +2,6 @@
 
 pub mod listen;
 pub mod script;
+pub mod virtual_network;
 
 pub use script::{Script, ScriptError};
