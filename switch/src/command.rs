@@ -1,6 +1,7 @@
 //! What the API asks of the switch.
 
 use crate::CallSid;
+use carrier::Number;
 use ivr::Answer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,9 @@ pub struct Originate {
     /// Whose.
     pub tenant: String,
     /// Caller ID, owned by the tenant.
-    pub from: String,
-    /// Whom to call, E.164.
-    pub to: String,
+    pub from: Number,
+    /// Whom to call.
+    pub to: Number,
     /// What runs when it is answered. Every prompt it names is known to the switch.
     pub answer: Answer,
     /// Only by this trunk.

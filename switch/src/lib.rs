@@ -4,16 +4,28 @@
 //! `handle(input, now)` and `poll()` (DESIGN.md §2). It owns every [`call`]; API resources, CDRs and webhooks project
 //! its [`Record`]s and keep no state of their own. It holds no socket, clock, thread, channel or random source.
 
+mod book;
+mod call;
 mod cause;
 mod cdr;
 mod command;
+mod config;
+mod desk;
+mod ending;
+mod io;
 mod record;
 mod sid;
+mod switch;
+mod trunk;
 mod view;
 
 pub use cause::{Cause, Origin};
 pub use cdr::{Cdr, StreamQuality, Timestamps};
 pub use command::{Command, EndAs, Originate};
+pub use config::{Config, MediaAddress, Number};
+pub use io::{Input, Output};
 pub use record::{Admission, Direction, Fact, GatherEnd, Record};
 pub use sid::{CallSid, InvalidSid};
+pub use switch::{ConfigError, Load, MAX_PROMPTS, Switch};
+pub use trunk::{TrunkState, TrunkStatus};
 pub use view::{CallView, Status};

@@ -1,0 +1,99 @@
+//! A call's hold on the world outside it: one SIP session, one media endpoint, one trunk's permit.
+
+use crate::trunk::Grant;
+use media::{Codec, EndpointId, Latch, StreamConfig};
+use sip_core::endpoint::SessionId;
+use sip_core::sdp::{AudioCodec, Direction, LocalAudio, Negotiated};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The payload type under which we offer telephone-event (DESIGN.md §5).
+const TELEPHONE_EVENT: u8 = 101;
+/// The packet time we offer and send, in milliseconds.
+const PTIME_MS: u16 = 20;
+
+/// An RTP port that a call holds, and the endpoint behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MediaPort {
+    /// The endpoint.
+    pub(crate) id: EndpointId,
+    /// Its even RTP port.
+    pub(crate) port: u16,
+}
+
+/// What a call holds and must give back, each exactly once.
+#[derive(Debug, Default)]
+pub(crate) struct Leg {
+    /// The INVITE session, until its last word.
+    pub(crate) session: Option<SessionId>,
+    /// The media endpoint, until it has closed.
+    pub(crate) media: Option<MediaPort>,
+    /// The permit to use a trunk, until the session's last word.
+    pub(crate) grant: Option<Grant>,
+    /// What we offered or answered with.
+    pub(crate) local: Option<LocalAudio>,
+    /// The codec in use.
+    pub(crate) codec: Option<AudioCodec>,
+}
+
+impl Leg {
+    /// Our side of a session description for this port.
+    pub(crate) fn describe(port: MediaPort, address: IpAddr, session_id: u64) -> LocalAudio {
+        LocalAudio {
+            addr: address,
+            port: port.port,
+            codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
+            telephone_event: Some(TELEPHONE_EVENT),
+            ptime_ms: PTIME_MS,
+            direction: Direction::SendRecv,
+            rtcp_mux: false,
+            session_id,
+            version: session_id,
+        }
+    }
+}
+
+/// Whose RTP is heard on a call over a trunk.
+#[derive(Clone, Debug)]
+pub(crate) enum Hear {
+    /// Only these ranges.
+    Ranges(Arc<[ipnet::IpNet]>),
+    /// Only the address that the far end named; its port is learned from the first packet (a carrier's media gateway
+    /// has a public address, and may send from another port than it listens on).
+    NamedHost,
+}
+
+impl Hear {
+    fn latch(&self, remote: IpAddr) -> Latch {
+        match self {
+            Self::Ranges(ranges) => Latch::Ranges(Arc::clone(ranges)),
+            Self::NamedHost => Latch::Ranges(Arc::from([ipnet::IpNet::from(remote)])),
+        }
+    }
+}
+
+/// Turns what was negotiated into media's own words. Before the answer nothing is sent and nothing is missed.
+pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, answered: bool, timeout: Duration) -> StreamConfig {
+    let sends = matches!(negotiated.direction, Direction::SendRecv | Direction::SendOnly);
+    let receives = matches!(negotiated.direction, Direction::SendRecv | Direction::RecvOnly);
+    StreamConfig {
+        remote: negotiated.remote,
+        remote_rtcp: negotiated.remote_rtcp,
+        rtcp_mux: negotiated.rtcp_mux,
+        codec: match negotiated.codec {
+            AudioCodec::Pcmu => Codec::Pcmu,
+            AudioCodec::Pcma => Codec::Pcma,
+        },
+        payload_type_out: negotiated.payload_type_out,
+        payload_type_in: negotiated.payload_type_in,
+        dtmf_out: negotiated.telephone_event_out,
+        dtmf_in: negotiated.telephone_event_in,
+        ptime_ms: negotiated.ptime_ms,
+        send: sends && answered,
+        receive: receives,
+        latch: hear.latch(negotiated.remote.ip()),
+        timeout: (answered && receives).then_some(timeout),
+        expects_media: answered && receives,
+    }
+}

@@ -1,0 +1,283 @@
+//! A call: one leg toward a carrier, a program that it runs, and the one account of what happened.
+//!
+//! A call is worked on by one thread through `&mut` and by nobody else. Its [`Stage`]s are structs that are taken out,
+//! consumed and put back, so that a stage that is over cannot be named. It ends once, by [`Call::end`].
+
+mod inbound;
+pub(crate) mod leg;
+mod outbound;
+mod talking;
+
+use crate::book::Book;
+use crate::cdr::{Cdr, StreamQuality};
+use crate::desk::{Desk, Timer, Wake};
+use crate::ending::Ending;
+use crate::record::Admission;
+use crate::{CallSid, Direction, Fact, Origin, Status};
+use base::Now;
+use leg::{Hear, Leg};
+use sip_core::endpoint::LadderEntry;
+use std::time::Duration;
+use talking::Talk;
+
+pub(crate) use inbound::{Arrival, arrive};
+pub(crate) use outbound::originate;
+
+/// A media endpoint answers a close at once; one that has not by then died with its shard, and the call's books are
+/// closed without its figures.
+const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How many ports are tried where another process holds them.
+const PORT_ATTEMPTS: u32 = 8;
+
+/// What a call is doing.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// It waits for a permit.
+    Queued(outbound::Waiting),
+    /// It waits for its RTP port; then it dials.
+    Opening(outbound::Waiting),
+    /// The INVITE is out.
+    Dialing(outbound::Dialing),
+    /// Somebody called; it waits for its RTP port.
+    Arriving(inbound::Arriving),
+    /// The 200 is out; it waits for the ACK.
+    Accepting(inbound::Accepting),
+    /// Answered.
+    Talking(Talk),
+    /// Decided to end; it waits for the media endpoint's last figures.
+    Closing(Ending),
+    /// The books are closed; the session's last messages may still come.
+    Over,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) sid: CallSid,
+    about: Admission,
+    max_duration: Duration,
+    book: Book,
+    leg: Leg,
+    stage: Stage,
+    sip_call_ids: Vec<String>,
+    carrier_call_id: Option<String>,
+    /// Whose RTP is heard.
+    hear: Hear,
+    /// The trunk's name, once one is chosen.
+    trunk: Option<String>,
+}
+
+impl Call {
+    fn new(sid: CallSid, about: Admission, max_duration: Duration, book: Book) -> Self {
+        let trunk = about.trunk.clone();
+        Self {
+            sid,
+            about,
+            max_duration,
+            book,
+            leg: Leg::default(),
+            stage: Stage::Over,
+            sip_call_ids: Vec::new(),
+            carrier_call_id: None,
+            hear: Hear::NamedHost,
+            trunk,
+        }
+    }
+
+    fn take_stage(&mut self) -> Stage {
+        std::mem::replace(&mut self.stage, Stage::Over)
+    }
+
+    fn record(&mut self, fact: Fact, desk: &mut Desk, now: Now) {
+        self.book.record(fact, now, &mut desk.out);
+    }
+
+    /// Nothing of it is left: no record to come, no session, no port.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.stage, Stage::Over) && self.leg.session.is_none() && self.leg.media.is_none()
+    }
+
+    /// True until its end is decided.
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.stage, Stage::Closing(_) | Stage::Over)
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        matches!(self.stage, Stage::Queued(_))
+    }
+
+    /// A message on the wire.
+    pub(crate) fn on_ladder(&mut self, entry: &LadderEntry, desk: &mut Desk, now: Now) {
+        let fact = Fact::Message {
+            sent: entry.sent,
+            transport: entry.transport.to_string(),
+            peer: entry.peer.to_string(),
+            line: entry.line.clone(),
+            cseq: entry.cseq.clone(),
+            retransmission: entry.retransmission,
+        };
+        self.record(fact, desk, now);
+    }
+
+    /// The API asks for the end.
+    pub(crate) fn on_end_request(&mut self, how: crate::EndAs, desk: &mut Desk, now: Now) {
+        let answered = self.book.was_answered();
+        match how {
+            crate::EndAs::Canceled if answered => {}
+            _ if answered => self.end(Ending::cleared(Origin::Api, "ended by the API"), desk, now),
+            _ => self.end(Ending::canceled(), desk, now),
+        }
+    }
+
+    /// A timer of this call.
+    pub(crate) fn on_wake(&mut self, what: Wake, desk: &mut Desk, now: Now) {
+        match what {
+            Wake::Queue => self.end(outbound::queue_limit(), desk, now),
+            Wake::Ring => self.end(Ending::no_answer(), desk, now),
+            Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
+            Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
+            Wake::Release => {
+                tracing::error!(call = %self.sid, "the media endpoint did not close; the call's figures are lost");
+                self.on_media_closed(&media::Quality::default(), desk, now);
+            }
+        }
+    }
+
+    /// The process is about to end.
+    pub(crate) fn on_shutdown(&mut self, desk: &mut Desk, now: Now) {
+        let ending = if self.book.was_answered() {
+            Ending::cleared(Origin::Switch, "the switch is shutting down")
+        } else {
+            Ending::new(Status::Failed, Origin::Switch, 503, "the switch is shutting down").retriable()
+        };
+        self.end(ending, desk, now);
+    }
+
+    /// The end of the call, whoever asks for it first; who asks later is not heard.
+    pub(crate) fn end(&mut self, ending: Ending, desk: &mut Desk, now: Now) {
+        let stage = match self.take_stage() {
+            stage @ (Stage::Closing(_) | Stage::Over) => {
+                self.stage = stage;
+                return;
+            }
+            stage => stage,
+        };
+        self.book.at.ended = Some(now.wall);
+        desk.quiet(self.sid);
+        if let Some(session) = self.leg.session {
+            inbound::clear(session, &stage, &ending, desk, now);
+        }
+        self.close(ending, desk, now);
+    }
+
+    /// Waits for the media endpoint's last figures, or closes the books where there is none.
+    fn close(&mut self, ending: Ending, desk: &mut Desk, now: Now) {
+        self.stage = Stage::Closing(ending);
+        match self.leg.media {
+            Some(media) => {
+                desk.media(media::Command::Close { id: media.id });
+                desk.wake(self.sid, Wake::Release, MEDIA_CLOSE_LIMIT, now);
+            }
+            None => self.finish(&media::Quality::default(), desk, now),
+        }
+    }
+
+    fn on_media_closed(&mut self, quality: &media::Quality, desk: &mut Desk, now: Now) {
+        desk.timers.stop(Timer::Call(self.sid, Wake::Release));
+        if let Some(media) = self.leg.media.take() {
+            desk.free_media(media, now);
+        }
+        self.finish(quality, desk, now);
+    }
+
+    /// Closes the books.
+    fn finish(&mut self, quality: &media::Quality, desk: &mut Desk, now: Now) {
+        let ending = match self.take_stage() {
+            Stage::Closing(ending) => ending,
+            stage => {
+                self.stage = stage;
+                return;
+            }
+        };
+        let cdr = self.cdr(ending, quality, now);
+        self.record(Fact::Ended(Box::new(cdr)), desk, now);
+        if self.leg.session.is_none() {
+            self.give_back(desk, now);
+        }
+    }
+
+    /// The session has said its last word.
+    fn on_session_gone(&mut self, desk: &mut Desk, now: Now) {
+        if let Some(session) = self.leg.session.take() {
+            desk.by_session.remove(&session);
+        }
+        self.give_back(desk, now);
+    }
+
+    fn give_back(&mut self, desk: &mut Desk, now: Now) {
+        if let Some(grant) = self.leg.grant.take() {
+            desk.trunks.release(grant);
+            desk.timers.set(Timer::Queue, now.mono);
+        }
+    }
+
+    fn cdr(&self, ending: Ending, quality: &media::Quality, now: Now) -> Cdr {
+        let (received, sent) = directions(quality);
+        Cdr {
+            sid: self.sid,
+            parent: None,
+            tenant: self.about.tenant.clone(),
+            trunk: self.trunk.clone(),
+            direction: self.about.direction,
+            from: self.about.from.clone(),
+            to: self.about.to.clone(),
+            status: ending.status,
+            at: self.book.at,
+            billable_ms: self.book.billable_ms(now),
+            duration_ms: self.book.duration_ms(now),
+            pdd_ms: self.book.pdd_ms(),
+            cause: ending.cause,
+            codec: self.leg.codec.map(|codec| codec.name().to_owned()),
+            received,
+            sent,
+            recordings: Vec::new(),
+            carrier_call_id: self.carrier_call_id.clone(),
+            sip_call_ids: self.sip_call_ids.clone(),
+            price: None,
+            metadata: self.about.metadata.clone(),
+        }
+    }
+
+    fn outbound(&self) -> bool {
+        self.about.direction == Direction::OutboundApi
+    }
+}
+
+/// A call that could not even begin: its end is its only record after the admission.
+fn stillborn(mut call: Call, status: Status, reason: &str, desk: &mut Desk, now: Now) -> Call {
+    let ending = Ending::new(status, Origin::Switch, 503, reason).retriable();
+    call.stage = Stage::Closing(ending);
+    call.book.at.ended = Some(now.wall);
+    call.finish(&media::Quality::default(), desk, now);
+    call
+}
+
+fn directions(quality: &media::Quality) -> (StreamQuality, StreamQuality) {
+    let received = StreamQuality {
+        packets: quality.received.packets,
+        lost: quality.received.lost,
+        loss_percent: f64::from(quality.received.loss_ppm) / 10_000.0,
+        jitter_ms: quality.received.jitter_ms,
+        mos: quality.received.mos,
+    };
+    let far = quality.sent.far.unwrap_or_default();
+    let lost = u64::try_from(far.lost).unwrap_or(0);
+    let sent = StreamQuality {
+        packets: quality.sent.packets,
+        lost,
+        loss_percent: if quality.sent.packets == 0 { 0.0 } else { 100.0 * lost as f64 / quality.sent.packets as f64 },
+        jitter_ms: far.jitter_ms,
+        mos: quality.sent.mos,
+    };
+    (received, sent)
+}

@@ -1,0 +1,340 @@
+//! A call that the API asked for, up to its answer: queued, its port opened, dialled over one trunk after another.
+
+use super::leg::{Leg, MediaPort, stream};
+use super::talking::Talk;
+use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
+use crate::book::Book;
+use crate::command::Originate;
+use crate::desk::{Desk, Wake};
+use crate::ending::Ending;
+use crate::record::Admission;
+use crate::trunk::{NoPermit, path_failure};
+use crate::{Direction, Fact, Origin, Status};
+use base::Now;
+use carrier::{Number, TwilioError, X_TWILIO_CALL_SID, X_TWILIO_ERROR, parse_twilio_error};
+use sip_core::endpoint::{Failure, SessionId};
+use sip_core::message::Message;
+use sip_core::sdp::{self, SessionDescription};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A call that has found no permit for so long ends as `failed`, with a cause that says to try later.
+const QUEUE_TIME_LIMIT: Duration = Duration::from_secs(600);
+
+/// A call that has not dialled yet, or dials again.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    from: Number,
+    to: Number,
+    answer: ivr::Answer,
+    timeout: Duration,
+    /// Trunks still to be tried, in order.
+    candidates: VecDeque<usize>,
+    attempt: u32,
+    ports_tried: u32,
+}
+
+/// A call whose INVITE is out.
+#[derive(Debug)]
+pub(crate) struct Dialing {
+    session: SessionId,
+    waiting: Waiting,
+    /// What an 18x described: some carriers describe the media there and not again in the 200.
+    early: Option<bytes::Bytes>,
+}
+
+/// The queue took too long.
+pub(super) fn queue_limit() -> Ending {
+    Ending::new(Status::Failed, Origin::Limit, 503, "waited too long for a trunk's permit").retriable()
+}
+
+/// Begins a call that the API asked for.
+pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
+    let book = Book::new(asked.sid, 1, asked.queued_at, now);
+    let candidates = desk.trunks.candidates(asked.trunk.as_deref());
+    let answer = serde_json::to_value(&asked.answer).unwrap_or_default();
+    let about = Admission {
+        tenant: asked.tenant,
+        direction: Direction::OutboundApi,
+        from: asked.from.as_str().to_owned(),
+        to: asked.to.as_str().to_owned(),
+        trunk: asked.trunk,
+        answer,
+        metadata: asked.metadata,
+    };
+    let mut call = Call::new(asked.sid, about, asked.max_duration, book);
+    let (from, to) = (asked.from, asked.to);
+    if candidates.is_empty() {
+        return stillborn(call, Status::Failed, "no trunk is configured", desk, now);
+    }
+    desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
+    call.stage = Stage::Queued(Waiting {
+        from,
+        to,
+        answer: asked.answer,
+        timeout: asked.timeout,
+        candidates,
+        attempt: 0,
+        ports_tried: 0,
+    });
+    call
+}
+
+impl Call {
+    /// A call refused at the door: too many live.
+    pub(crate) fn refuse(self, reason: &str, desk: &mut Desk, now: Now) -> Call {
+        desk.quiet(self.sid);
+        stillborn(self, Status::Failed, reason, desk, now)
+    }
+
+    /// Takes a permit of the first trunk that has one, and dials.
+    pub(crate) fn try_dial(&mut self, desk: &mut Desk, now: Now) -> Result<(), NoPermit> {
+        let mut waiting = match self.take_stage() {
+            Stage::Queued(waiting) => waiting,
+            stage => {
+                self.stage = stage;
+                return Ok(());
+            }
+        };
+        match desk.trunks.permit(&waiting.candidates, now) {
+            Ok(grant) => {
+                waiting.candidates.retain(|other| *other != grant.trunk);
+                self.leg.grant = Some(grant);
+                self.open(waiting, desk, now);
+                Ok(())
+            }
+            Err(wait) => {
+                self.stage = Stage::Queued(waiting);
+                Err(wait)
+            }
+        }
+    }
+
+    fn open(&mut self, mut waiting: Waiting, desk: &mut Desk, now: Now) {
+        desk.timers.stop(crate::desk::Timer::Call(self.sid, Wake::Queue));
+        waiting.ports_tried += 1;
+        if self.leg.media.is_some() {
+            return self.dial(waiting, desk, now);
+        }
+        self.leg.media = desk.open_media(self.sid, now);
+        self.stage = Stage::Opening(waiting);
+        if self.leg.media.is_none() {
+            self.end(no_port("every RTP port is in use or resting"), desk, now);
+        }
+    }
+
+    /// The port stands: dial. Called again for the next trunk, with the same port.
+    pub(super) fn dial(&mut self, waiting: Waiting, desk: &mut Desk, now: Now) {
+        let (Some(media), Some(grant)) = (self.leg.media, &self.leg.grant) else {
+            self.stage = Stage::Opening(waiting);
+            return self.end(no_port("no RTP port"), desk, now);
+        };
+        let trunk = grant.trunk;
+        let peer = desk.trunks.literal_address(trunk);
+        let session_id = desk.rng.u64() >> 2;
+        let local = Leg::describe(media, desk.media.toward(peer), session_id);
+        let offer = sdp::offer(&local);
+        let invite = desk.trunks.invite(trunk, &waiting.from, &waiting.to, offer);
+        self.stage = Stage::Opening(waiting);
+        self.leg.local = Some(local);
+        self.hear = desk.trunks.hear(trunk);
+        self.trunk = Some(desk.trunks.name(trunk).to_owned());
+        match desk.endpoint.invite(invite, now) {
+            Ok(session) => self.dialed(session, trunk, desk, now),
+            Err(refused) => self.end(no_port(&refused.to_string()), desk, now),
+        }
+    }
+
+    fn dialed(&mut self, session: SessionId, trunk: usize, desk: &mut Desk, now: Now) {
+        let Stage::Opening(mut waiting) = self.take_stage() else { return };
+        waiting.attempt += 1;
+        self.leg.session = Some(session);
+        desk.by_session.insert(session, self.sid);
+        let sip_call_id = desk.endpoint.call_id(session).unwrap_or_default().to_owned();
+        self.sip_call_ids.push(sip_call_id.clone());
+        if waiting.attempt == 1 {
+            desk.wake(self.sid, Wake::Ring, waiting.timeout, now);
+        }
+        let trunk = desk.trunks.name(trunk).to_owned();
+        self.record(Fact::Dialing { trunk, attempt: waiting.attempt, sip_call_id }, desk, now);
+        self.stage = Stage::Dialing(Dialing { session, waiting, early: None });
+    }
+
+    /// The RTP port could not be bound: another one, a few times.
+    pub(crate) fn on_media_failed(&mut self, error: &str, desk: &mut Desk, now: Now) {
+        let Some(media) = self.leg.media.take() else { return };
+        tracing::warn!(call = %self.sid, port = media.port, error, "an RTP port could not be opened");
+        desk.free_media(media, now);
+        match self.take_stage() {
+            Stage::Opening(waiting) if waiting.ports_tried < PORT_ATTEMPTS => self.open(waiting, desk, now),
+            Stage::Arriving(arriving) => self.reopen(arriving, desk, now),
+            stage @ Stage::Closing(_) => {
+                self.stage = stage;
+                self.on_media_closed(&media::Quality::default(), desk, now);
+            }
+            stage => {
+                self.stage = stage;
+                self.end(no_port(error), desk, now);
+            }
+        }
+    }
+
+    /// A provisional response.
+    pub(crate) fn on_progress(&mut self, response: &Message, desk: &mut Desk, now: Now) {
+        let Some(code) = response.status().map(|status| status.code()).filter(|code| *code > 100) else { return };
+        self.note_carrier(response);
+        let described = !response.body().is_empty();
+        let Stage::Dialing(dialing) = &mut self.stage else { return };
+        if described {
+            dialing.early = Some(response.body().clone());
+            let body = response.body().clone();
+            self.hear_early(&body, desk);
+        }
+        let fact = if described { Fact::EarlyMedia { sip_status: code } } else { Fact::Ringing { sip_status: code } };
+        self.record(fact, desk, now);
+    }
+
+    /// Early media is heard and counted; an early description that makes no sense is the answer's business.
+    fn hear_early(&mut self, body: &[u8], desk: &mut Desk) {
+        let (Some(local), Some(media)) = (&self.leg.local, self.leg.media) else { return };
+        let Ok(negotiated) = SessionDescription::parse(body).and_then(|answer| sdp::accept_answer(local, &answer))
+        else {
+            return;
+        };
+        let config = stream(&negotiated, &self.hear, false, desk.media_timeout);
+        desk.media(media::Command::Configure { id: media.id, config });
+    }
+
+    /// A 200 came and was acknowledged.
+    pub(crate) fn on_answered(&mut self, response: &Message, desk: &mut Desk, now: Now) {
+        self.note_carrier(response);
+        let dialing = match self.take_stage() {
+            Stage::Dialing(dialing) => dialing,
+            stage => {
+                self.stage = stage;
+                return;
+            }
+        };
+        desk.quiet(self.sid);
+        if let Some(grant) = &self.leg.grant {
+            desk.trunks.note(grant.trunk, None, now);
+        }
+        let body = if response.body().is_empty() {
+            dialing.early.clone().unwrap_or_default()
+        } else {
+            response.body().clone()
+        };
+        let negotiated = match &self.leg.local {
+            Some(local) => SessionDescription::parse(&body).and_then(|answer| sdp::accept_answer(local, &answer)),
+            None => return,
+        };
+        match negotiated {
+            Ok(negotiated) => {
+                let fact = Fact::Answered {
+                    sip_status: response.status().map_or(200, |status| status.code()),
+                    codec: negotiated.codec.name().to_owned(),
+                    carrier_call_id: self.carrier_call_id.clone(),
+                };
+                self.record(fact, desk, now);
+                self.talk(Talk::new(dialing.session, dialing.waiting.answer), &negotiated, desk, now);
+            }
+            Err(error) => {
+                self.stage = Stage::Dialing(dialing);
+                let reason = format!("the answer's session description cannot be used: {error}");
+                self.end(Ending::new(Status::Failed, Origin::Switch, 488, reason), desk, now);
+            }
+        }
+    }
+
+    /// The INVITE came to nothing: another trunk, or the end.
+    pub(crate) fn on_failed(&mut self, failure: &Failure, desk: &mut Desk, now: Now) {
+        if let Failure::Response(response) = failure {
+            self.note_carrier(response);
+        }
+        let dialing = match self.take_stage() {
+            Stage::Dialing(dialing) => dialing,
+            stage => {
+                self.stage = stage;
+                return self.on_session_gone(desk, now);
+            }
+        };
+        let ending = failed(failure);
+        if let Some(grant) = &self.leg.grant {
+            desk.trunks.note(grant.trunk, broken_path(failure), now);
+        }
+        let waiting = dialing.waiting;
+        self.on_session_gone(desk, now);
+        if ending.cause.retry && !waiting.candidates.is_empty() {
+            let fact = Fact::AttemptFailed {
+                trunk: self.trunk.clone().unwrap_or_default(),
+                sip_status: ending.cause.sip_status,
+                reason: ending.cause.reason.clone(),
+            };
+            self.record(fact, desk, now);
+            self.stage = Stage::Queued(waiting);
+            desk.wake(self.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
+            desk.timers.set(crate::desk::Timer::Queue, now.mono);
+        } else {
+            self.stage = Stage::Opening(waiting);
+            self.end(ending, desk, now);
+        }
+    }
+
+    fn note_carrier(&mut self, response: &Message) {
+        if let Some(id) = response.header_named(X_TWILIO_CALL_SID) {
+            self.carrier_call_id = Some(String::from_utf8_lossy(&id).into_owned());
+        }
+    }
+}
+
+fn no_port(reason: &str) -> Ending {
+    Ending::new(Status::Failed, Origin::Switch, 503, reason).retriable()
+}
+
+fn twilio_error(response: &Message) -> Option<TwilioError> {
+    let value = response.header_named(X_TWILIO_ERROR)?;
+    parse_twilio_error(&String::from_utf8_lossy(&value))
+}
+
+/// Whether the path to the trunk is broken, and for how long it said so.
+fn broken_path(failure: &Failure) -> Option<Option<u32>> {
+    match failure {
+        Failure::Response(response) | Failure::Auth(_, Some(response)) => path_failure(response),
+        Failure::TryTimeout | Failure::Timeout | Failure::Transport(_) | Failure::Unresolved => Some(None),
+        Failure::NoAnswer | Failure::Canceled | Failure::Auth(_, None) => None,
+    }
+}
+
+fn failed(failure: &Failure) -> Ending {
+    let carrier = |code, reason: &str| Ending::new(Status::Failed, Origin::Carrier, code, reason).retriable();
+    match failure {
+        Failure::Response(response) => {
+            let code = response.status().map_or(500, |status| status.code());
+            Ending::refused(code, &response.reason_phrase(), twilio_error(response).as_ref())
+        }
+        Failure::TryTimeout => carrier(408, "the carrier did not answer the INVITE at all"),
+        Failure::NoAnswer => Ending::no_answer(),
+        Failure::Timeout => carrier(408, "the carrier fell silent"),
+        Failure::Transport(reason) => carrier(503, reason),
+        Failure::Unresolved => carrier(503, "the trunk's name does not resolve"),
+        Failure::Canceled => Ending::canceled(),
+        Failure::Auth(auth, response) => {
+            let code = response.as_ref().and_then(Message::status).map_or(407, |status| status.code());
+            let mut ending = Ending::new(Status::Failed, Origin::Carrier, code, auth.to_string());
+            ending.cause.retry = false;
+            ending
+        }
+    }
+}
+
+impl Call {
+    /// The port stands.
+    pub(crate) fn on_media_created(&mut self, media: MediaPort, desk: &mut Desk, now: Now) {
+        debug_assert_eq!(self.leg.media, Some(media));
+        match self.take_stage() {
+            Stage::Opening(waiting) => self.dial(waiting, desk, now),
+            Stage::Arriving(arriving) => self.accept(arriving, desk, now),
+            stage => self.stage = stage,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! An answered call: its program runs, its audio flows, and the far end may change the session or end it.
+
+use super::leg::stream;
+use super::{Call, Stage};
+use crate::desk::{Desk, Timer, Wake};
+use crate::ending::Ending;
+use crate::{Fact, GatherEnd, Origin, Status};
+use base::Now;
+use ivr::{GatherReason, Gathered, Program};
+use media::{Event, PlayId};
+use sip_core::endpoint::{EndedBy, ReofferId, SessionId};
+use sip_core::message::{Message, Name, StatusCode};
+use sip_core::sdp::{self, Negotiated, SessionDescription};
+use std::collections::BTreeMap;
+
+/// What an answered call is made of.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    session: SessionId,
+    program: Program,
+    /// How often the program has been replaced: a playback's name carries it, so that the end of an old program's
+    /// prompt is never taken for one of the new program's.
+    epoch: u32,
+    /// The prompts that play, by the number that the program gave them.
+    playing: BTreeMap<u32, String>,
+}
+
+impl Talk {
+    /// A call that is just answered.
+    pub(super) fn new(session: SessionId, answer: ivr::Answer) -> Self {
+        Self { session, program: Program::new(answer), epoch: 0, playing: BTreeMap::new() }
+    }
+}
+
+impl Talk {
+    fn name(&self, play: ivr::PlayId) -> PlayId {
+        PlayId((u64::from(self.epoch) << 32) | u64::from(play.0))
+    }
+
+    /// The program's own number of a playback, where it is the present program's.
+    fn number(&self, play: PlayId) -> Option<u32> {
+        (play.0 >> 32 == u64::from(self.epoch)).then_some(play.0 as u32)
+    }
+}
+
+impl Call {
+    /// Both sides agree: audio both ways, and the program begins.
+    pub(super) fn talk(&mut self, talk: Talk, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
+        self.stage = Stage::Talking(talk);
+        self.configure(negotiated, desk);
+        desk.wake(self.sid, Wake::Duration, self.max_duration, now);
+        self.on_program(ivr::Input::Start, desk, now);
+    }
+
+    fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk) {
+        self.leg.codec = Some(negotiated.codec);
+        if let Some(media) = self.leg.media {
+            let config = stream(negotiated, &self.hear, true, desk.media_timeout);
+            desk.media(media::Command::Configure { id: media.id, config });
+        }
+    }
+
+    /// Tells the program, and does what it asks for.
+    pub(crate) fn on_program(&mut self, input: ivr::Input, desk: &mut Desk, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        talk.program.handle(input, now);
+        self.drain_program(desk, now);
+    }
+
+    fn drain_program(&mut self, desk: &mut Desk, now: Now) {
+        loop {
+            let Stage::Talking(talk) = &mut self.stage else { return };
+            match talk.program.poll() {
+                ivr::Output::Play { play, prompt, repeat } => self.play(play, prompt.as_str(), repeat, desk, now),
+                ivr::Output::StopPlay { play } => {
+                    let play = talk.name(play);
+                    self.with_media(desk, |id| media::Command::StopPlay { id, play });
+                }
+                ivr::Output::Echo(on) => self.with_media(desk, |id| media::Command::Echo { id, on }),
+                ivr::Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
+                ivr::Output::Hangup => self.end(Ending::cleared(Origin::Program, "the program ended"), desk, now),
+                ivr::Output::Timeout(at) => {
+                    let timer = Timer::Call(self.sid, Wake::Program);
+                    match at {
+                        Some(at) => desk.timers.set(timer, at),
+                        None => desk.timers.stop(timer),
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn with_media(&self, desk: &mut Desk, command: impl FnOnce(media::EndpointId) -> media::Command) {
+        if let Some(media) = self.leg.media {
+            desk.media(command(media.id));
+        }
+    }
+
+    fn play(&mut self, play: ivr::PlayId, name: &str, repeat: u32, desk: &mut Desk, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        match desk.prompts.get(name).cloned() {
+            Some(prompt) => {
+                talk.playing.insert(play.0, name.to_owned());
+                let play = talk.name(play);
+                self.record(Fact::Playing { prompt: name.to_owned() }, desk, now);
+                self.with_media(desk, |id| media::Command::Play { id, play, prompt, repeat });
+            }
+            None => {
+                // The API and the configuration refuse a program whose prompts are not there; this is the last door.
+                tracing::error!(call = %self.sid, prompt = name, "a prompt is not there");
+                talk.program.handle(ivr::Input::PlayEnded { play }, now);
+            }
+        }
+    }
+
+    /// Replaces what the call runs. What the old program plays is stopped, and recorded as stopped.
+    pub(crate) fn on_replace(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        let playing = std::mem::take(&mut talk.playing);
+        let stops: Vec<PlayId> = playing.keys().map(|number| talk.name(ivr::PlayId(*number))).collect();
+        talk.program = Program::new(answer);
+        talk.epoch += 1;
+        for play in stops {
+            self.with_media(desk, |id| media::Command::StopPlay { id, play });
+        }
+        for prompt in playing.into_values() {
+            self.record(Fact::Played { prompt, finished: false }, desk, now);
+        }
+        self.with_media(desk, |id| media::Command::Echo { id, on: false });
+        self.on_program(ivr::Input::Start, desk, now);
+    }
+
+    /// What the media endpoint has seen.
+    pub(crate) fn on_media(&mut self, event: Event, desk: &mut Desk, now: Now) {
+        match event {
+            Event::Created { .. } => {
+                if let Some(media) = self.leg.media {
+                    self.on_media_created(media, desk, now);
+                }
+            }
+            Event::Failed { error, .. } => self.on_media_fault(&error, desk, now),
+            Event::Digit { digit, duration_ms, .. } => {
+                self.record(Fact::Digit { digit, duration_ms }, desk, now);
+                self.on_program(ivr::Input::Digit(digit), desk, now);
+            }
+            Event::PlayEnded { play, finished, .. } => self.on_play_ended(play, finished, desk, now),
+            Event::NoMedia { .. } => self.record(Fact::NoMedia, desk, now),
+            Event::MediaResumed { .. } => self.record(Fact::MediaResumed, desk, now),
+            Event::TimedOut { .. } => {
+                let ending = Ending::cleared(Origin::MediaTimeout, "no audio came from the far end");
+                self.end(ending, desk, now);
+            }
+            Event::Closed { report, .. } => self.on_media_closed(&report, desk, now),
+            Event::FirstPacket { .. } | Event::Quality { .. } | Event::Captured { .. } => {}
+        }
+    }
+
+    /// A media command could not be done: before the port stands it is the port's fault, after it is ours.
+    fn on_media_fault(&mut self, error: &str, desk: &mut Desk, now: Now) {
+        match self.stage {
+            Stage::Talking(_) | Stage::Dialing(_) | Stage::Accepting(_) => {
+                tracing::error!(call = %self.sid, error, "the media engine refused a command");
+                self.end(Ending::new(Status::Failed, Origin::Switch, 500, error), desk, now);
+            }
+            _ => self.on_media_failed(error, desk, now),
+        }
+    }
+
+    fn on_play_ended(&mut self, play: PlayId, finished: bool, desk: &mut Desk, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        let Some(number) = talk.number(play) else { return };
+        let Some(prompt) = talk.playing.remove(&number) else { return };
+        self.record(Fact::Played { prompt, finished }, desk, now);
+        self.on_program(ivr::Input::PlayEnded { play: ivr::PlayId(number) }, desk, now);
+    }
+
+    /// The far end changes the session (RFC 3264 §8): the new description is answered, or refused and the old one kept.
+    pub(crate) fn on_reoffer(&mut self, id: ReofferId, request: &Message, desk: &mut Desk, now: Now) {
+        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        let session = talk.session;
+        let answered = SessionDescription::parse(request.body()).and_then(|offer| {
+            let mut next = local.clone();
+            next.version += 1;
+            sdp::answer(&offer, &next).inspect(|_| *local = next)
+        });
+        match answered {
+            Ok(answered) => {
+                let body = Some(("application/sdp".to_owned(), answered.sdp));
+                desk.endpoint.respond(session, id, StatusCode::OK, body, now);
+                self.configure(&answered.negotiated, desk);
+            }
+            Err(error) => {
+                let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+                desk.endpoint.respond(session, id, status, None, now);
+            }
+        }
+    }
+
+    /// The session has ended: the far end hung up, or what we asked for is done.
+    pub(crate) fn on_session_ended(&mut self, by: EndedBy, request: Option<&Message>, desk: &mut Desk, now: Now) {
+        let session = self.leg.session.take();
+        if let Some(session) = session {
+            desk.by_session.remove(&session);
+        }
+        if self.is_live() {
+            let ending = self.ending_of(by, request);
+            self.end(ending, desk, now);
+        }
+        self.give_back(desk, now);
+    }
+
+    fn ending_of(&self, by: EndedBy, request: Option<&Message>) -> Ending {
+        let far = if self.outbound() { Origin::Callee } else { Origin::Caller };
+        let mut ending = match by {
+            EndedBy::Lost => Ending::cleared(Origin::Carrier, "the far end has lost the call"),
+            EndedBy::Us => Ending::cleared(Origin::Switch, "ended"),
+            EndedBy::Peer if self.book.was_answered() => Ending::cleared(far, "the far end hung up"),
+            EndedBy::Peer => Ending::new(Status::Canceled, far, 487, "the caller gave up"),
+        };
+        if let Some(cause) = request.and_then(q850_of) {
+            ending.cause.q850 = cause;
+        }
+        ending
+    }
+}
+
+/// The Q.850 cause of a Reason header (RFC 3326 §2).
+fn q850_of(request: &Message) -> Option<u8> {
+    carrier::reason_cause(&request.header_str(Name::Reason)?)
+}
+
+fn gathered_fact(gathered: Gathered) -> Fact {
+    let reason = match gathered.reason {
+        GatherReason::FinishKey => GatherEnd::FinishKey,
+        GatherReason::MaxDigits => GatherEnd::MaxDigits,
+        GatherReason::Timeout => GatherEnd::Timeout,
+        GatherReason::NoInput => GatherEnd::NoInput,
+    };
+    Fact::Gathered { digits: gathered.digits, reason }
+}

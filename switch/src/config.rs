@@ -1,0 +1,61 @@
+//! What the switch is told at birth.
+
+use carrier::TrunkConfig;
+use ipnet::IpNet;
+use ivr::Answer;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A number that answers calls.
+#[derive(Clone, Debug)]
+pub struct Number {
+    /// E.164, or any SIP user part.
+    pub number: String,
+    /// Whose.
+    pub tenant: String,
+    /// What runs when it is called.
+    pub answer: Answer,
+}
+
+/// The addresses that session descriptions name.
+#[derive(Clone, Debug)]
+pub struct MediaAddress {
+    /// Toward the world.
+    pub advertised: IpAddr,
+    /// Toward peers inside `local_net`.
+    pub inside: IpAddr,
+    /// Whose members are told the inside address.
+    pub local_net: Vec<IpNet>,
+}
+
+impl MediaAddress {
+    /// What a peer is told; one whose address is not known yet is told the advertised address.
+    #[must_use]
+    pub fn toward(&self, peer: Option<IpAddr>) -> IpAddr {
+        match peer {
+            Some(peer) if self.local_net.iter().any(|net| net.contains(&peer)) => self.inside,
+            _ => self.advertised,
+        }
+    }
+}
+
+/// What the switch is told at birth.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The SIP user agent's own.
+    pub endpoint: sip_core::endpoint::Config,
+    /// Addresses in session descriptions.
+    pub media: MediaAddress,
+    /// First and last RTP port.
+    pub ports: (u16, u16),
+    /// A call without any RTP from the far end for so long ends.
+    pub media_timeout: Duration,
+    /// INVITEs a second that we send, over all trunks.
+    pub calls_per_second: u32,
+    /// Calls that may live at once, the queued ones included.
+    pub concurrent_calls: usize,
+    /// Trunks, in the order in which they are tried.
+    pub trunks: Vec<TrunkConfig>,
+    /// Numbers that answer.
+    pub numbers: Vec<Number>,
+}

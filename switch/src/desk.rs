@@ -1,0 +1,124 @@
+//! What every call works with: the user agent, the ports, the prompts, the trunks, the timers, and the way out.
+
+use crate::config::{Config, MediaAddress};
+use crate::trunk::Trunks;
+use crate::{CallSid, ConfigError, Output};
+use base::{Now, Rng, Timers};
+use media::{EndpointId, PortPool, Prompt};
+use sip_core::endpoint::{Endpoint, SessionId};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::leg::MediaPort;
+
+/// What a timer of a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wake {
+    /// It has waited too long for a permit.
+    Queue,
+    /// It has rung too long.
+    Ring,
+    /// It has lasted too long.
+    Duration,
+    /// Its program asked to be woken.
+    Program,
+    /// Its media endpoint should have closed by now.
+    Release,
+}
+
+/// A timer's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A call's.
+    Call(CallSid, Wake),
+    /// Try the calls that wait for a permit again.
+    Queue,
+    /// A trunk's registration.
+    Register(usize),
+    /// A trunk's next OPTIONS.
+    Ping(usize),
+}
+
+/// What calls work with. It is apart from the calls so that one call can be worked on while all of this is at hand.
+pub(crate) struct Desk {
+    /// The SIP user agent.
+    pub(crate) endpoint: Endpoint,
+    /// RTP ports.
+    pub(crate) ports: PortPool,
+    /// Prompts by name.
+    pub(crate) prompts: BTreeMap<String, Arc<Prompt>>,
+    /// Trunks.
+    pub(crate) trunks: Trunks,
+    /// Timers.
+    pub(crate) timers: Timers<Timer>,
+    /// What is to be done.
+    pub(crate) out: VecDeque<Output>,
+    /// Which call a session belongs to.
+    pub(crate) by_session: HashMap<SessionId, CallSid>,
+    /// Which call a media endpoint belongs to.
+    pub(crate) by_media: HashMap<EndpointId, CallSid>,
+    /// Addresses in session descriptions.
+    pub(crate) media: MediaAddress,
+    /// How long a far end may be silent.
+    pub(crate) media_timeout: Duration,
+    /// Randomness for sids and session ids.
+    pub(crate) rng: Rng,
+    /// When the user agent wants to be woken.
+    pub(crate) sip_wake: Option<u64>,
+    next_media: u64,
+}
+
+impl Desk {
+    pub(crate) fn new(config: &Config, mut rng: Rng) -> Result<Self, ConfigError> {
+        let (first, last) = config.ports;
+        Ok(Self {
+            endpoint: Endpoint::new(config.endpoint.clone(), rng.fork()),
+            ports: PortPool::new(media::PortRange::new(first, last)?),
+            prompts: BTreeMap::new(),
+            trunks: Trunks::new(&config.trunks, config.calls_per_second, &mut rng)?,
+            timers: Timers::default(),
+            out: VecDeque::new(),
+            by_session: HashMap::new(),
+            by_media: HashMap::new(),
+            media: config.media.clone(),
+            media_timeout: config.media_timeout,
+            rng,
+            sip_wake: None,
+            next_media: 1,
+        })
+    }
+
+    /// Sends a media command on its way.
+    pub(crate) fn media(&mut self, command: media::Command) {
+        self.out.push_back(Output::Media(command));
+    }
+
+    /// Takes a port and asks for an endpoint on it; `None` where every port is taken or rests.
+    pub(crate) fn open_media(&mut self, sid: CallSid, now: Now) -> Option<MediaPort> {
+        let port = self.ports.take(now)?;
+        let id = EndpointId(self.next_media);
+        self.next_media += 1;
+        self.by_media.insert(id, sid);
+        self.media(media::Command::Create { id, rtp_port: port });
+        Some(MediaPort { id, port })
+    }
+
+    /// Gives a port back, whose endpoint is gone.
+    pub(crate) fn free_media(&mut self, media: MediaPort, now: Now) {
+        self.by_media.remove(&media.id);
+        self.ports.release(media.port, now);
+    }
+
+    /// Wakes the call later.
+    pub(crate) fn wake(&mut self, sid: CallSid, what: Wake, after: Duration, now: Now) {
+        self.timers.set(Timer::Call(sid, what), now.after(after));
+    }
+
+    /// Stops every timer of a call but the one that waits for its media to close.
+    pub(crate) fn quiet(&mut self, sid: CallSid) {
+        for what in [Wake::Queue, Wake::Ring, Wake::Duration, Wake::Program] {
+            self.timers.stop(Timer::Call(sid, what));
+        }
+    }
+}

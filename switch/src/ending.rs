@@ -1,0 +1,72 @@
+//! How a call ends: from what the far end, the API, the program or a limit did, to one status and one [`Cause`].
+
+use crate::{Cause, Origin, Status};
+use carrier::TwilioError;
+
+/// A decision that a call is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    /// The status it keeps.
+    pub(crate) status: Status,
+    /// Why.
+    pub(crate) cause: Cause,
+}
+
+impl Ending {
+    /// An end by whoever, after an answer or before it, with the SIP status that stands for it.
+    pub(crate) fn new(status: Status, origin: Origin, sip_status: u16, reason: impl Into<String>) -> Self {
+        let cause = Cause {
+            sip_status: Some(sip_status),
+            q850: carrier::q850(sip_status),
+            origin,
+            retry: false,
+            reason: reason.into(),
+        };
+        Self { status, cause }
+    }
+
+    /// The same, and the call might succeed later or elsewhere.
+    pub(crate) fn retriable(mut self) -> Self {
+        self.cause.retry = true;
+        self
+    }
+
+    /// An answered call that ended in good order.
+    pub(crate) fn cleared(origin: Origin, reason: &str) -> Self {
+        let mut ending = Self::new(Status::Completed, origin, 200, reason);
+        ending.cause.q850 = carrier::NORMAL_CLEARING;
+        ending
+    }
+
+    /// Nobody answered within the call's `timeout_s`.
+    pub(crate) fn no_answer() -> Self {
+        let mut ending = Self::new(Status::NoAnswer, Origin::Limit, 408, "nobody answered in time").retriable();
+        ending.cause.q850 = carrier::NO_ANSWER;
+        ending
+    }
+
+    /// The API asked for the end before anybody answered.
+    pub(crate) fn canceled() -> Self {
+        Self::new(Status::Canceled, Origin::Api, 487, "ended by the API")
+    }
+
+    /// A final response to our INVITE.
+    pub(crate) fn refused(code: u16, phrase: &str, twilio: Option<&TwilioError>) -> Self {
+        let (status, origin) = status_of(code);
+        let reason = twilio.map_or_else(|| phrase.to_owned(), |error| format!("{} {}", error.code, error.text));
+        let retry = carrier::classify(code, twilio.map(|error| error.code)) == carrier::Outcome::TryNext;
+        let mut ending = Self::new(status, origin, code, reason);
+        ending.cause.retry = retry;
+        ending
+    }
+}
+
+/// The status that a call keeps after this final response, and who gave it: a user's own answer, or the network's.
+fn status_of(code: u16) -> (Status, Origin) {
+    match code {
+        486 | 600 | 603 => (Status::Busy, Origin::Callee),
+        480 | 487 => (Status::NoAnswer, Origin::Callee),
+        408 => (Status::NoAnswer, Origin::Carrier),
+        _ => (Status::Failed, Origin::Carrier),
+    }
+}

@@ -1,0 +1,30 @@
+//! What crosses between the switch and the rim.
+
+use crate::{Command, Record};
+use sip_core::transport;
+
+/// What the rim hands in.
+#[derive(Debug)]
+pub enum Input {
+    /// From the network's signalling side.
+    Sip(transport::Input),
+    /// From a media shard.
+    Media(media::Event),
+    /// From the API.
+    Command(Command),
+    /// The time asked for has come.
+    Timeout,
+}
+
+/// What the rim is asked to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Toward the network's signalling side.
+    Sip(transport::Effect),
+    /// Toward the shard that owns the endpoint.
+    Media(media::Command),
+    /// For the journal.
+    Record(Box<Record>),
+    /// There is nothing more to do before this time (monotonic nanoseconds), or before the next input.
+    Timeout(Option<u64>),
+}

@@ -1,0 +1,350 @@
+//! The switch: calls, and the desk they are worked on at. Inputs are led to the call they belong to; nothing else
+//! happens here.
+
+use crate::call::{self, Call};
+use crate::config::{Config, Number};
+use crate::desk::{Desk, Timer};
+use crate::io::{Input, Output};
+use crate::trunk::TrunkStatus;
+use crate::{CallSid, Command, EndAs};
+use base::{Now, Rng};
+use sip_core::endpoint::{self, Event, LadderEntry, SessionId, Source};
+use sip_core::message::{Message, StatusCode};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The most prompts known at once. One beyond it is not taken in, and the call that names it is refused by the API.
+pub const MAX_PROMPTS: usize = 10_000;
+/// The most lines of the ladder kept for sessions whose INVITE has not been led to a call yet.
+const MAX_EARLY_LADDER: usize = 64;
+
+/// Why a switch cannot be made of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The RTP ports.
+    #[error("media.ports: {0}")]
+    Ports(#[from] media::PortRangeError),
+    /// A trunk.
+    #[error("trunk: {0}")]
+    Trunk(#[from] carrier::TrunkError),
+}
+
+/// What the switch holds: all zero once every call has ended and 64·T1 have passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Calls, those whose session has not said its last word included.
+    pub calls: usize,
+    /// Those of them whose end is not decided.
+    pub live: usize,
+    /// Those of them that wait for a permit.
+    pub queued: usize,
+    /// RTP ports in use.
+    pub ports: usize,
+    /// Timers of calls.
+    pub timers: usize,
+    /// The user agent's own.
+    pub sip: endpoint::Load,
+}
+
+/// A softswitch without a socket.
+pub struct Switch {
+    calls: BTreeMap<CallSid, Call>,
+    /// Calls that wait for a permit, in the order of their admission.
+    queue: VecDeque<CallSid>,
+    desk: Desk,
+    numbers: BTreeMap<String, Number>,
+    concurrent_calls: usize,
+    draining: bool,
+    /// Ladder lines of sessions that are not a call's yet.
+    early: Vec<(SessionId, LadderEntry)>,
+}
+
+impl Switch {
+    /// A switch with these trunks and numbers.
+    ///
+    /// # Errors
+    /// A range of RTP ports that holds no pair, a trunk that cannot be.
+    pub fn new(config: &Config, rng: Rng, now: Now) -> Result<Self, ConfigError> {
+        let mut desk = Desk::new(config, rng)?;
+        desk.start_trunks(now);
+        let numbers = config.numbers.iter().map(|number| (number.number.clone(), number.clone())).collect();
+        Ok(Self {
+            calls: BTreeMap::new(),
+            queue: VecDeque::new(),
+            desk,
+            numbers,
+            concurrent_calls: config.concurrent_calls,
+            draining: false,
+            early: Vec::new(),
+        })
+    }
+
+    /// Takes in what has happened.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Sip(input) => {
+                self.desk.endpoint.handle(input, now);
+            }
+            Input::Media(event) => self.on_media(event, now),
+            Input::Command(command) => self.on_command(command, now),
+            Input::Timeout => self.on_timeout(now),
+        }
+        self.drain_endpoint(now);
+        self.run_due(now);
+        // An INVITE and its line of the ladder come out of the user agent together; what is left belongs to nobody.
+        self.early.clear();
+    }
+
+    /// What is to be done, one thing at a time, until it says [`Output::Timeout`].
+    pub fn poll(&mut self) -> Output {
+        if let Some(output) = self.desk.out.pop_front() {
+            return output;
+        }
+        let own = self.desk.timers.next();
+        Output::Timeout(own.into_iter().chain(self.desk.sip_wake).min())
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            calls: self.calls.len(),
+            live: self.calls.values().filter(|call| call.is_live()).count(),
+            queued: self.calls.values().filter(|call| call.is_queued()).count(),
+            ports: self.desk.by_media.len(),
+            timers: self.desk.timers.len() - self.desk.trunks.standing_timers(&self.desk.timers),
+            sip: self.desk.endpoint.load(),
+        }
+    }
+
+    /// How its trunks are.
+    #[must_use]
+    pub fn trunks(&self) -> Vec<TrunkStatus> {
+        self.desk.trunks.status()
+    }
+
+    /// True once it drains and no call is left.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.calls.is_empty()
+    }
+
+    /// Leads what the user agent has to say to the calls, until it has nothing more to say.
+    fn drain_endpoint(&mut self, now: Now) {
+        loop {
+            match self.desk.endpoint.poll() {
+                endpoint::Output::Effect(effect) => self.desk.out.push_back(Output::Sip(effect)),
+                endpoint::Output::Event(event) => self.on_sip(event, now),
+                endpoint::Output::Timeout(at) => {
+                    self.desk.sip_wake = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Fires the timers that are due; what they set in motion is drained with the rest.
+    fn run_due(&mut self, now: Now) {
+        while let Some(timer) = self.desk.timers.expired(now.mono) {
+            match timer {
+                Timer::Call(sid, what) => self.with(sid, |call, desk| call.on_wake(what, desk, now)),
+                Timer::Queue => self.run_queue(now),
+                Timer::Register(trunk) => self.desk.on_register_timer(trunk, now),
+                Timer::Ping(trunk) => self.desk.on_ping_timer(trunk, now),
+            }
+            self.drain_endpoint(now);
+        }
+    }
+
+    fn on_timeout(&mut self, now: Now) {
+        if self.desk.sip_wake.is_some_and(|at| at <= now.mono) {
+            self.desk.endpoint.handle(sip_core::transport::Input::Timeout, now);
+        }
+    }
+
+    /// Works on a call, and forgets it once nothing of it is left.
+    fn with(&mut self, sid: CallSid, work: impl FnOnce(&mut Call, &mut Desk)) {
+        let Some(call) = self.calls.get_mut(&sid) else { return };
+        work(call, &mut self.desk);
+        if call.is_gone() {
+            self.calls.remove(&sid);
+        }
+    }
+
+    fn with_session(&mut self, session: SessionId, work: impl FnOnce(&mut Call, &mut Desk)) {
+        if let Some(sid) = self.desk.by_session.get(&session).copied() {
+            self.with(sid, work);
+        }
+    }
+
+    fn on_media(&mut self, event: media::Event, now: Now) {
+        if let Some(sid) = self.desk.by_media.get(&event.id()).copied() {
+            self.with(sid, |call, desk| call.on_media(event, desk, now));
+        }
+    }
+
+    fn on_command(&mut self, command: Command, now: Now) {
+        match command {
+            Command::Originate(asked) => self.originate(*asked, now),
+            Command::End { sid, how } => self.with(sid, |call, desk| call.on_end_request(how, desk, now)),
+            Command::Replace { sid, answer } => self.with(sid, |call, desk| call.on_replace(answer, desk, now)),
+            Command::Prompt(prompt) => self.learn(prompt),
+            Command::Drain => self.drain(),
+            Command::EndAll => self.end_all(now),
+        }
+    }
+
+    fn learn(&mut self, prompt: std::sync::Arc<media::Prompt>) {
+        let known = &mut self.desk.prompts;
+        if known.len() < MAX_PROMPTS || known.contains_key(prompt.name()) {
+            known.insert(prompt.name().to_owned(), prompt);
+        } else {
+            tracing::error!(prompt = prompt.name(), limit = MAX_PROMPTS, "too many prompts: this one is not known");
+        }
+    }
+
+    fn drain(&mut self) {
+        self.draining = true;
+        self.desk.endpoint.set_accepting(false);
+    }
+
+    fn end_all(&mut self, now: Now) {
+        let sids: Vec<CallSid> = self.calls.keys().copied().collect();
+        for sid in sids {
+            self.with(sid, |call, desk| call.on_shutdown(desk, now));
+        }
+        self.desk.stop_trunks(now);
+    }
+
+    fn originate(&mut self, asked: crate::Originate, now: Now) {
+        let sid = asked.sid;
+        let full = self.calls.len() >= self.concurrent_calls;
+        let mut call = call::originate(asked, &mut self.desk, now);
+        if full {
+            call = call.refuse("concurrent_calls is reached", &mut self.desk, now);
+        } else if self.draining {
+            call = call.refuse("the switch is draining", &mut self.desk, now);
+        }
+        if call.is_queued() {
+            self.queue.push_back(sid);
+        }
+        if !call.is_gone() {
+            self.calls.insert(sid, call);
+        }
+        self.run_queue(now);
+    }
+
+    /// Dials what waits, first come first served, as far as permits go. A call that waits for a trunk without a permit
+    /// does not hold up one that waits for another.
+    fn run_queue(&mut self, now: Now) {
+        let mut still = VecDeque::with_capacity(self.queue.len());
+        while let Some(sid) = self.queue.pop_front() {
+            let Some(call) = self.calls.get_mut(&sid).filter(|call| call.is_queued()) else { continue };
+            if call.try_dial(&mut self.desk, now).is_ok() {
+                continue;
+            }
+            still.push_back(sid);
+            if self.desk.trunks.all_closed(now) {
+                still.append(&mut self.queue);
+            }
+        }
+        self.queue = still;
+        match self.desk.trunks.opens_at(now).filter(|_| !self.queue.is_empty()) {
+            Some(at) => self.desk.timers.set(Timer::Queue, at),
+            None => self.desk.timers.stop(Timer::Queue),
+        }
+    }
+
+    fn on_sip(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Incoming { session, request, source } => self.on_incoming(session, &request, &source, now),
+            Event::Progress { session, response } => {
+                self.with_session(session, |call, desk| call.on_progress(&response, desk, now));
+            }
+            Event::Answered { session, response } => {
+                self.with_session(session, |call, desk| call.on_answered(&response, desk, now));
+            }
+            Event::Failed { session, failure } => self.on_failed(session, &failure, now),
+            Event::Confirmed { session, .. } => {
+                self.with_session(session, |call, desk| call.on_confirmed(desk, now));
+            }
+            Event::Reoffer { session, id, request } => {
+                self.with_session(session, |call, desk| call.on_reoffer(id, &request, desk, now));
+            }
+            Event::Ended { session, by, request } => {
+                self.with_session(session, |call, desk| call.on_session_ended(by, request.as_ref(), desk, now));
+            }
+            Event::Reply { request, cseq, result } => self.desk.on_reply(request, cseq, result, now),
+            Event::Ladder { session, entry } => self.on_ladder(session, entry, now),
+            Event::ReofferDone { .. } | Event::Request { .. } => {}
+        }
+    }
+
+    fn on_failed(&mut self, session: SessionId, failure: &endpoint::Failure, now: Now) {
+        let Some(sid) = self.desk.by_session.get(&session).copied() else { return };
+        self.with(sid, |call, desk| call.on_failed(failure, desk, now));
+        if self.calls.get(&sid).is_some_and(Call::is_queued) {
+            self.queue.push_front(sid);
+        }
+    }
+
+    fn on_ladder(&mut self, session: Option<SessionId>, entry: LadderEntry, now: Now) {
+        let Some(session) = session else { return };
+        if self.desk.by_session.contains_key(&session) {
+            self.with_session(session, |call, desk| call.on_ladder(&entry, desk, now));
+        } else if self.early.len() < MAX_EARLY_LADDER {
+            self.early.push((session, entry));
+        }
+    }
+
+    /// Who may call in, and whom (DESIGN.md §5): a trunk's `accept_from`, to a number of ours. Everyone else is refused
+    /// before a call exists.
+    fn on_incoming(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) {
+        if let Err(status) = self.admit(session, request, source, now) {
+            tracing::info!(from = %source.addr, status = status.code(), "an INVITE was refused at the door");
+            let headers = if status == StatusCode::SERVICE_UNAVAILABLE {
+                vec![("Retry-After".to_owned(), endpoint::RETRY_AFTER.to_string())]
+            } else {
+                Vec::new()
+            };
+            self.desk.endpoint.reject(session, status, headers, now);
+        }
+    }
+
+    fn admit(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) -> Result<(), StatusCode> {
+        let trunk = self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?;
+        let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
+        let user = called.user_unescaped().map(|user| user.into_owned()).unwrap_or_default();
+        let number = self.numbers.get(&user).ok_or(StatusCode::NOT_FOUND)?;
+        if self.calls.len() >= self.concurrent_calls {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
+        let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
+        let arrival = call::Arrival { session, request, source, number, from, trunk };
+        let mut call = call::arrive(arrival, &mut self.desk, now)?;
+        for (_, entry) in self.early.iter().filter(|(other, _)| *other == session) {
+            call.on_ladder(entry, &mut self.desk, now);
+        }
+        self.calls.insert(call.sid, call);
+        Ok(())
+    }
+}
+
+impl Command {
+    /// Whether it may be refused where the switch is full: what ends or frees something never is.
+    #[must_use]
+    pub const fn is_new_work(&self) -> bool {
+        matches!(self, Self::Originate(_))
+    }
+}
+
+impl EndAs {
+    /// As in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Canceled => "canceled",
+        }
+    }
+}

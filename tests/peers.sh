@@ -1,0 +1,18 @@
+# Sourced by tests/run and .ci/run: the Debian packages that the tests and builds use.
+#   cc, c++      build-essential   ring, SQLite and libFuzzer are compiled here
+#   sipp         sip-tester        the carrier, and a caller
+#   baresip      baresip           a phone
+#   python3      python3           the conformance runner
+install_packages() {
+  local missing=()
+  command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
+  command -v sipp >/dev/null || missing+=(sip-tester)
+  command -v baresip >/dev/null || missing+=(baresip)
+  command -v python3 >/dev/null || missing+=(python3)
+  [ ${#missing[@]} -eq 0 ] && return 0
+  local root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  echo "installing ${missing[*]}"
+  "${root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
