@@ -170,6 +170,8 @@ fn a_failed_refresh_leaves_the_binding_until_it_expires() {
     bench.reply(500);
     assert_eq!(bench.states.last().unwrap(), "failed with 500");
     assert!(bench.machine.is_bound(bench.now));
+    bench.sleep();
+    assert!(bench.machine.is_bound(bench.now), "while it is tried again");
     bench.now.mono = secs(600);
     assert!(!bench.machine.is_bound(bench.now));
 }

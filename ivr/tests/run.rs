@@ -352,6 +352,29 @@ fn a_habitual_finish_key_does_not_end_the_next_question() {
     let ended = then(&["stop 2", "got \"\" FinishKey 1", "play 3 sorry", "waits"]);
     check("later it is meant", &program, &[Start, Press("1"), At(2_001), Press("#")], &ended);
     check("the second one is meant", &program, &[Start, Press("1##")], &ended);
+    let two = json!([{ "gather": "a", "max_digits": 2 }, { "gather": "b" }]);
+    check(
+        "after an entry that a finish key has ended it is meant",
+        &two,
+        &[Start, Press("1##")],
+        &[
+            "play 1 a",
+            "stop 1",
+            "got \"1\" FinishKey 1",
+            "play 2 b",
+            "stop 2",
+            "got \"\" FinishKey 1",
+            "hangup",
+            "done",
+        ],
+    );
+    let ahead = json!([{ "play": "w" }, { "gather": "a", "max_digits": 1 }, { "gather": "b" }]);
+    check(
+        "after a digit it ends that digit's entry",
+        &ahead,
+        &[Start, Press("12"), End(1), Press("#")],
+        &["play 1 w", "got \"1\" MaxDigits 1", "got \"2\" FinishKey 1", "hangup", "done"],
+    );
     let data = json!([{ "gather": "a", "max_digits": 1 }, { "gather": "b", "max_digits": 1, "finish_on": "" }]);
     check(
         "where it is a digit it counts",
