@@ -47,10 +47,7 @@ fn twilios_double_record_route_leads_back_as_it_came_and_the_private_contact_sta
     let cseq = dialog.next_cseq();
     let bye = dialog.request(cseq);
     assert_eq!(bye.uri.as_str(), "sip:+15552220000@172.25.75.240:5060;transport=udp");
-    assert_eq!(
-        texts(&bye.routes),
-        ["<sip:54.172.60.0:5061;transport=tls;r2=on;lr>", "<sip:54.172.60.0;r2=on;lr>"]
-    );
+    assert_eq!(texts(&bye.routes), ["<sip:54.172.60.0:5061;transport=tls;r2=on;lr>", "<sip:54.172.60.0;r2=on;lr>"]);
     assert_eq!(bye.next_hop.as_str(), "sip:54.172.60.0:5061;transport=tls;r2=on;lr");
     assert_eq!((bye.cseq, bye.from.tag(), bye.to.tag()), (1, Some("ours"), Some("their")));
     assert_eq!(bye.to.uri.as_str(), "sip:+15552220000@x.pstn.twilio.com:5060");
@@ -58,7 +55,8 @@ fn twilios_double_record_route_leads_back_as_it_came_and_the_private_contact_sta
 
 #[test]
 fn the_caller_reverses_record_route() {
-    let dialog = Dialog::uac(&origin(), &ok("Record-Route: <sip:p2;lr>, <sip:p1;lr>\n", "t", "<sip:b@10.0.0.9>")).unwrap();
+    let dialog =
+        Dialog::uac(&origin(), &ok("Record-Route: <sip:p2;lr>, <sip:p1;lr>\n", "t", "<sip:b@10.0.0.9>")).unwrap();
     let ack = dialog.request(7);
     assert_eq!(texts(&ack.routes), ["<sip:p1;lr>", "<sip:p2;lr>"]);
     assert_eq!((ack.uri.as_str(), ack.cseq), ("sip:b@10.0.0.9", 7));

@@ -1,0 +1,102 @@
+//! What an endpoint is asked to do, as values.
+
+use crate::auth::Credentials;
+use crate::header::NameAddr;
+use crate::message::Method;
+use crate::transport::Transport;
+use crate::uri::Uri;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// One INVITE session, in either role, from its first message to its last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// One request outside of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// One re-INVITE or UPDATE of a peer's that waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReofferId(pub u64);
+
+/// Header fields by name and value. A name that is no token or is the endpoint's own business (Via, From, To, Call-ID,
+/// CSeq, Contact, Route, Max-Forwards, Content-Length, …) is left out; line breaks in a value cannot leave it.
+pub type Headers = Vec<(String, String)>;
+
+/// A body: its Content-Type and its bytes.
+pub type Body = (String, Bytes);
+
+/// Where a request is sent, whatever its Request-URI says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// A host name or an address (IPv6 with or without brackets). A name is asked of the resolver, and is what a TLS
+    /// certificate must carry.
+    pub host: String,
+    /// The port; without one the transport's default, or for a name what SRV says.
+    pub port: Option<u16>,
+    /// The transport.
+    pub transport: Transport,
+}
+
+/// A call to place.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// The Request-URI, its host kept as it is.
+    pub uri: Uri,
+    /// Where it is sent. Several addresses are tried in order on transport errors and timeouts.
+    pub next_hop: NextHop,
+    /// From, its tag chosen by the endpoint.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// The user part of Contact.
+    pub contact_user: Option<String>,
+    /// Further header fields.
+    pub headers: Headers,
+    /// The offer.
+    pub body: Option<Body>,
+    /// What answers a challenge from the next hop; never one from elsewhere.
+    pub credentials: Option<Credentials>,
+    /// How long an address may be silent, without even a provisional, before the next one is tried; after the last,
+    /// [`super::Failure::TryTimeout`].
+    pub try_timeout: Option<Duration>,
+    /// How long it may ring: then CANCEL and [`super::Failure::NoAnswer`]. [`super::RING_TIMEOUT`] where none is given.
+    pub ring_timeout: Option<Duration>,
+}
+
+/// A request outside of sessions: OPTIONS, REGISTER, …
+#[derive(Clone, Debug)]
+pub struct OutOfDialog {
+    /// The method; neither INVITE, ACK, CANCEL nor BYE.
+    pub method: Method,
+    /// The Request-URI.
+    pub uri: Uri,
+    /// Where it is sent.
+    pub next_hop: NextHop,
+    /// From, its tag chosen by the endpoint unless it has one.
+    pub from: NameAddr,
+    /// To. Contact's user part is To's for REGISTER (§10.2), else From's.
+    pub to: NameAddr,
+    /// The Call-ID; REGISTER keeps one for all its refreshes (RFC 3261 §10.2).
+    pub call_id: Option<String>,
+    /// The CSeq number; a challenge answered takes the next.
+    pub cseq: Option<u32>,
+    /// Further header fields.
+    pub headers: Headers,
+    /// The body.
+    pub body: Option<Body>,
+    /// What answers a challenge from the next hop.
+    pub credentials: Option<Credentials>,
+}
+
+/// Why a call to the endpoint did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A table is full: try later.
+    #[error("too many transactions or sessions at once")]
+    Full,
+    /// The method cannot be sent outside of a session.
+    #[error("this method belongs to a session")]
+    Method,
+}

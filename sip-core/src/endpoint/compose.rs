@@ -1,0 +1,218 @@
+//! Requests and responses put together: what the endpoint itself writes into each (RFC 3261 §8.1.1, §8.2.6, §20).
+
+use super::command::{Body, Headers};
+use super::config::Config;
+use crate::header::{NameAddr, Via};
+use crate::message::{HeaderName, Message, Method, Name, RequestBuilder, ResponseBuilder, StatusCode};
+use crate::transport::Transport;
+use crate::uri::{Host, Uri};
+use base::Rng;
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// The methods that are answered with more than 405 (RFC 3261 §20.5).
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+/// The one body an INVITE may carry.
+pub(super) const SDP: &str = "application/sdp";
+
+/// Header fields that are the endpoint's own business, whatever its user hands in: they frame, route or authorise.
+const OWN: [Name; 13] = [
+    Name::Via,
+    Name::From,
+    Name::To,
+    Name::CallId,
+    Name::CSeq,
+    Name::Contact,
+    Name::Route,
+    Name::RecordRoute,
+    Name::MaxForwards,
+    Name::ContentLength,
+    Name::ContentType,
+    Name::Authorization,
+    Name::ProxyAuthorization,
+];
+
+/// Bytes as they go on the wire, with what the ladder says about them.
+#[derive(Clone, Debug)]
+pub(super) struct Wire {
+    pub(super) bytes: Bytes,
+    pub(super) cseq: String,
+    pub(super) has_body: bool,
+}
+
+/// A request before it is known where it goes.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) routes: Vec<NameAddr>,
+    pub(super) from: NameAddr,
+    pub(super) to: NameAddr,
+    pub(super) call_id: String,
+    pub(super) cseq: u32,
+    /// Contact's user part, where the request has a Contact.
+    pub(super) contact: Option<Option<String>>,
+    pub(super) headers: Headers,
+    pub(super) body: Option<Body>,
+}
+
+/// Our side of a hop: what Via and Contact name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Face {
+    pub(super) transport: Transport,
+    pub(super) addr: SocketAddr,
+}
+
+impl Face {
+    fn host(self) -> Host {
+        Host::from(self.addr.ip().to_canonical())
+    }
+
+    /// The Via of one attempt; its branch is new.
+    pub(super) fn via(self, rng: &mut Rng) -> Via {
+        let branch = format!("{}{}", crate::header::MAGIC_COOKIE, rng.token(22));
+        Via::new(self.transport, self.host(), Some(self.addr.port()), &branch)
+    }
+
+    /// The Contact by which we are reached (§8.1.1.8).
+    pub(super) fn contact(self, user: Option<&str>) -> NameAddr {
+        let uri = Uri::sip(user, self.host(), Some(self.addr.port()));
+        NameAddr::new(match self.transport {
+            Transport::Udp => uri,
+            Transport::Tcp => uri.with_param("transport", Some("tcp")),
+            Transport::Tls => uri.with_param("transport", Some("tls")),
+        })
+    }
+}
+
+impl Draft {
+    /// The request as this hop carries it. `authorization` are the header fields that digest adds.
+    pub(super) fn compose(&self, config: &Config, face: Face, via: &Via, authorization: &[(Name, String)]) -> Wire {
+        let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(70);
+        for route in &self.routes {
+            builder = builder.route(route);
+        }
+        builder = builder.from(&self.from).to(&self.to).call_id(&self.call_id).cseq(self.cseq, &self.method);
+        if let Some(user) = &self.contact {
+            builder = builder.contact(&face.contact(user.as_deref()));
+        }
+        for (name, value) in authorization {
+            builder = builder.header(*name, value);
+        }
+        for (name, value) in user_headers(&self.headers) {
+            builder = builder.header(name, value);
+        }
+        if self.method == Method::Invite {
+            builder = builder.header(Name::Allow, ALLOW);
+        }
+        if !names(&self.headers, Name::UserAgent) && self.method != Method::Ack {
+            builder = builder.header(Name::UserAgent, &config.user_agent);
+        }
+        if let Some((content_type, body)) = &self.body {
+            builder = builder.body(content_type, body.clone());
+        }
+        Wire {
+            bytes: builder.build(),
+            cseq: format!("{} {}", self.cseq, self.method),
+            has_body: self.body.as_ref().is_some_and(|(_, body)| !body.is_empty()),
+        }
+    }
+
+    /// The ACK for a non-2xx final response (§17.1.1.3), or a CANCEL (§9.1): the Request-URI, top Via, Route, From,
+    /// Call-ID and CSeq number are the INVITE's own, and its body, Contact and credentials are not.
+    pub(super) fn follow_up(&self, via: &Via) -> Wire {
+        let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(70);
+        for route in &self.routes {
+            builder = builder.route(route);
+        }
+        builder = builder.from(&self.from).to(&self.to).call_id(&self.call_id).cseq(self.cseq, &self.method);
+        for (name, value) in user_headers(&self.headers) {
+            builder = builder.header(name, value);
+        }
+        Wire { bytes: builder.build(), cseq: format!("{} {}", self.cseq, self.method), has_body: false }
+    }
+}
+
+/// A response before it is written: [`Answer::wire`] turns it into bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) reason: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) contact: Option<NameAddr>,
+    pub(super) record_route: bool,
+    pub(super) headers: Headers,
+    pub(super) body: Option<Body>,
+}
+
+impl Answer {
+    /// Nothing but the status.
+    pub(super) const fn new(status: StatusCode) -> Self {
+        Self { status, reason: None, tag: None, contact: None, record_route: false, headers: Vec::new(), body: None }
+    }
+
+    pub(super) fn tag(mut self, tag: &str) -> Self {
+        self.tag = Some(tag.to_owned());
+        self
+    }
+
+    pub(super) fn header(mut self, name: Name, value: impl Into<String>) -> Self {
+        self.headers.push((name.as_str().to_owned(), value.into()));
+        self
+    }
+
+    /// The response to this request, marked with where it came from.
+    pub(super) fn wire(&self, config: &Config, request: &Message, source: SocketAddr) -> Wire {
+        let builder = ResponseBuilder::to_request(request, self.status).received(source);
+        let cseq = request.header_str(Name::CSeq).unwrap_or_default().into_owned();
+        self.fill(builder, config, cseq)
+    }
+
+    /// The response built up from what can be copied of its request.
+    pub(super) fn fill(&self, mut builder: ResponseBuilder, config: &Config, cseq: String) -> Wire {
+        if let Some(reason) = &self.reason {
+            builder = builder.reason(reason);
+        }
+        // §8.2.6.2: every response but 100 has a tag in To.
+        if let Some(tag) = self.tag.as_deref().filter(|_| self.status != StatusCode::TRYING) {
+            builder = builder.to_tag(tag);
+        }
+        if self.record_route {
+            builder = builder.record_route();
+        }
+        if let Some(contact) = &self.contact {
+            builder = builder.contact(contact);
+        }
+        for (name, value) in user_headers(&self.headers) {
+            builder = builder.header(name, value);
+        }
+        // A redirection's Contact is its user's (§21.3).
+        for (_, value) in self.headers.iter().filter(|(name, _)| self.status.class() == 3 && is(name, Name::Contact)) {
+            builder = builder.header(Name::Contact, value);
+        }
+        if !names(&self.headers, Name::Server) && self.status != StatusCode::TRYING {
+            builder = builder.header(Name::Server, &config.user_agent);
+        }
+        if let Some((content_type, body)) = &self.body {
+            builder = builder.body(content_type, body.clone());
+        }
+        Wire { bytes: builder.build(), cseq, has_body: self.body.as_ref().is_some_and(|(_, body)| !body.is_empty()) }
+    }
+}
+
+/// The fields a user may set, as the writer wants them.
+fn user_headers(headers: &Headers) -> impl Iterator<Item = (HeaderName, &String)> {
+    headers.iter().filter_map(|(name, value)| {
+        let name = HeaderName::parse(name).ok()?;
+        (!OWN.contains(&name.known())).then_some((name, value))
+    })
+}
+
+/// True where a user sets this field.
+fn names(headers: &Headers, name: Name) -> bool {
+    headers.iter().any(|(given, _)| is(given, name))
+}
+
+fn is(given: &str, name: Name) -> bool {
+    Name::from_bytes(given.as_bytes()) == name
+}

@@ -1,0 +1,159 @@
+//! What an endpoint is told once: who it is, and how much it may hold.
+
+use crate::transaction;
+use crate::transport::{Local, LocalId, Transport};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The most transactions at once, client and server together. Beyond it a new request is answered 503 without state, and
+/// a request of ours is refused ([`super::Refused::Full`]).
+pub const MAX_TRANSACTIONS: usize = 100_000;
+/// The most INVITE sessions at once. Beyond it a new INVITE is answered 503 with Retry-After, and
+/// [`super::Endpoint::invite`] is refused.
+pub const MAX_SESSIONS: usize = 20_000;
+/// The most stream connections at once, opened and accepted. Beyond it an accepted one is closed, and one that we need
+/// counts as a transport failure.
+pub const MAX_FLOWS: usize = 10_000;
+/// How long a stream that no dialog and no transaction uses is kept. Shorter than 64·T1, so that an endpoint at rest
+/// holds nothing.
+pub const FLOW_IDLE: Duration = Duration::from_secs(30);
+/// How long a stream may take to stand before the next address is tried.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a message may be in pieces on a stream before the stream is closed (slow senders hold buffers).
+pub const PARTIAL_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a name may take to resolve before it counts as unresolved.
+pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an INVITE of ours may ring where its caller names no limit (what Timer C is to a proxy, RFC 3261 §16.6).
+pub const RING_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long an INVITE of a peer's may stay without a final answer from our user before it is answered 480.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long our user may take over a re-INVITE or UPDATE before it is answered 488, the old session standing (§14.2).
+/// Below the 32 s after which a peer gives up a non-INVITE request.
+pub const REOFFER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often an unanswered INVITE's last provisional is repeated, so that no proxy gives up (§13.3.1.1).
+pub const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
+/// The most addresses of one next hop that one request tries.
+pub const MAX_ADDRESSES: usize = 4;
+/// The most forks of one INVITE that are followed; 2xx of further ones go without an ACK, and end by themselves.
+pub const MAX_FORKS: usize = 16;
+/// How many transactions beyond [`MAX_TRANSACTIONS`] are kept for requests inside dialogs, so that a flood of new calls
+/// leaves room for the BYEs of those that stand. Beyond them 503.
+pub const IN_DIALOG_RESERVE: usize = 4_096;
+/// How often a re-INVITE that met 491 is tried again.
+pub const MAX_GLARE_RETRIES: u32 = 3;
+/// The most bytes that wait for one stream to open. A message beyond them counts as a transport failure.
+pub const MAX_UNOPENED_BYTES: usize = 256 * 1024;
+/// Seconds in the Retry-After of a 503.
+pub const RETRY_AFTER: u32 = 10;
+/// The most timers that fire on one wake; those left ask to be woken at once, so that inputs come between.
+pub const MAX_FIRED_PER_WAKE: usize = 1_024;
+
+/// What an endpoint is told once.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The bound listeners.
+    pub locals: Vec<Local>,
+    /// Networks (address, prefix length) whose peers are told [`Local::inside`] in place of [`Local::advertised`].
+    pub local_net: Vec<(IpAddr, u8)>,
+    /// Host names that are us, beside our addresses. Where there are none, any host in a Request-URI is us; else a
+    /// request for another name is answered 404 (RFC 3261 §8.2.2.1).
+    pub domains: Vec<String>,
+    /// User-Agent and Server.
+    pub user_agent: String,
+    /// The round-trip estimate (RFC 3261 §17.1.1.1).
+    pub t1: Duration,
+    /// The longest interval between retransmissions.
+    pub t2: Duration,
+    /// The life of a message in the network.
+    pub t4: Duration,
+    /// [`MAX_TRANSACTIONS`].
+    pub max_transactions: usize,
+    /// [`MAX_SESSIONS`].
+    pub max_sessions: usize,
+    /// [`MAX_FLOWS`].
+    pub max_flows: usize,
+    /// [`FLOW_IDLE`].
+    pub flow_idle: Duration,
+    /// [`CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults over these listeners.
+    #[must_use]
+    pub fn new(locals: Vec<Local>) -> Self {
+        Self {
+            locals,
+            local_net: Vec::new(),
+            domains: Vec::new(),
+            user_agent: format!("Tandem/{}", env!("CARGO_PKG_VERSION")),
+            t1: transaction::T1,
+            t2: transaction::T2,
+            t4: transaction::T4,
+            max_transactions: MAX_TRANSACTIONS,
+            max_sessions: MAX_SESSIONS,
+            max_flows: MAX_FLOWS,
+            flow_idle: FLOW_IDLE,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+
+    /// The intervals of a transaction over this transport.
+    #[must_use]
+    pub const fn intervals(&self, transport: Transport) -> transaction::Intervals {
+        transaction::Intervals { t1: self.t1, t2: self.t2, t4: self.t4, reliable: transport.is_reliable() }
+    }
+
+    /// The listener of this number.
+    #[must_use]
+    pub fn local(&self, id: LocalId) -> Option<&Local> {
+        self.locals.iter().find(|local| local.id == id)
+    }
+
+    /// The listener from which this peer is reached: the same family, and a loopback address only for loopback peers.
+    #[must_use]
+    pub fn local_toward(&self, transport: Transport, peer: IpAddr) -> Option<&Local> {
+        let fits = |local: &&Local| {
+            let ip = local.bound.ip();
+            local.transport == transport && ip.is_ipv4() == peer.is_ipv4() && (!ip.is_loopback() || peer.is_loopback())
+        };
+        self.locals.iter().find(fits)
+    }
+
+    /// What Via and Contact name of a listener toward a peer.
+    #[must_use]
+    pub fn face(&self, local: &Local, peer: IpAddr) -> SocketAddr {
+        let inside = self.local_net.iter().any(|(net, prefix)| is_within(peer, *net, *prefix));
+        if inside { local.inside } else { local.advertised }
+    }
+}
+
+/// True for an address whose first `prefix` bits are those of `net`.
+fn is_within(ip: IpAddr, net: IpAddr, prefix: u8) -> bool {
+    let same = |a: u128, b: u128, width: u32| {
+        let host_bits = width.saturating_sub(u32::from(prefix));
+        a.checked_shr(host_bits).unwrap_or(0) == b.checked_shr(host_bits).unwrap_or(0)
+    };
+    match (ip.to_canonical(), net) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_what_shares_its_prefix() {
+        let within = |ip: &str, net: &str, prefix| is_within(ip.parse().unwrap(), net.parse().unwrap(), prefix);
+        assert!(within("10.1.2.3", "10.0.0.0", 8));
+        assert!(within("::ffff:10.1.2.3", "10.0.0.0", 8));
+        assert!(within("203.0.113.9", "0.0.0.0", 0));
+        assert!(within("fd00::1", "fd00::", 8));
+        assert!(!within("11.1.2.3", "10.0.0.0", 8));
+        assert!(!within("10.0.0.2", "10.0.0.1", 32));
+        assert!(!within("fe80::1", "10.0.0.0", 0));
+    }
+}

@@ -1,0 +1,193 @@
+//! What an endpoint tells: events of sessions and requests, and the ladder of what crossed the wire.
+
+use super::{ReofferId, RequestId, SessionId};
+use crate::auth::AuthFailure;
+use crate::message::Message;
+use crate::transport::{Effect, LocalId, Transport};
+use base::Now;
+use std::net::SocketAddr;
+
+/// What [`super::Endpoint::poll`] gives until it has nothing more to say.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, from the queue to its reader: a box would cost more")]
+pub enum Output {
+    /// For the sockets.
+    Effect(Effect),
+    /// For the user.
+    Event(Event),
+    /// Drained. Come back with the next input, or with [`crate::transport::Input::Timeout`] at this monotonic time.
+    Timeout(Option<u64>),
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A new INVITE, fit to be processed. Answer it with `progress`, `accept` or `reject`.
+    Incoming {
+        /// The session it opens.
+        session: SessionId,
+        /// The INVITE.
+        request: Message,
+        /// Where it came from.
+        source: Source,
+    },
+    /// A provisional response to our INVITE; 100 (Trying) only the first time. To's tag names the early dialog.
+    Progress {
+        /// Which session.
+        session: SessionId,
+        /// The response.
+        response: Message,
+    },
+    /// The first 2xx to our INVITE; its ACK is on its way. The 2xx of further forks are acknowledged and ended without a
+    /// word.
+    Answered {
+        /// Which session.
+        session: SessionId,
+        /// The 2xx.
+        response: Message,
+    },
+    /// Our INVITE ended without an answer: the session's last word.
+    Failed {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The ACK for the 2xx that `accept` sent.
+    Confirmed {
+        /// Which session.
+        session: SessionId,
+        /// The ACK.
+        ack: Message,
+    },
+    /// The peer asks to change a confirmed session (re-INVITE, UPDATE). Answer it with `respond`.
+    Reoffer {
+        /// Which session.
+        session: SessionId,
+        /// The question's number.
+        id: ReofferId,
+        /// The request.
+        request: Message,
+    },
+    /// The end of our `reoffer`. On an error the session stands as it was (RFC 3261 §14.1), except that a 408 or 481 is
+    /// followed by [`Event::Ended`].
+    ReofferDone {
+        /// Which session.
+        session: SessionId,
+        /// The 2xx (its ACK is on its way), or why there is none.
+        result: Result<Message, Failure>,
+    },
+    /// Another request inside the session's dialog. It has been answered already: 405 with Allow, 501 for a method
+    /// unknown.
+    Request {
+        /// Which session.
+        session: SessionId,
+        /// The request.
+        request: Message,
+    },
+    /// The session is over: its last word. A BYE of ours has been answered, or given up.
+    Ended {
+        /// Which session.
+        session: SessionId,
+        /// Who ended it.
+        by: EndedBy,
+        /// The peer's BYE or CANCEL, for its Reason and X- headers.
+        request: Option<Message>,
+    },
+    /// The end of a request outside of sessions.
+    Reply {
+        /// Which request.
+        request: RequestId,
+        /// The CSeq number it was last sent with: the next of its kind (REGISTER) wants a higher one.
+        cseq: u32,
+        /// The final response of any class, or why there is none.
+        result: Result<Message, Failure>,
+    },
+    /// A message on the wire.
+    Ladder {
+        /// Whose, where that is known.
+        session: Option<SessionId>,
+        /// What.
+        entry: LadderEntry,
+    },
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The listener.
+    pub local: LocalId,
+    /// Its transport.
+    pub transport: Transport,
+    /// The packet's or connection's own peer address, whatever Via says.
+    pub addr: SocketAddr,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The peer: BYE or CANCEL.
+    Peer,
+    /// We: `hangup` or `reject`.
+    Us,
+    /// Nobody: the ACK never came, or the peer knows the dialog no more (408, 481).
+    Lost,
+}
+
+/// Why a request of ours has no good answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// A final response of 300 or more.
+    Response(Message),
+    /// Not even a provisional by `try_timeout`.
+    TryTimeout,
+    /// No final response by `ring_timeout`; CANCEL was sent.
+    NoAnswer,
+    /// Nothing for 64·T1 (RFC 3261 §17.1.1.2, treated as a 408, §8.1.3.1).
+    Timeout,
+    /// The transport failed at every address, in words for a log (treated as a 503, §8.1.3.1).
+    Transport(String),
+    /// The next hop's name has no address.
+    Unresolved,
+    /// We hung up: 487 to our CANCEL, an answer that crossed it and was ended at once, or silence.
+    Canceled,
+    /// A challenge that was not answered, with the response that carried it: no credentials, not for this peer or realm,
+    /// or refused twice.
+    Auth(AuthFailure, Option<Message>),
+}
+
+/// A message on the wire, without a header and without a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LadderEntry {
+    /// When.
+    pub at: Now,
+    /// True where we sent it.
+    pub sent: bool,
+    /// Over what.
+    pub transport: Transport,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The start line, control characters escaped.
+    pub line: String,
+    /// CSeq: `1 INVITE`.
+    pub cseq: String,
+    /// True where it carries a body.
+    pub has_body: bool,
+    /// True for the second and later copies.
+    pub retransmission: bool,
+}
+
+/// What an endpoint holds: all zero once everything has ended and 64·T1 have passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Client and server transactions, and requests of ours that look for their way.
+    pub transactions: usize,
+    /// Sessions, those that wait for the answer to their BYE included.
+    pub sessions: usize,
+    /// Dialogs, early ones included.
+    pub dialogs: usize,
+    /// Stream connections.
+    pub flows: usize,
+    /// Timers.
+    pub timers: usize,
+}
