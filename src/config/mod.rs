@@ -1,0 +1,164 @@
+//! Configuration: one TOML file, every key also as `TANDEM__SECTION__KEY` (DESIGN.md §5). All of it is read and checked
+//! before anything is bound or dialled, and all mistakes are said at once, each with its file and line.
+
+mod schema;
+mod section;
+mod tree;
+mod trunk;
+
+pub use section::nearest;
+pub use tree::Fault;
+
+use section::{Faults, Section};
+use sip_core::transport::Transport;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// A listener of `sip.listen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Its transport.
+    pub transport: Transport,
+    /// What to bind.
+    pub addr: SocketAddr,
+}
+
+/// `[sip]`.
+#[derive(Clone, Debug)]
+pub struct Sip {
+    /// What to listen on, in order.
+    pub listen: Vec<Listen>,
+    /// Our public address.
+    pub advertise: Option<IpAddr>,
+    /// Networks whose members are told our local address.
+    pub local_net: Vec<ipnet::IpNet>,
+    /// Names that are us.
+    pub domains: Vec<String>,
+}
+
+/// `[media]`.
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// First and last RTP port.
+    pub ports: (u16, u16),
+    /// Our public address for RTP.
+    pub advertise: Option<IpAddr>,
+    /// Shards; 0: one a core.
+    pub threads: usize,
+    /// A call without any RTP for so many seconds ends.
+    pub timeout_s: u64,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// PEM, leaf first.
+    pub cert_file: PathBuf,
+    /// PEM.
+    pub key_file: PathBuf,
+}
+
+/// `[limits]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests a key may make.
+    pub api_requests_per_minute: u32,
+    /// INVITEs we send, over all trunks.
+    pub calls_per_second: u32,
+    /// Live calls, the queued ones included.
+    pub concurrent_calls: usize,
+}
+
+/// `[[tenant]]`.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its name.
+    pub name: String,
+    /// Whether it may call out over trunks.
+    pub trunk_access: bool,
+}
+
+/// `[[number]]`.
+#[derive(Clone, Debug)]
+pub struct Number {
+    /// E.164, or any SIP user part.
+    pub number: String,
+    /// Whose.
+    pub tenant: String,
+    /// What answers when it is called.
+    pub answer: Option<ivr::Answer>,
+}
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `http.listen`.
+    pub http: SocketAddr,
+    /// `api.bootstrap_key`.
+    pub bootstrap_key: Option<String>,
+    /// `database.url`.
+    pub database_url: String,
+    /// `journal.dir`.
+    pub journal_dir: PathBuf,
+    /// `journal.max_mb`.
+    pub journal_max_mb: u64,
+    /// `[sip]`.
+    pub sip: Sip,
+    /// `[media]`.
+    pub media: Media,
+    /// `prompts.dir`, where one is named.
+    pub prompts_dir: Option<PathBuf>,
+    /// `[tls]`.
+    pub tls: Option<Tls>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[[tenant]]`; one called `default` where none is named.
+    pub tenants: Vec<Tenant>,
+    /// `[[trunk]]`, in the order in which they are tried.
+    pub trunks: Vec<carrier::TrunkConfig>,
+    /// `[[number]]`.
+    pub numbers: Vec<Number>,
+    /// What is set and has no effect in this version.
+    pub notes: Vec<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read the configuration {path}: {error}")]
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// The system's word.
+        error: std::io::Error,
+    },
+    /// Its mistakes, one a line.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Faults(Vec<Fault>),
+}
+
+/// Reads the file and the environment.
+pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: name.clone(), error })?;
+    parse(&name, &text, environment)
+}
+
+/// As [`load`], from a text.
+pub fn parse(
+    name: &str,
+    text: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let one = |fault| ConfigError::Faults(vec![fault]);
+    let mut root = tree::parse(name, text).map_err(one)?;
+    tree::overlay(&mut root, environment).map_err(one)?;
+    let faults = Faults::new(name);
+    let config = schema::config(Section::root(root, &faults));
+    let list = faults.take();
+    if list.is_empty() { Ok(config) } else { Err(ConfigError::Faults(list)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! What the keys mean: each section of DESIGN.md §5, read into its struct. What is impossible is said where it stands.
+
+use super::section::{Found, Section};
+use super::tree::Place;
+use super::{Config, Limits, Listen, Media, Number, Sip, Tenant, Tls};
+use sip_core::transport::Transport;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Linux hands out ephemeral ports from here on; RTP below it never collides with them.
+const FIRST_EPHEMERAL_PORT: u16 = 32_768;
+/// A key that is to keep strangers out has at least this many characters.
+const BOOTSTRAP_KEY_MIN: usize = 32;
+/// More listeners than a machine has use for.
+const MAX_LISTENERS: usize = 64;
+
+/// The whole file.
+pub fn config(mut root: Section) -> Config {
+    let mut notes = Vec::new();
+    let http = http(root.section("http"));
+    let bootstrap_key = api(root.section("api"));
+    let database_url = database(root.section("database"));
+    let (journal_dir, journal_max_mb) = journal(root.section("journal"));
+    let tls = root.optional_section("tls").and_then(tls);
+    let sip = sip(root.section("sip"), tls.is_some());
+    let media = media(root.section("media"));
+    let prompts_dir = prompts(root.section("prompts"));
+    let limits = limits(root.section("limits"));
+    let tenants = tenants(root.sections("tenant"));
+    let trunks = root.sections("trunk").into_iter().filter_map(super::trunk::trunk).collect();
+    let numbers = numbers(root.sections("number"), &tenants);
+    without_effect(&mut root, &mut notes);
+    root.finish();
+    Config {
+        http,
+        bootstrap_key,
+        database_url,
+        journal_dir,
+        journal_max_mb,
+        sip,
+        media,
+        prompts_dir,
+        tls,
+        limits,
+        tenants,
+        trunks,
+        numbers,
+        notes,
+    }
+}
+
+/// Sections of the contract that later versions fill. They are taken, and said to have no effect.
+fn without_effect(root: &mut Section, notes: &mut Vec<String>) {
+    for key in ["secrets", "redis", "recordings", "egress", "user"] {
+        if root.json(key).is_some() {
+            notes.push(format!("[{key}] is set and has no effect in this version"));
+        }
+    }
+}
+
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, like \"127.0.0.1:3000\"".to_owned())
+}
+
+fn http(mut section: Section) -> SocketAddr {
+    let behind_proxy = section.flag("behind_proxy", false);
+    let listen = section.parsed("listen", socket);
+    if let Some(Found { value, place }) = &listen
+        && !value.ip().is_loopback()
+        && !behind_proxy
+    {
+        section.fault(
+            place,
+            format!("http.listen = \"{value}\" is open to the network without TLS; listen on 127.0.0.1, or put a proxy that speaks TLS in front and write behind_proxy = true"),
+        );
+    }
+    section.finish();
+    listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)), |found| found.value)
+}
+
+fn api(mut section: Section) -> Option<String> {
+    let key = section.text("bootstrap_key");
+    if let Some(Found { value, place }) = &key
+        && value.chars().count() < BOOTSTRAP_KEY_MIN
+    {
+        section.fault(place, format!("api.bootstrap_key is too short to be a secret; write {BOOTSTRAP_KEY_MIN} characters or more"));
+    }
+    section.finish();
+    key.map(|found| found.value)
+}
+
+fn database(mut section: Section) -> String {
+    let url = section.parsed("url", |text| {
+        let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        if known { Ok(text.to_owned()) } else { Err("write \"sqlite://tandem.db\" or \"postgres://user@host/name\"") }
+    });
+    section.finish();
+    url.map_or_else(|| "sqlite://tandem.db".to_owned(), |found| found.value)
+}
+
+fn journal(mut section: Section) -> (PathBuf, u64) {
+    let dir = section.text("dir").map_or_else(|| "journal".to_owned(), |found| found.value);
+    let max_mb = section.number("max_mb", 16..=1_048_576, 1024);
+    section.finish();
+    (PathBuf::from(dir), max_mb)
+}
+
+fn tls(mut section: Section) -> Option<Tls> {
+    let cert = section.required("cert_file", "cert.pem");
+    let key = section.required("key_file", "key.pem");
+    let readable = |found: Option<Found<String>>| {
+        let found = found?;
+        if let Err(error) = std::fs::File::open(&found.value) {
+            section.fault(&found.place, format!("cannot read {}: {error}", found.value));
+        }
+        Some(PathBuf::from(found.value))
+    };
+    let tls = readable(cert).zip(readable(key));
+    section.finish();
+    tls.map(|(cert_file, key_file)| Tls { cert_file, key_file })
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    let example = "write it like \"udp://0.0.0.0:5060\" (udp, tcp or tls)";
+    let (scheme, addr) = text.split_once("://").ok_or(example)?;
+    let transport = match scheme {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
+        "ws" | "wss" => return Err("SIP over WebSocket is not built yet; remove this listener".to_owned()),
+        _ => return Err(example.to_owned()),
+    };
+    Ok(Listen { transport, addr: addr.parse().map_err(|_| example)? })
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "write an IP address; a name is not resolved here".to_owned())
+}
+
+/// A network in CIDR notation, or one address.
+pub fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    text.parse::<ipnet::IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(ipnet::IpNet::from))
+        .map_err(|_| "write a network like \"10.0.0.0/8\", or one address".to_owned())
+}
+
+fn sip(mut section: Section, has_tls: bool) -> Sip {
+    let listen = section.list("listen", listen);
+    let place = section.place.clone();
+    if let Some(list) = &listen {
+        check_listeners(&section, &place, list, has_tls);
+    }
+    let advertise = section.parsed("advertise", address).map(|found| found.value);
+    let local_net = section.list("local_net", network).unwrap_or_default();
+    let domains = section.list("domains", |text| Ok::<_, String>(text.to_lowercase())).unwrap_or_default();
+    registrar(&mut section);
+    section.finish();
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
+    let default = || vec![Listen { transport: Transport::Udp, addr: everywhere }, Listen { transport: Transport::Tcp, addr: everywhere }];
+    Sip { listen: listen.unwrap_or_else(default), advertise, local_net, domains }
+}
+
+fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: bool) {
+    if list.is_empty() || list.len() > MAX_LISTENERS {
+        section.fault(place, format!("sip.listen has {} entries; write 1 to {MAX_LISTENERS}", list.len()));
+    }
+    if !has_tls && list.iter().any(|listen| listen.transport == Transport::Tls) {
+        section.fault(place, "sip.listen has a tls:// entry and there is no [tls] section; write one with cert_file and key_file");
+    }
+    for (index, listen) in list.iter().enumerate() {
+        if listen.addr.port() != 0 && list[..index].contains(listen) {
+            section.fault(place, format!("sip.listen names {}://{} twice", listen.transport, listen.addr));
+        }
+    }
+}
+
+fn registrar(section: &mut Section) {
+    if let Some(Found { value, place }) = section.text("registrar")
+        && value != "digest"
+    {
+        section.fault(&place, format!("sip.registrar = \"{value}\": phones cannot register in this version; remove it"));
+    }
+}
+
+fn ports(text: &str) -> Result<(u16, u16), String> {
+    let example = "write the first and the last port, like \"10000-31999\"";
+    let (first, last) = text.split_once('-').ok_or(example)?;
+    let first: u16 = first.trim().parse().map_err(|_| example)?;
+    let last: u16 = last.trim().parse().map_err(|_| example)?;
+    if first < 1024 {
+        return Err("ports below 1024 are the system's; begin at 1024 or above".to_owned());
+    }
+    if last <= first {
+        return Err("the last port must be above the first: each call takes a pair".to_owned());
+    }
+    if last >= FIRST_EPHEMERAL_PORT {
+        return Err(format!("ports from {FIRST_EPHEMERAL_PORT} on are handed out by the system to anybody; end below"));
+    }
+    Ok((first, last))
+}
+
+fn media(mut section: Section) -> Media {
+    let media = Media {
+        ports: section.parsed("ports", ports).map_or((10_000, 31_999), |found| found.value),
+        advertise: section.parsed("advertise", address).map(|found| found.value),
+        threads: section.number("threads", 0..=256, 0) as usize,
+        timeout_s: section.number("timeout_s", 5..=86_400, 60),
+    };
+    section.finish();
+    media
+}
+
+fn prompts(mut section: Section) -> Option<PathBuf> {
+    let dir = section.text("dir");
+    if let Some(Found { value, place }) = &dir
+        && !std::path::Path::new(value).is_dir()
+    {
+        section.fault(place, format!("prompts.dir = \"{value}\" is not a folder; make it, or name one that is there"));
+    }
+    section.finish();
+    dir.map(|found| PathBuf::from(found.value))
+}
+
+fn limits(mut section: Section) -> Limits {
+    let limits = Limits {
+        api_requests_per_minute: section.number("api_requests_per_minute", 1..=10_000_000, 600) as u32,
+        calls_per_second: section.number("calls_per_second", 1..=1_000_000, 100) as u32,
+        concurrent_calls: section.number("concurrent_calls", 1..=1_000_000, 10_000) as usize,
+    };
+    section.finish();
+    limits
+}
+
+fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
+    let mut tenants: Vec<Tenant> = Vec::new();
+    for mut section in sections {
+        let name = section.required("name", "default");
+        section.text("sip_domain");
+        let trunk_access = section.flag("trunk_access", true);
+        if let Some(Found { value: name, place }) = name {
+            if tenants.iter().any(|tenant| tenant.name == name) {
+                section.fault(&place, format!("there is a [[tenant]] \"{name}\" already"));
+            }
+            tenants.push(Tenant { name, trunk_access });
+        }
+        section.finish();
+    }
+    if tenants.is_empty() {
+        tenants.push(Tenant { name: "default".to_owned(), trunk_access: true });
+    }
+    tenants
+}
+
+fn sip_user(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+-_.!~*'()&=$,;?/%".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
+        return Err("write a number in E.164 (\"+18325550100\") or a SIP user part (\"menu\", \"1001\")".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn numbers(sections: Vec<Section>, tenants: &[Tenant]) -> Vec<Number> {
+    let mut numbers: Vec<Number> = Vec::new();
+    for mut section in sections {
+        let number = match section.required("number", "+18325550100") {
+            Some(found) => section.read("number", found, sip_user),
+            None => None,
+        };
+        let tenant = tenant_of(&mut section, tenants);
+        let answer = answer(&mut section);
+        if let Some(Found { value: number, place }) = number {
+            if numbers.iter().any(|known| known.number == number) {
+                section.fault(&place, format!("there is a [[number]] \"{number}\" already"));
+            }
+            numbers.push(Number { number, tenant, answer });
+        }
+        section.finish();
+    }
+    numbers
+}
+
+fn tenant_of(section: &mut Section, tenants: &[Tenant]) -> String {
+    let first = tenants.first().map_or_else(String::new, |tenant| tenant.name.clone());
+    let Some(Found { value, place }) = section.text("tenant") else { return first };
+    if !tenants.iter().any(|tenant| tenant.name == value) {
+        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        section.fault(&place, format!("there is no [[tenant]] \"{value}\"; there is {}", names.join(", ")));
+    }
+    value
+}
+
+fn answer(section: &mut Section) -> Option<ivr::Answer> {
+    let Found { value, place } = section.json("answer")?;
+    match ivr::Answer::parse(&value) {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            section.fault(&place, error.to_string());
+            None
+        }
+    }
+}

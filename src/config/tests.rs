@@ -1,0 +1,97 @@
+//! What a mistake in the configuration is answered with.
+
+use super::{Config, ConfigError, parse};
+
+fn faults(text: &str) -> Vec<String> {
+    match parse("tandem.toml", text, std::iter::empty()) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Faults(list)) => list.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+fn good(text: &str) -> Config {
+    parse("tandem.toml", text, std::iter::empty()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn an_empty_file_is_a_configuration() {
+    let config = good("");
+    assert_eq!(config.http.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.tenants.len(), 1);
+    assert_eq!(config.media.ports, (10_000, 31_999));
+}
+
+#[test]
+fn a_typo_is_named_with_its_line_and_the_key_that_was_meant() {
+    assert_eq!(
+        faults("[http]\nlisten = \"127.0.0.1:3000\"\nbehind_prox = true\n"),
+        ["tandem.toml:3: unknown key http.behind_prox; did you mean \"behind_proxy\"?"]
+    );
+    assert_eq!(faults("[htpp]\n"), ["tandem.toml:1: unknown key htpp; did you mean \"http\"?"]);
+}
+
+#[test]
+fn all_mistakes_are_said_at_once_in_the_order_of_the_file() {
+    let said = faults("[media]\nports = \"10000\"\nthreads = \"four\"\n[limits]\ncalls_per_second = 0\n");
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].starts_with("tandem.toml:2: media.ports = \"10000\": write the first and the last port"), "{}", said[0]);
+    assert!(said[1].starts_with("tandem.toml:3: media.threads is a string; write a whole number"), "{}", said[1]);
+    assert!(said[2].contains("limits.calls_per_second = 0; write a number from 1"), "{}", said[2]);
+}
+
+#[test]
+fn what_is_impossible_says_what_to_write_instead() {
+    let table = [
+        ("[http]\nlisten = \"0.0.0.0:3000\"", "behind_proxy = true"),
+        ("[api]\nbootstrap_key = \"short\"", "32 characters"),
+        ("[database]\nurl = \"mysql://x\"", "sqlite://tandem.db"),
+        ("[sip]\nlisten = [\"udp:5060\"]", "udp://0.0.0.0:5060"),
+        ("[sip]\nlisten = [\"tls://0.0.0.0:5061\"]", "[tls]"),
+        ("[sip]\nlisten = [\"udp://1.2.3.4:5060\", \"udp://1.2.3.4:5060\"]", "twice"),
+        ("[media]\nports = \"40000-50000\"", "end below"),
+        ("[prompts]\ndir = \"/nowhere/at/all\"", "not a folder"),
+        ("[[number]]\nnumber = \"+18325550100\"\ntenant = \"acme\"", "there is no [[tenant]] \"acme\""),
+        ("[[number]]\nnumber = \"1\"\nanswer = { paly = \"welcome\" }", "play"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:x@y\"", "without a user"),
+        ("[[trunk]]\nname = \"t\"\nprofile = \"twillio\"\nuri = \"sip:y\"", "\"twilio\" or \"generic\""),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"", "password"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"\npassword_file = \"/nowhere\"", "cannot read /nowhere"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nsrtp = true", "srtp is not built yet"),
+    ];
+    for (text, words) in table {
+        let said = faults(text);
+        assert!(said.len() == 1 && said[0].contains(words), "{text}\n{said:?}");
+        assert!(said[0].starts_with("tandem.toml:"), "{said:?}");
+    }
+}
+
+#[test]
+fn the_environment_is_named_where_it_is_at_fault() {
+    let set = [("TANDEM__MEDIA__TIMEOUT_S".to_owned(), "1".to_owned())];
+    let Err(error) = parse("tandem.toml", "", set.into_iter()) else { panic!("it was taken") };
+    assert!(error.to_string().starts_with("environment variable TANDEM__MEDIA__TIMEOUT_S: "), "{error}");
+}
+
+#[test]
+fn a_trunk_and_a_number_are_read_whole() {
+    let config = good(
+        r#"
+        [[trunk]]
+        name = "twilio"
+        profile = "twilio"
+        uri = "sip:example.pstn.twilio.com;transport=tls"
+        username = "u"
+        password = "p"
+        max_cps = 5
+        accept_from = ["54.172.60.0/30", "127.0.0.1"]
+        [[number]]
+        number = "+18325550100"
+        answer = [{ play = "welcome" }, { gather = "menu", max_digits = 1 }]
+        "#,
+    );
+    assert_eq!(config.trunks[0].max_cps, 5);
+    assert_eq!(config.trunks[0].accept_from.len(), 2);
+    assert_eq!(config.numbers[0].answer.as_ref().map(|answer| answer.prompts().len()), Some(2));
+    assert_eq!(config.numbers[0].tenant, "default");
+}

@@ -1,0 +1,86 @@
+//! `[[trunk]]`: the carrier crate decides what a trunk may be; here its keys are read, and its faults given their line.
+
+use super::schema::network;
+use super::section::{Found, Section};
+use carrier::{Profile, Secret, Trunk, TrunkConfig, TrunkName};
+use sip_core::uri::Uri;
+
+fn profile(text: &str) -> Result<Profile, String> {
+    match text {
+        "twilio" => Ok(Profile::Twilio),
+        "generic" => Ok(Profile::Generic),
+        _ => Err("write \"twilio\" or \"generic\"".to_owned()),
+    }
+}
+
+fn uri(text: &str) -> Result<Uri, String> {
+    let example = "write it like \"sip:example.pstn.twilio.com;transport=tls\"";
+    Uri::parse(text.as_bytes()).map_err(|error| format!("{error}; {example}"))
+}
+
+/// A trunk, where it is in order.
+pub fn trunk(mut section: Section) -> Option<TrunkConfig> {
+    let name = match section.required("name", "twilio") {
+        Some(found) => section.read("name", found, |text| text.parse::<TrunkName>()),
+        None => None,
+    };
+    let profile = section.parsed("profile", profile).map_or(Profile::Generic, |found| found.value);
+    let uri = match section.required("uri", "sip:example.pstn.twilio.com;transport=tls") {
+        Some(found) => section.read("uri", found, uri),
+        None => None,
+    };
+    let place = section.place.clone();
+    let mut config = match (name, uri) {
+        (Some(name), Some(uri)) => TrunkConfig::new(name.value, profile, uri.value),
+        _ => return None,
+    };
+    fill(&mut config, &mut section);
+    section.finish_ref();
+    match Trunk::new(config.clone()) {
+        Ok(_) => Some(config),
+        Err(error) => {
+            section.fault(&place, format!("trunk \"{}\": {}: {error}", config.name, error.key()));
+            None
+        }
+    }
+}
+
+fn fill(config: &mut TrunkConfig, section: &mut Section) {
+    config.username = section.text("username").map(|found| found.value);
+    config.password = password(section);
+    config.account_sid = section.text("account_sid").map(|found| found.value);
+    config.max_cps = section.number("max_cps", 1..=u64::from(carrier::MAX_CPS), config.max_cps.into()) as u32;
+    config.max_calls = section.number("max_calls", 1..=1_000_000, config.max_calls.into()) as u32;
+    config.try_timeout_ms = section.number("try_timeout_ms", 500..=32_000, config.try_timeout_ms);
+    config.options_s = section.number("options_s", 0..=86_400, config.options_s);
+    config.register = section.flag("register", false);
+    config.register_expires_s = section.number("register_expires_s", 60..=86_400, config.register_expires_s.into()) as u32;
+    config.accept_from = section.list("accept_from", network).unwrap_or_default();
+    config.media_from = section.list("media_from", network).unwrap_or_default();
+    config.srtp = section.flag("srtp", false);
+    if config.srtp {
+        let place = section.place.clone();
+        section.fault(&place, format!("trunk \"{}\": srtp is not built yet, and its calls would go out in the clear; remove it to accept that", config.name));
+    }
+}
+
+/// `password`, or the first line of `password_file`; not both.
+fn password(section: &mut Section) -> Option<Secret> {
+    let given = section.text("password");
+    let file = section.text("password_file");
+    match (given, file) {
+        (Some(_), Some(Found { place, .. })) => {
+            section.fault(&place, "password and password_file are both given; write one of them");
+            None
+        }
+        (Some(found), None) => Some(Secret::new(found.value)),
+        (None, Some(Found { value, place })) => match std::fs::read_to_string(&value) {
+            Ok(text) => Some(Secret::new(text.lines().next().unwrap_or_default())),
+            Err(error) => {
+                section.fault(&place, format!("password_file: cannot read {value}: {error}"));
+                None
+            }
+        },
+        (None, None) => None,
+    }
+}

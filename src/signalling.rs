@@ -1,0 +1,95 @@
+//! The signalling thread: the one owner of every call (DESIGN.md §3). It takes from its inbox, asks the switch what
+//! follows, and hands that to the sockets, the shards and the ledger. None of the three can make it wait.
+
+use crate::clock::Clock;
+use crate::inbox::Outlet;
+use api::ledger::Ledger;
+use base::millis;
+use media::worker::Engine;
+use sip_core::net::Net;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use switch::{Input, Output, Switch, TrunkStatus};
+
+/// How often the figures that the API shows are taken.
+const FIGURES_EVERY: u64 = millis(250);
+/// Inputs taken in one go before what follows from them is sent: they share wakes, and none waits long.
+const INPUTS_AT_ONCE: usize = 64;
+/// The longest sleep, where nobody asked to be woken: figures are taken, and the stop is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_millis(250);
+
+/// What the API shows of the signalling side.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// The trunks.
+    pub trunks: Vec<TrunkStatus>,
+    /// What the switch holds.
+    pub load: switch::Load,
+    /// Drained to the last call.
+    pub drained: bool,
+}
+
+/// What the thread works with.
+pub struct Signalling {
+    /// The switch.
+    pub switch: Switch,
+    /// Its inbox.
+    pub outlet: Outlet<Input>,
+    /// SIP's sockets.
+    pub net: Arc<Net>,
+    /// RTP's shards.
+    pub engine: Arc<Engine>,
+    /// The journal and the live view.
+    pub ledger: Ledger,
+    /// The time.
+    pub clock: Clock,
+    /// Where the figures go.
+    pub publish: Box<dyn FnMut(Figures) + Send>,
+}
+
+impl Signalling {
+    /// Starts the thread. It ends when nobody holds the inbox any more.
+    pub fn start(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("signalling".to_owned()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        let mut figures_at = 0;
+        loop {
+            let wake = self.drain();
+            let now = self.clock.now();
+            if now.mono >= figures_at {
+                figures_at = now.mono + FIGURES_EVERY;
+                let load = self.switch.load();
+                let figures = Figures { trunks: self.switch.trunks(), load, drained: self.switch.is_drained() };
+                (self.publish)(figures);
+            }
+            let until = wake.map_or(LONGEST_SLEEP, |at| Duration::from_nanos(at.saturating_sub(now.mono)));
+            match self.outlet.next(until.min(LONGEST_SLEEP)) {
+                Ok(Some(input)) => self.take_in(input),
+                Ok(None) => self.switch.handle(Input::Timeout, self.clock.now()),
+                Err(()) => return,
+            }
+        }
+    }
+
+    fn take_in(&mut self, first: Input) {
+        self.switch.handle(first, self.clock.now());
+        for _ in 1..INPUTS_AT_ONCE {
+            let Ok(Some(input)) = self.outlet.next(Duration::ZERO) else { return };
+            self.switch.handle(input, self.clock.now());
+        }
+    }
+
+    fn drain(&mut self) -> Option<u64> {
+        loop {
+            match self.switch.poll() {
+                Output::Sip(effect) => self.net.execute(effect),
+                Output::Media(command) => self.engine.send(command),
+                Output::Record(record) => self.ledger.append(*record),
+                Output::Timeout(at) => return at,
+            }
+        }
+    }
+}
