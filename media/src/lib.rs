@@ -33,6 +33,8 @@ mod stats;
 mod telephone_event;
 mod watch;
 mod wheel;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 pub use capture::{Capture, Gap, MAX_CAPTURE};
 pub use codec::Codec;
@@ -50,3 +52,5 @@ pub use reception::{LATE_MS, MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
 pub use stats::{Lateness, ShardStats};
 pub use watch::NO_MEDIA_AFTER;
+#[cfg(feature = "worker")]
+pub use worker::{Engine, EngineConfig, EngineError};

@@ -311,6 +311,12 @@ impl Shard {
         self.by_id.get(&id).map(|&slot| Leg { id, slot })
     }
 
+    /// All endpoints, in order of their slots.
+    #[must_use]
+    pub fn ids(&self) -> Vec<EndpointId> {
+        self.slots.iter().flatten().map(|endpoint| endpoint.id).collect()
+    }
+
     /// How many endpoints it has.
     #[must_use]
     pub fn len(&self) -> usize {

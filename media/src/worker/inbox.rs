@@ -1,0 +1,115 @@
+//! The way into a shard's thread: a queue that is bounded for what may be refused, and an eventfd that wakes the loop.
+
+use super::EngineError;
+use super::sockets::Pair;
+use crate::command::{Command, EndpointId};
+use crate::shard::EndpointState;
+use crate::stats::ShardStats;
+use rustix::event::{EventfdFlags, eventfd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{Arc, mpsc},
+};
+
+/// Commands that may wait for a shard. Beyond it `Engine::send` refuses with `Full`: no new call, while calls that are up
+/// still end, since `Close` is exempt (there is one an endpoint at most).
+pub const INBOX_LIMIT: usize = 16_384;
+
+/// What a shard's thread is told.
+pub(super) enum Message {
+    Command(Command),
+    /// An endpoint will come: keep its commands.
+    Expect(EndpointId),
+    /// Give the endpoint away.
+    Move {
+        id: EndpointId,
+        to: usize,
+    },
+    /// Here it is; `None`: it was not there.
+    Adopt {
+        id: EndpointId,
+        endpoint: Option<Box<(EndpointState, Pair)>>,
+    },
+    Stats(mpsc::Sender<ShardStats>),
+    Stop,
+}
+
+#[derive(Debug)]
+struct Bell {
+    waiting: AtomicUsize,
+    /// The bell was rung and not yet heard: one write wakes for many messages.
+    rung: AtomicBool,
+    eventfd: OwnedFd,
+}
+
+/// The sending end.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    sender: mpsc::Sender<Message>,
+    bell: Arc<Bell>,
+}
+
+/// The loop's end.
+pub(super) struct Receiver {
+    receiver: mpsc::Receiver<Message>,
+    bell: Arc<Bell>,
+}
+
+impl Inbox {
+    pub(super) fn new() -> io::Result<(Self, Receiver)> {
+        let eventfd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        let bell = Arc::new(Bell { waiting: AtomicUsize::new(0), rung: AtomicBool::new(false), eventfd });
+        let (sender, receiver) = mpsc::channel();
+        Ok((Self { sender, bell: bell.clone() }, Receiver { receiver, bell }))
+    }
+
+    pub(super) fn command(&self, shard: usize, command: Command) -> Result<(), EngineError> {
+        let exempt = matches!(command, Command::Close { .. });
+        if !exempt && self.bell.waiting.load(Ordering::Relaxed) >= INBOX_LIMIT {
+            return Err(EngineError::Full(shard));
+        }
+        self.push(Message::Command(command)).map_err(|()| EngineError::Stopped(shard))
+    }
+
+    pub(super) fn push(&self, message: Message) -> Result<(), ()> {
+        self.bell.waiting.fetch_add(1, Ordering::Relaxed);
+        self.sender.send(message).map_err(|_| ())?;
+        self.bell.ring();
+        Ok(())
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            // It fails only where the counter is full, and then the loop is awake.
+            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Receiver {
+    /// What the loop's epoll watches.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.eventfd.as_fd()
+    }
+
+    /// Before the queue is emptied: what comes later rings again.
+    pub(super) fn silence(&self) {
+        let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
+        self.bell.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// The loop's own ring: messages are left for its next turn.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    pub(super) fn next(&self) -> Option<Message> {
+        let message = self.receiver.try_recv().ok()?;
+        self.bell.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(message)
+    }
+}

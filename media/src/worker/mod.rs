@@ -1,0 +1,159 @@
+//! The rim (Linux): threads `media-0`, `media-1`, … each with one loop that owns a shard, its sockets and its clock.
+//!
+//! No task a leg, no lock between shards: commands and moved endpoints come through a bounded inbox that wakes the
+//! loop, events leave through the caller's sink. The loop is a bare epoll one: `epoll_pwait2` sleeps to the
+//! nanosecond, while tokio's timer rounds every 1 ms tick up to the next millisecond.
+#![allow(clippy::disallowed_methods, reason = "this is the rim: it reads the clock and starts the threads")]
+
+mod inbox;
+mod sockets;
+mod thread;
+
+use crate::command::{Command, EndpointId};
+use crate::event::Event;
+use crate::shard::ShardConfig;
+use crate::stats::ShardStats;
+use base::Rng;
+use inbox::{Inbox, Message};
+use std::{
+    net::IpAddr,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+pub use inbox::INBOX_LIMIT;
+pub use sockets::RECEIVE_BUFFER;
+pub use thread::{HELD_COMMANDS, PACKETS_A_SOCKET};
+
+/// How long `stats` waits for a shard's answer. A shard that is that busy is left out.
+const STATS_WAIT: Duration = Duration::from_secs(1);
+
+/// How the engine runs.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Shard threads; 0: one per core.
+    pub threads: usize,
+    /// The local address of every RTP socket.
+    pub bind_ip: IpAddr,
+    /// Bounds of each shard.
+    pub shard: ShardConfig,
+    /// Where monotonic time begins: the same for whoever compares `Event::FirstPacket`'s time with its own.
+    pub origin: Instant,
+    /// For SSRCs, sequence numbers, timestamps and CNAMEs.
+    pub rng: Rng,
+}
+
+/// Why the engine did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A thread, its epoll or its eventfd could not be made.
+    #[error("media thread {shard} cannot start: {source}")]
+    Start {
+        /// Which.
+        shard: usize,
+        /// The operating system's word.
+        source: std::io::Error,
+    },
+    /// `INBOX_LIMIT` commands wait already: refuse new calls. A `Close` is always taken.
+    #[error("media shard {0} is overloaded: {INBOX_LIMIT} commands wait")]
+    Full(usize),
+    /// There is no such shard, or it has stopped.
+    #[error("media shard {0} is not running")]
+    Stopped(usize),
+}
+
+/// The shard threads. Dropped, it closes every endpoint and ends them.
+#[derive(Debug)]
+pub struct Engine {
+    inboxes: Arc<[Inbox]>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the threads. Each calls its own clone of `sink` with every event; it must not block.
+    ///
+    /// # Errors
+    /// [`EngineError::Start`] where a thread or its descriptors cannot be made.
+    pub fn start(config: EngineConfig, sink: impl Fn(Event) + Send + Clone + 'static) -> Result<Self, EngineError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if config.threads == 0 { cores } else { config.threads };
+        let start = |shard| move |source| EngineError::Start { shard, source };
+        let made = (0..threads).map(|shard| Inbox::new().map_err(start(shard))).collect::<Result<Vec<_>, _>>()?;
+        let (inboxes, receivers): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+        let mut engine = Self { inboxes: inboxes.into(), threads: Vec::new() };
+        let mut rng = config.rng.clone();
+        for (shard, receiver) in receivers.into_iter().enumerate() {
+            let worker = thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver);
+            let worker = worker.map_err(start(shard))?;
+            let sink = sink.clone();
+            let builder = std::thread::Builder::new().name(format!("media-{shard}"));
+            engine.threads.push(builder.spawn(move || worker.run(sink)).map_err(start(shard))?);
+        }
+        Ok(engine)
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// The shard a new endpoint belongs on. Ids that count up spread evenly.
+    #[must_use]
+    pub fn pick(&self, id: EndpointId) -> usize {
+        (id.0 % self.inboxes.len().max(1) as u64) as usize
+    }
+
+    /// Hands a command to the shard that has (or, for `Create`, shall have) its endpoint.
+    ///
+    /// # Errors
+    /// [`EngineError::Full`] where too many wait, never for a `Close`; [`EngineError::Stopped`] after a shutdown.
+    pub fn send(&self, shard: usize, command: Command) -> Result<(), EngineError> {
+        self.inboxes.get(shard).ok_or(EngineError::Stopped(shard))?.command(shard, command)
+    }
+
+    /// Moves an endpoint with its sockets to another shard, without losing a packet. From here on its commands go to
+    /// `to`, which keeps them until the endpoint has come. One caller at a time may move and command an endpoint.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] where either shard is not running.
+    pub fn move_endpoint(&self, id: EndpointId, from: usize, to: usize) -> Result<(), EngineError> {
+        if from == to {
+            return Ok(());
+        }
+        let inbox = |shard: usize| self.inboxes.get(shard).ok_or(EngineError::Stopped(shard));
+        let (source, target) = (inbox(from)?, inbox(to)?);
+        target.push(Message::Expect(id)).map_err(|()| EngineError::Stopped(to))?;
+        source.push(Message::Move { id, to }).map_err(|()| EngineError::Stopped(from))
+    }
+
+    /// What each shard did so far, in order of their numbers.
+    #[must_use]
+    pub fn stats(&self) -> Vec<ShardStats> {
+        let ask = |inbox: &Inbox| {
+            let (sender, receiver) = mpsc::channel();
+            inbox.push(Message::Stats(sender)).ok().and_then(|()| receiver.recv_timeout(STATS_WAIT).ok())
+        };
+        self.inboxes.iter().filter_map(ask).collect()
+    }
+
+    /// Closes every endpoint (RTCP BYE, `Event::Closed`) and ends the threads.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for inbox in self.inboxes.iter() {
+            // A thread that is gone already needs no word.
+            let _ = inbox.push(Message::Stop);
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a media thread ended in a panic");
+            }
+        }
+    }
+}

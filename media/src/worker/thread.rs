@@ -1,0 +1,216 @@
+//! One shard's loop: wait, take packets, take messages, tick, hand out events. Everything it touches is its own.
+
+use super::EngineConfig;
+use super::inbox::{Inbox, Message, Receiver};
+use super::sockets::{INBOX_TOKEN, Pair, Sockets};
+use crate::command::{Command, EndpointId};
+use crate::event::Event;
+use crate::shard::{EndpointState, Shard};
+use base::{Now, Rng};
+use rustix::event::epoll;
+use std::{
+    collections::HashMap,
+    io,
+    num::NonZeroU64,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Packets taken from one socket in a row; more wait until every other socket had its turn.
+pub const PACKETS_A_SOCKET: usize = 16;
+
+/// Messages taken in a row, so that a flood of commands cannot hold up the tick.
+const MESSAGES_A_TURN: usize = 256;
+
+/// Sockets looked at in a row.
+const EVENTS_A_WAIT: usize = 512;
+
+/// Commands kept for an endpoint that is on its way from another shard. More are answered by `Failed`; it takes
+/// microseconds, so that only a loop of commands gets there.
+pub const HELD_COMMANDS: usize = 256;
+
+/// What a packet is read into: more than any that is heard.
+const MAX_DATAGRAM: usize = 2048;
+
+pub(super) struct Worker {
+    number: usize,
+    origin: Instant,
+    shard: Shard,
+    sockets: Sockets,
+    inboxes: Arc<[Inbox]>,
+    receiver: Receiver,
+    /// Endpoints that are on their way here, with what was said to them meanwhile.
+    expected: HashMap<EndpointId, Vec<Message>>,
+    /// Endpoints given away in this turn: they leave when their events here have.
+    leaving: Vec<(usize, Message)>,
+    /// Commands that could not be kept.
+    refused: Vec<EndpointId>,
+    stopping: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        number: usize,
+        config: &EngineConfig,
+        rng: Rng,
+        inboxes: Arc<[Inbox]>,
+        receiver: Receiver,
+    ) -> io::Result<Self> {
+        let sockets = Sockets::new(config.bind_ip)?;
+        sockets.watch_inbox(receiver.as_fd())?;
+        Ok(Self {
+            number,
+            origin: config.origin,
+            shard: Shard::new(config.shard.clone(), rng),
+            sockets,
+            inboxes,
+            receiver,
+            expected: HashMap::new(),
+            leaving: Vec::new(),
+            refused: Vec::new(),
+            stopping: false,
+        })
+    }
+
+    fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        Now::new(self.origin.elapsed().as_nanos() as u64, wall)
+    }
+
+    pub(super) fn run(mut self, sink: impl Fn(Event)) {
+        // Without it the kernel may wake the 1 ms tick 50 µs late; where it is refused, the tick is that much later.
+        if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
+            tracing::warn!(shard = self.number, %error, "timer slack cannot be set");
+        }
+        let mut ready = Vec::with_capacity(EVENTS_A_WAIT);
+        let mut buffer = [0; MAX_DATAGRAM];
+        while !self.stopping {
+            self.sockets.wait(&mut ready, self.patience());
+            self.receive(&ready, &mut buffer);
+            if ready.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
+                self.messages();
+            }
+            let now = self.now();
+            if self.shard.next_wake().is_some_and(|at| at <= now.mono) {
+                self.shard.tick(now, &mut self.sockets);
+            }
+            self.flush(&sink);
+            self.hand_over();
+        }
+        self.close_all();
+        self.flush(&sink);
+    }
+
+    /// How long nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        let at = self.shard.next_wake()?;
+        Some(Duration::from_nanos(at.saturating_sub(self.origin.elapsed().as_nanos() as u64)))
+    }
+
+    fn flush(&mut self, sink: &impl Fn(Event)) {
+        while let Some(event) = self.shard.poll_event() {
+            sink(event);
+        }
+        for id in self.refused.drain(..) {
+            let error = format!("a command was refused: {HELD_COMMANDS} wait for the endpoint to arrive on its shard");
+            sink(Event::Failed { id, error });
+        }
+    }
+
+    /// Endpoints go when their events have gone, so that nothing about them is told out of order.
+    fn hand_over(&mut self) {
+        for (to, message) in self.leaving.drain(..) {
+            if let Some(inbox) = self.inboxes.get(to) {
+                // A shard that has stopped drops it, as it drops its own.
+                let _ = inbox.push(message);
+            }
+        }
+    }
+
+    fn receive(&mut self, ready: &[epoll::Event], buffer: &mut [u8; MAX_DATAGRAM]) {
+        let now = self.now();
+        for event in ready {
+            let token = event.data.u64();
+            if token == INBOX_TOKEN {
+                continue;
+            }
+            for _ in 0..PACKETS_A_SOCKET {
+                let Some((leg, channel, from, length)) = self.sockets.receive(token, buffer) else { break };
+                let packet = buffer.get(..length).unwrap_or_default();
+                self.shard.receive_at(leg, channel, from, packet, now, &mut self.sockets);
+            }
+        }
+    }
+
+    fn messages(&mut self) {
+        self.receiver.silence();
+        for _ in 0..MESSAGES_A_TURN {
+            let Some(message) = self.receiver.next() else { return };
+            self.message(message);
+        }
+        // There may be more: ring for ourselves, so that sockets and tick have their turn first.
+        self.receiver.ring();
+    }
+
+    fn message(&mut self, message: Message) {
+        let about = match &message {
+            Message::Command(command) => Some(command.id()),
+            Message::Move { id, .. } => Some(*id),
+            _ => None,
+        };
+        match about.filter(|id| self.expected.contains_key(id)) {
+            Some(id) => self.hold(id, message),
+            None => self.obey(message),
+        }
+    }
+
+    fn hold(&mut self, id: EndpointId, message: Message) {
+        let Some(held) = self.expected.get_mut(&id) else { return };
+        let exempt = matches!(message, Message::Move { .. } | Message::Command(Command::Close { .. }));
+        if held.len() < HELD_COMMANDS || exempt {
+            held.push(message);
+        } else {
+            self.refused.push(id);
+        }
+    }
+
+    fn obey(&mut self, message: Message) {
+        match message {
+            Message::Command(command) => {
+                let now = self.now();
+                self.shard.command(command, now, &mut self.sockets);
+            }
+            Message::Expect(id) => drop(self.expected.insert(id, Vec::new())),
+            Message::Move { id, to } => self.give(id, to),
+            Message::Adopt { id, endpoint } => self.adopt(id, endpoint),
+            Message::Stats(reply) => drop(reply.send(self.shard.stats().clone())),
+            Message::Stop => self.stopping = true,
+        }
+    }
+
+    fn give(&mut self, id: EndpointId, to: usize) {
+        let leg = self.shard.leg(id);
+        let pair = leg.and_then(|leg| self.sockets.detach(leg.slot));
+        let endpoint = pair.and_then(|pair| Some(Box::new((self.shard.take(id)?, pair))));
+        self.leaving.push((to, Message::Adopt { id, endpoint }));
+    }
+
+    fn adopt(&mut self, id: EndpointId, endpoint: Option<Box<(EndpointState, Pair)>>) {
+        if let Some((state, pair)) = endpoint.map(|endpoint| *endpoint) {
+            let leg = self.shard.adopt(state);
+            if let Err(error) = self.sockets.attach(leg.slot, pair) {
+                tracing::error!(shard = self.number, endpoint = id.0, %error, "a moved endpoint cannot be watched");
+            }
+        }
+        for message in self.expected.remove(&id).unwrap_or_default() {
+            self.message(message);
+        }
+    }
+
+    fn close_all(&mut self) {
+        let now = self.now();
+        for id in self.shard.ids() {
+            self.shard.command(Command::Close { id }, now, &mut self.sockets);
+        }
+    }
+}

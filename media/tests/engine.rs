@@ -1,0 +1,166 @@
+//! The engine on real sockets, loopback only. Each wait is for an observable fact, with a deadline.
+#![cfg(feature = "worker")]
+#![allow(clippy::disallowed_methods, reason = "a test of the rim reads the clock for its deadlines")]
+
+use base::Rng;
+use media::{
+    Capture, Codec, Command, EndpointId, Engine, EngineConfig, Event, Latch, PlayId, Prompt, ShardConfig, StreamConfig,
+};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+/// More than anything here takes on a machine that does much else.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+struct Rig {
+    engine: Engine,
+    events: mpsc::Receiver<Event>,
+    seen: Vec<Event>,
+}
+
+impl Rig {
+    fn new(threads: usize) -> Self {
+        let (sender, events) = mpsc::channel();
+        let config = EngineConfig {
+            threads,
+            bind_ip: LOOPBACK,
+            shard: ShardConfig::default(),
+            origin: Instant::now(),
+            rng: Rng::from_u64(11),
+        };
+        let engine = Engine::start(config, move |event| drop(sender.send(event))).unwrap();
+        Self { engine, events, seen: Vec::new() }
+    }
+
+    fn send(&self, shard: usize, command: Command) {
+        self.engine.send(shard, command).unwrap();
+    }
+
+    /// Waits for the first event, new or seen, that `found` takes.
+    fn wait<T>(&mut self, what: &str, found: impl Fn(&Event) -> Option<T>) -> T {
+        let end = Instant::now() + DEADLINE;
+        if let Some(index) = self.seen.iter().position(|event| found(event).is_some()) {
+            return found(&self.seen.remove(index)).unwrap();
+        }
+        while let Ok(event) = self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            if let Some(found) = found(&event) {
+                return found;
+            }
+            self.seen.push(event);
+        }
+        panic!("{what} did not come; seen: {:?}", self.seen);
+    }
+
+    /// Opens an endpoint on the first free pair from `port` on.
+    fn open(&mut self, id: EndpointId, mut port: u16) -> u16 {
+        let shard = self.engine.pick(id);
+        loop {
+            self.send(shard, Command::Create { id, rtp_port: port });
+            let created = self.wait("an answer to Create", |event| match event {
+                Event::Created { rtp_port, .. } if event.id() == id => Some(Some(*rtp_port)),
+                Event::Failed { .. } if event.id() == id => Some(None),
+                _ => None,
+            });
+            match created {
+                Some(port) => return port,
+                None => port += 2,
+            }
+        }
+    }
+}
+
+fn config(port: u16) -> StreamConfig {
+    StreamConfig {
+        remote: SocketAddr::new(LOOPBACK, port),
+        remote_rtcp: None,
+        rtcp_mux: false,
+        codec: Codec::Pcmu,
+        payload_type_out: 0,
+        payload_type_in: 0,
+        dtmf_out: Some(101),
+        dtmf_in: Some(101),
+        ptime_ms: 20,
+        send: true,
+        receive: true,
+        latch: Latch::Signalled,
+        timeout: None,
+        expects_media: true,
+    }
+}
+
+fn sweep() -> Arc<Prompt> {
+    let samples: Vec<i16> = (0..4000i32).map(|n| ((n * n / 40) % 20_000 - 10_000) as i16).collect();
+    Arc::new(Prompt::new("sweep", samples))
+}
+
+fn captured(event: &Event, wanted: EndpointId) -> Option<Capture> {
+    match event {
+        Event::Captured { id, capture } if *id == wanted => Some(capture.clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_prompt_crosses_loopback_sample_for_sample_while_its_player_changes_threads() {
+    let mut rig = Rig::new(2);
+    let (player, ear) = (EndpointId(2), EndpointId(4));
+    let (play_port, ear_port) = (rig.open(player, 42_000), rig.open(ear, 42_100));
+    rig.send(0, Command::Capture { id: ear, on: true });
+    rig.send(0, Command::Configure { id: ear, config: config(play_port) });
+    rig.send(0, Command::Configure { id: player, config: config(ear_port) });
+    rig.wait("the first packet", |event| matches!(event, Event::FirstPacket { id, .. } if *id == ear).then_some(()));
+    let prompt = sweep();
+    rig.send(0, Command::Play { id: player, play: PlayId(1), prompt: prompt.clone(), repeat: 2 });
+    rig.engine.move_endpoint(player, 0, 1).unwrap();
+    rig.send(1, Command::SendDigits { id: player, digits: String::new(), tone_ms: 100, gap_ms: 100 });
+    rig.engine.move_endpoint(player, 1, 0).unwrap();
+    let ended = rig.wait("the end of the prompt", |event| match event {
+        Event::PlayEnded { id, finished, samples, .. } if *id == player => Some((*finished, *samples)),
+        _ => None,
+    });
+    assert_eq!(ended, (true, 8000));
+    rig.send(0, Command::SendDigits { id: player, digits: "4".into(), tone_ms: 80, gap_ms: 60 });
+    rig.wait("the digit", |event| matches!(event, Event::Digit { id, digit: '4', .. } if *id == ear).then_some(()));
+    rig.send(0, Command::Capture { id: ear, on: false });
+    let capture = rig.wait("the capture", |event| captured(event, ear));
+    assert!(capture.find(prompt.payload(Codec::Pcmu)).is_some(), "gaps: {:?}", capture.gaps);
+    rig.send(0, Command::Close { id: ear });
+    let report = rig.wait("the ear's end", |event| match event {
+        Event::Closed { id, report, .. } if *id == ear => Some(*report),
+        _ => None,
+    });
+    assert_eq!((report.received.lost, report.received.duplicates, report.strangers), (0, 0, 0));
+    rig.engine.shutdown();
+    let closed = rig.events.iter().any(|event| matches!(event, Event::Closed { id, .. } if id == player));
+    assert!(closed, "a shutdown closes what is left");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_and_costs_nobody_else() {
+    let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut rig = Rig::new(1);
+    rig.send(0, Command::Create { id: EndpointId(1), rtp_port: port });
+    let error = rig.wait("the failure", |event| match event {
+        Event::Failed { error, .. } => Some(error.clone()),
+        _ => None,
+    });
+    assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
+    rig.open(EndpointId(2), 42_200);
+    assert_eq!(rig.engine.stats().first().map(|stats| stats.endpoints), Some(1));
+}
+
+#[test]
+fn threads_are_named_and_a_stopped_shard_says_so() {
+    let rig = Rig::new(2);
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names: Vec<_> =
+        tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok()).collect();
+    for wanted in ["media-0\n", "media-1\n"] {
+        assert!(names.iter().any(|name| name == wanted), "{names:?}");
+    }
+    assert!(rig.engine.send(7, Command::Close { id: EndpointId(1) }).is_err());
+}
