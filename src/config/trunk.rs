@@ -55,13 +55,23 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.options_s = section.number("options_s", 0..=86_400, config.options_s);
     config.register = section.flag("register", false);
     config.register_expires_s = section.number("register_expires_s", 60..=86_400, config.register_expires_s.into()) as u32;
-    config.accept_from = section.list("accept_from", network).unwrap_or_default();
-    config.media_from = section.list("media_from", network).unwrap_or_default();
+    config.accept_from = ranges(section, "accept_from");
+    config.media_from = ranges(section, "media_from");
     config.srtp = section.flag("srtp", false);
     if config.srtp {
         let place = section.place.clone();
         section.fault(&place, format!("trunk \"{}\": srtp is not built yet, and its calls would go out in the clear; remove it to accept that", config.name));
     }
+}
+
+/// A list of networks; an empty one is refused, because it would stand for the profile's own ranges and not for nobody.
+fn ranges(section: &mut Section, key: &'static str) -> Vec<ipnet::IpNet> {
+    let ranges = section.list(key, network);
+    if ranges.as_ref().is_some_and(Vec::is_empty) {
+        let place = section.place.clone();
+        section.fault(&place, format!("{key} is an empty list; name networks, or remove it to take the profile's own"));
+    }
+    ranges.unwrap_or_default()
 }
 
 /// `password`, or the first line of `password_file`; not both.

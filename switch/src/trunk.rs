@@ -177,6 +177,7 @@ impl Trunks {
             from: trunk.from_header(from),
             to: trunk.to_header(to),
             contact_user: Some(from.as_str().to_owned()),
+            call_id: None,
             headers: trunk.extra_headers(from),
             body: Some((SDP.to_owned(), offer)),
             credentials: credentials(trunk),

@@ -52,6 +52,8 @@ pub struct Invite {
     pub to: NameAddr,
     /// The user part of Contact.
     pub contact_user: Option<String>,
+    /// The Call-ID, for a caller that writes it down before the INVITE leaves; without one the endpoint draws it.
+    pub call_id: Option<String>,
     /// Further header fields.
     pub headers: Headers,
     /// The offer.

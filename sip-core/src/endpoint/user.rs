@@ -48,7 +48,7 @@ impl Endpoint {
             routes: Vec::new(),
             from: invite.from.with_tag(&self.core.rng.token(TAG_LENGTH)),
             to: without_tag(invite.to),
-            call_id: self.core.rng.token(CALL_ID_LENGTH),
+            call_id: invite.call_id.unwrap_or_else(|| self.core.rng.token(CALL_ID_LENGTH)),
             cseq: FIRST_CSEQ,
             contact: Some(invite.contact_user.clone()),
             headers: invite.headers,

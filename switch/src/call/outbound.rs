@@ -21,6 +21,11 @@ use std::time::Duration;
 /// A call that has found no permit for so long ends as `failed`, with a cause that says to try later.
 const QUEUE_TIME_LIMIT: Duration = Duration::from_secs(600);
 
+/// Characters of a Call-ID: 142 bits.
+const CALL_ID_LENGTH: usize = 24;
+/// How much longer than the call the user agent lets it ring.
+const RING_MARGIN: Duration = Duration::from_secs(5);
+
 /// A call that has not dialled yet, or dials again.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -134,23 +139,26 @@ impl Call {
         let session_id = desk.rng.u64() >> 2;
         let local = Leg::describe(media, desk.media.toward(peer), session_id);
         let offer = sdp::offer(&local);
-        let invite = desk.trunks.invite(trunk, &waiting.from, &waiting.to, offer);
+        let mut invite = desk.trunks.invite(trunk, &waiting.from, &waiting.to, offer);
+        let sip_call_id = desk.rng.token(CALL_ID_LENGTH);
+        invite.call_id = Some(sip_call_id.clone());
+        // The call's own timer ends it first; the user agent's is there in case that one is lost.
+        invite.ring_timeout = Some(waiting.timeout + RING_MARGIN);
         self.stage = Stage::Opening(waiting);
         self.leg.local = Some(local);
         self.hear = desk.trunks.hear(trunk);
         self.trunk = Some(desk.trunks.name(trunk).to_owned());
         match desk.endpoint.invite(invite, now) {
-            Ok(session) => self.dialed(session, trunk, desk, now),
+            Ok(session) => self.dialed(session, trunk, sip_call_id, desk, now),
             Err(refused) => self.end(no_port(&refused.to_string()), desk, now),
         }
     }
 
-    fn dialed(&mut self, session: SessionId, trunk: usize, desk: &mut Desk, now: Now) {
+    fn dialed(&mut self, session: SessionId, trunk: usize, sip_call_id: String, desk: &mut Desk, now: Now) {
         let Stage::Opening(mut waiting) = self.take_stage() else { return };
         waiting.attempt += 1;
         self.leg.session = Some(session);
         desk.by_session.insert(session, self.sid);
-        let sip_call_id = desk.endpoint.call_id(session).unwrap_or_default().to_owned();
         self.sip_call_ids.push(sip_call_id.clone());
         if waiting.attempt == 1 {
             desk.wake(self.sid, Wake::Ring, waiting.timeout, now);

@@ -18,9 +18,6 @@ use std::collections::BTreeMap;
 pub(crate) struct Talk {
     session: SessionId,
     program: Program,
-    /// How often the program has been replaced: a playback's name carries it, so that the end of an old program's
-    /// prompt is never taken for one of the new program's.
-    epoch: u32,
     /// The prompts that play, by the number that the program gave them.
     playing: BTreeMap<u32, String>,
 }
@@ -28,19 +25,13 @@ pub(crate) struct Talk {
 impl Talk {
     /// A call that is just answered.
     pub(super) fn new(session: SessionId, answer: ivr::Answer) -> Self {
-        Self { session, program: Program::new(answer), epoch: 0, playing: BTreeMap::new() }
+        Self { session, program: Program::new(answer), playing: BTreeMap::new() }
     }
 }
 
-impl Talk {
-    fn name(&self, play: ivr::PlayId) -> PlayId {
-        PlayId((u64::from(self.epoch) << 32) | u64::from(play.0))
-    }
-
-    /// The program's own number of a playback, where it is the present program's.
-    fn number(&self, play: PlayId) -> Option<u32> {
-        (play.0 >> 32 == u64::from(self.epoch)).then_some(play.0 as u32)
-    }
+/// A playback's name toward the media engine: the program's own number.
+fn playback(play: ivr::PlayId) -> PlayId {
+    PlayId(u64::from(play.0))
 }
 
 impl Call {
@@ -73,8 +64,7 @@ impl Call {
             match talk.program.poll() {
                 ivr::Output::Play { play, prompt, repeat } => self.play(play, prompt.as_str(), repeat, desk, now),
                 ivr::Output::StopPlay { play } => {
-                    let play = talk.name(play);
-                    self.with_media(desk, |id| media::Command::StopPlay { id, play });
+                    self.with_media(desk, |id| media::Command::StopPlay { id, play: playback(play) });
                 }
                 ivr::Output::Echo(on) => self.with_media(desk, |id| media::Command::Echo { id, on }),
                 ivr::Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
@@ -102,9 +92,8 @@ impl Call {
         match desk.prompts.get(name).cloned() {
             Some(prompt) => {
                 talk.playing.insert(play.0, name.to_owned());
-                let play = talk.name(play);
                 self.record(Fact::Playing { prompt: name.to_owned() }, desk, now);
-                self.with_media(desk, |id| media::Command::Play { id, play, prompt, repeat });
+                self.with_media(desk, |id| media::Command::Play { id, play: playback(play), prompt, repeat });
             }
             None => {
                 // The API and the configuration refuse a program whose prompts are not there; this is the last door.
@@ -114,21 +103,11 @@ impl Call {
         }
     }
 
-    /// Replaces what the call runs. What the old program plays is stopped, and recorded as stopped.
+    /// Replaces what the call runs.
     pub(crate) fn on_replace(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
-        let playing = std::mem::take(&mut talk.playing);
-        let stops: Vec<PlayId> = playing.keys().map(|number| talk.name(ivr::PlayId(*number))).collect();
-        talk.program = Program::new(answer);
-        talk.epoch += 1;
-        for play in stops {
-            self.with_media(desk, |id| media::Command::StopPlay { id, play });
-        }
-        for prompt in playing.into_values() {
-            self.record(Fact::Played { prompt, finished: false }, desk, now);
-        }
-        self.with_media(desk, |id| media::Command::Echo { id, on: false });
-        self.on_program(ivr::Input::Start, desk, now);
+        talk.program.replace(answer, now);
+        self.drain_program(desk, now);
     }
 
     /// What the media endpoint has seen.
@@ -169,7 +148,7 @@ impl Call {
 
     fn on_play_ended(&mut self, play: PlayId, finished: bool, desk: &mut Desk, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
-        let Some(number) = talk.number(play) else { return };
+        let Ok(number) = u32::try_from(play.0) else { return };
         let Some(prompt) = talk.playing.remove(&number) else { return };
         self.record(Fact::Played { prompt, finished }, desk, now);
         self.on_program(ivr::Input::PlayEnded { play: ivr::PlayId(number) }, desk, now);
