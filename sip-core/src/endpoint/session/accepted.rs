@@ -7,6 +7,7 @@ use super::super::event::{EndedBy, Event};
 use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::confirmed::{Confirmed, Role};
+use super::leaving::Last;
 use super::{At, Session, State};
 use crate::dialog::Dialog;
 use crate::message::Message;
@@ -44,8 +45,7 @@ impl Accepted {
             }
             SessionTimer::AckWait => {
                 let by = if self.hung_up.is_some() { EndedBy::Us } else { EndedBy::Lost };
-                let last = Event::Ended { session: at.id, by, request: None };
-                at.leave(core, self.dialog, self.hung_up.unwrap_or_default(), last)
+                at.leave(core, self.dialog, self.hung_up.unwrap_or_default(), Last::Ended(by))
             }
             _ => Some(at.session(State::Accepted(self))),
         }
@@ -63,10 +63,7 @@ impl Accepted {
         at.stop(core, SessionTimer::Repeat2xx);
         at.stop(core, SessionTimer::AckWait);
         match self.hung_up {
-            Some(headers) => {
-                let last = Event::Ended { session: at.id, by: EndedBy::Us, request: None };
-                at.leave(core, self.dialog, headers, last)
-            }
+            Some(headers) => at.leave(core, self.dialog, headers, Last::Ended(EndedBy::Us)),
             None => {
                 core.event(Event::Confirmed { session: at.id, ack });
                 Some(at.session(State::Confirmed(Confirmed::new(self.dialog, Role::Uas, self.user))))

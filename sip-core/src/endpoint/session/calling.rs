@@ -8,6 +8,7 @@ use super::super::exchange::ExchangeId;
 use super::super::timer::SessionTimer;
 use super::super::transactions::ClientId;
 use super::confirmed::{Confirmed, Role};
+use super::leaving::Last;
 use super::{At, Session, State};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{Message, StatusCode};
@@ -34,7 +35,7 @@ pub(in super::super) enum Ending {
 }
 
 impl Ending {
-    const fn failure(self) -> Failure {
+    pub(super) const fn failure(self) -> Failure {
         match self {
             Self::HungUp => Failure::Canceled,
             Self::NoAnswer => Failure::NoAnswer,
@@ -123,10 +124,7 @@ impl Calling {
         core.register_dialog(&dialog, at.id, at.path.flow);
         core.acknowledge(client, Some(at.id), &dialog, &at.path);
         match self.ending {
-            Some(why) => {
-                let last = Event::Failed { session: at.id, failure: why.failure() };
-                at.leave(core, dialog, Vec::new(), last)
-            }
+            Some(why) => at.leave(core, dialog, Vec::new(), Last::Failed(why)),
             None => {
                 core.event(Event::Answered { session: at.id, response: message });
                 Some(at.session(State::Confirmed(Confirmed::new(dialog, Role::Uac, self.user))))

@@ -3,8 +3,9 @@
 use super::super::command::Headers;
 use super::super::compose::Answer;
 use super::super::core::Core;
-use super::super::event::{EndedBy, Event};
+use super::super::event::EndedBy;
 use super::super::timer::SessionTimer;
+use super::leaving::Last;
 use super::reoffer::{Ours, Theirs};
 use super::{At, Session, State};
 use crate::dialog::Dialog;
@@ -49,19 +50,17 @@ impl Confirmed {
     }
 
     pub(super) fn hangup(self, at: At, core: &mut Core, headers: Headers) -> Option<Session> {
-        let last = Event::Ended { session: at.id, by: EndedBy::Us, request: None };
-        self.leave(at, core, headers, last)
+        self.leave(at, core, headers, EndedBy::Us)
     }
 
     /// The peer knows the dialog no more, or never acknowledged: BYE, for what is left of it.
     pub(super) fn lost(self, at: At, core: &mut Core) -> Option<Session> {
-        let last = Event::Ended { session: at.id, by: EndedBy::Lost, request: None };
-        self.leave(at, core, Vec::new(), last)
+        self.leave(at, core, Vec::new(), EndedBy::Lost)
     }
 
-    fn leave(self, at: At, core: &mut Core, headers: Headers, last: Event) -> Option<Session> {
+    fn leave(self, at: At, core: &mut Core, headers: Headers, by: EndedBy) -> Option<Session> {
         self.refuse_pending(core);
-        at.leave(core, self.dialog, headers, last)
+        at.leave(core, self.dialog, headers, Last::Ended(by))
     }
 
     pub(super) fn on_bye(self, at: At, core: &mut Core, request: Message) -> Option<Session> {

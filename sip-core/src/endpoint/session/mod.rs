@@ -27,7 +27,7 @@ use crate::transport::{FlowId, LocalId, Transport};
 use crate::uri::{Scheme, Uri};
 use accepted::Accepted;
 use confirmed::Confirmed;
-use leaving::Leaving;
+use leaving::{Last, Leaving};
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -418,7 +418,7 @@ impl At {
     }
 
     /// Sends BYE; `last` is said when it has been answered or given up.
-    fn leave(self, core: &mut Core, mut dialog: Dialog, headers: Headers, last: Event) -> Option<Session> {
+    fn leave(self, core: &mut Core, mut dialog: Dialog, headers: Headers, last: Last) -> Option<Session> {
         for timer in SessionTimer::ALL {
             self.stop(core, timer);
         }
