@@ -18,6 +18,32 @@ const STATES_RESERVED: u16 = 16;
 /// Above so many waiting events a `Quality` is dropped and counted (`ShardStats::quality_dropped`).
 pub const QUALITY_QUEUED: usize = 4_096;
 
+/// What of its reserve an endpoint has in the queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reserve {
+    digits: u16,
+    states: u16,
+}
+
+impl Reserve {
+    fn of(&mut self, event: &Event) -> Option<(&mut u16, u16)> {
+        match event {
+            Event::Digit { .. } => Some((&mut self.digits, EVENTS_RESERVED)),
+            Event::FirstPacket { .. } | Event::NoMedia { .. } | Event::MediaResumed { .. } | Event::TimedOut { .. } => {
+                Some((&mut self.states, STATES_RESERVED))
+            }
+            _ => None,
+        }
+    }
+
+    /// The event has left the queue.
+    pub(crate) fn give_back(&mut self, event: &Event) {
+        if let Some((waiting, _)) = self.of(event) {
+            *waiting = waiting.saturating_sub(1);
+        }
+    }
+}
+
 /// The queue.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
@@ -31,14 +57,15 @@ impl Events {
     }
 
     /// Queues what the network caused, within the endpoint's reserve; false where that is used up.
-    pub(crate) fn push_reserved(&mut self, waiting: &mut u16, event: Event) -> bool {
-        let digit = matches!(event, Event::Digit { .. });
-        let room = *waiting < if digit { EVENTS_RESERVED } else { EVENTS_RESERVED + STATES_RESERVED };
-        if room {
+    pub(crate) fn push_reserved(&mut self, reserve: &mut Reserve, event: Event) -> bool {
+        if let Some((waiting, limit)) = reserve.of(&event) {
+            if *waiting >= limit {
+                return false;
+            }
             *waiting += 1;
-            self.queue.push_back(event);
         }
-        room
+        self.queue.push_back(event);
+        true
     }
 
     /// Queues a report, if there is room; false where there is not.
@@ -53,16 +80,4 @@ impl Events {
     pub(crate) fn pop(&mut self) -> Option<Event> {
         self.queue.pop_front()
     }
-}
-
-/// Whether it took one of its endpoint's reserved places.
-pub(crate) fn is_reserved(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Digit { .. }
-            | Event::FirstPacket { .. }
-            | Event::NoMedia { .. }
-            | Event::MediaResumed { .. }
-            | Event::TimedOut { .. }
-    )
 }

@@ -111,7 +111,9 @@ impl Reports {
         while let &[first, kind, high, low, ..] = rest {
             let length = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
             let Some((one, behind)) = rest.split_at_checked(length) else { return false };
-            if first >> 6 != 2 || !self.hear_one(kind, one, our_ssrc, mono) {
+            // A compound begins with a report (RFC 3550 §A.2).
+            let begins = any || matches!(kind, SenderReport::PACKET_TYPE | ReceiverReport::PACKET_TYPE);
+            if first >> 6 != 2 || !begins || !self.hear_one(kind, one, our_ssrc, mono) {
                 return false;
             }
             (any, rest) = (true, behind);

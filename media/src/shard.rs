@@ -6,7 +6,7 @@
 use crate::command::{Command, EndpointId};
 use crate::endpoint::{Context, Endpoint};
 use crate::event::Event;
-use crate::events::{Events, is_reserved};
+use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo};
 use crate::outbound::MAX_BUILT;
 use crate::stats::ShardStats;
@@ -283,11 +283,10 @@ impl Shard {
     /// The next event. Call it until `None` after every other call.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop()?;
-        if is_reserved(&event)
-            && let Some(&slot) = self.by_id.get(&event.id())
+        if let Some(&slot) = self.by_id.get(&event.id())
             && let Some(endpoint) = self.slots.get_mut(slot as usize).and_then(Option::as_mut)
         {
-            endpoint.waiting = endpoint.waiting.saturating_sub(1);
+            endpoint.reserve.give_back(&event);
         }
         Some(event)
     }
@@ -295,7 +294,7 @@ impl Shard {
     /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here.
     pub fn take(&mut self, id: EndpointId) -> Option<EndpointState> {
         let (_, mut endpoint) = self.remove(id)?;
-        endpoint.waiting = 0;
+        endpoint.reserve = Reserve::default();
         Some(EndpointState(endpoint))
     }
 

@@ -12,7 +12,7 @@ use crate::codec::Codec;
 use crate::command::{EndpointId, PlayId, StreamConfig};
 use crate::digits::Digits;
 use crate::event::Event;
-use crate::events::Events;
+use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo, SendResult};
 use crate::keys::{Key, Keys, MAX_KEYS};
 use crate::latch::Gate;
@@ -81,8 +81,8 @@ pub(crate) struct Endpoint {
     pub rtp_port: u16,
     /// Which of the 20 ms its packets leave in.
     pub phase: u64,
-    /// Events that wait in its reserve.
-    pub waiting: u16,
+    /// Its events that wait.
+    pub reserve: Reserve,
     stream: Option<Stream>,
     outbound: Outbound,
     pace: Option<Pace>,
@@ -108,7 +108,7 @@ impl Endpoint {
             id,
             rtp_port,
             phase,
-            waiting: 0,
+            reserve: Reserve::default(),
             stream: None,
             outbound: Outbound::new(rng, now.mono / 1_000_000),
             pace: None,

@@ -66,7 +66,7 @@ impl Endpoint {
             self.meet(stream, from, ctx);
         }
         if stream.config.receive && self.met && self.watch.heard(ctx.now.mono) {
-            ctx.events.push_reserved(&mut self.waiting, Event::MediaResumed { id: self.id });
+            ctx.events.push_reserved(&mut self.reserve, Event::MediaResumed { id: self.id });
         }
         let sequence = u16::from(rtp.sequence_number());
         let arrival = self.reception.sequence(rtp.ssrc(), sequence, rtp.payload().len(), known);
@@ -88,7 +88,7 @@ impl Endpoint {
         stream.gate.lock(from);
         if !std::mem::replace(&mut self.met, true) {
             let event = Event::FirstPacket { id: self.id, from, at: ctx.now };
-            ctx.events.push_reserved(&mut self.waiting, event);
+            ctx.events.push_reserved(&mut self.reserve, event);
         }
     }
 
@@ -154,7 +154,7 @@ impl Endpoint {
 
     pub(super) fn say_digit(&mut self, heard: Heard, ctx: &mut Context<'_>) {
         let event = Event::Digit { id: self.id, digit: heard.key, duration_ms: heard.duration_ms };
-        ctx.stats.digits_dropped += u64::from(!ctx.events.push_reserved(&mut self.waiting, event));
+        ctx.stats.digits_dropped += u64::from(!ctx.events.push_reserved(&mut self.reserve, event));
     }
 }
 

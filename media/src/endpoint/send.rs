@@ -122,7 +122,7 @@ impl Endpoint {
                 Silence::NoMedia => Event::NoMedia { id },
                 Silence::TimedOut => Event::TimedOut { id },
             };
-            ctx.events.push_reserved(&mut self.waiting, event);
+            ctx.events.push_reserved(&mut self.reserve, event);
         }
         if self.reports.due.is_some_and(|due| due <= mono) {
             self.report(false, ctx);
