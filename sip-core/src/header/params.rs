@@ -145,8 +145,10 @@ fn read_value<'a>(scan: &mut Scan<'a>) -> Result<&'a [u8], ParseError> {
 }
 
 fn push_text(out: &mut String, text: &[u8]) {
-    let text = String::from_utf8_lossy(text);
-    out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.bytes().any(|b| b.is_ascii_control()) => out.push_str(text),
+        _ => out.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c })),
+    }
 }
 
 /// Where the parameter that `text` begins with ends: at a semicolon outside of quotes.

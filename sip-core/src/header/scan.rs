@@ -26,6 +26,11 @@ pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 
+/// How many token characters `text` begins with.
+pub(crate) fn token_len(text: &[u8]) -> usize {
+    text.iter().position(|&byte| !TOKEN[usize::from(byte)]).unwrap_or(text.len())
+}
+
 pub(crate) const fn is_lws(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -119,7 +124,7 @@ impl<'a> Scan<'a> {
 
     /// Takes a token.
     pub(crate) fn token(&mut self, expected: &'static str) -> Result<&'a [u8], ParseError> {
-        let token = self.take_while(|b| TOKEN[usize::from(b)]);
+        let token = self.take(token_len(self.rest));
         if token.is_empty() { Err(ParseError::syntax(expected)) } else { Ok(token) }
     }
 

@@ -50,7 +50,12 @@ impl Line {
 
     /// The value on one line.
     pub(super) fn value(self, bytes: &[u8]) -> Cow<'_, [u8]> {
-        if self.folded { unfold(self.raw(bytes)) } else { Cow::Borrowed(self.raw(bytes)) }
+        self.on_one_line(self.raw(bytes))
+    }
+
+    /// A part of this line's value, on one line.
+    pub(super) fn on_one_line(self, part: &[u8]) -> Cow<'_, [u8]> {
+        if self.folded { unfold(part) } else { Cow::Borrowed(part) }
     }
 }
 
@@ -58,67 +63,88 @@ impl Line {
 pub(super) type Index = SmallVec<[Line; INLINE]>;
 
 /// Finds the end of the line that starts at `from`: the offset of its CR.
+#[inline]
 pub(super) fn line_end(bytes: &[u8], from: usize, part: Part) -> Result<usize, ParseError> {
     let rest = bytes.get(from..).unwrap_or_default();
-    let Some(len) = memchr::memchr2(b'\r', b'\n', rest) else {
-        return Err(ParseError::new(Part::Message, Fault::NoEndOfHeaders));
-    };
-    if len > MAX_LINE_BYTES {
-        return Err(ParseError::new(part, Fault::LineTooLong));
-    }
-    match (rest.get(len), rest.get(len + 1)) {
-        (Some(b'\r'), Some(b'\n')) => Ok(from + len),
-        (Some(b'\r'), None) => Err(ParseError::new(Part::Message, Fault::NoEndOfHeaders)),
-        _ => Err(ParseError::new(part, Fault::BareLineBreak)),
+    match memchr::memchr2(b'\r', b'\n', rest) {
+        Some(len) if len <= MAX_LINE_BYTES && rest[len..].starts_with(b"\r\n") => Ok(from + len),
+        found => Err(why_no_line(rest, found, part)),
     }
 }
 
-/// Indexes the header section that starts at `at`; gives the index and the offset of the body.
-pub(super) fn index(bytes: &[u8], mut at: usize) -> Result<(Index, usize), ParseError> {
-    let mut lines = Index::new();
-    loop {
-        if bytes.get(at..at + 2) == Some(b"\r\n") {
-            return Ok((lines, at + 2));
-        }
+/// What is wrong with a line where the first CR or LF was `found`.
+#[cold]
+fn why_no_line(rest: &[u8], found: Option<usize>, part: Part) -> ParseError {
+    match found.map(|len| (len, rest.get(len..))) {
+        None | Some((_, Some(b"\r"))) => ParseError::new(Part::Message, Fault::NoEndOfHeaders),
+        Some((len, _)) if len > MAX_LINE_BYTES => ParseError::new(part, Fault::LineTooLong),
+        Some(_) => ParseError::new(part, Fault::BareLineBreak),
+    }
+}
+
+/// Indexes the header section that starts at `at` into `lines`; gives the offset of the body.
+#[inline]
+pub(super) fn index(bytes: &[u8], mut at: usize, lines: &mut Index) -> Result<usize, ParseError> {
+    while !bytes.get(at..).unwrap_or_default().starts_with(b"\r\n") {
         if lines.len() == MAX_HEADERS {
             return Err(ParseError::new(Part::Message, Fault::TooManyHeaders));
         }
-        let (line, next) = header_line(bytes, at)?;
-        lines.push(line);
-        at = next;
+        at = header_line(bytes, at, lines)?;
     }
+    Ok(at + 2)
 }
 
-/// Reads one header line with its continuations; gives it and the offset after it.
-fn header_line(bytes: &[u8], at: usize) -> Result<(Line, usize), ParseError> {
-    let mut end = line_end(bytes, at, Part::Message)?;
-    let first = bytes.get(at..end).unwrap_or_default();
+/// Indexes one header line with its continuations; gives the offset after it.
+#[inline]
+fn header_line(bytes: &[u8], at: usize, lines: &mut Index) -> Result<usize, ParseError> {
+    let end = line_end(bytes, at, Part::Message)?;
+    let first = &bytes[at..end];
     let colon = memchr::memchr(b':', first).ok_or(ParseError::new(Part::Message, Fault::NoColon))?;
-    let name_len = first[..colon].iter().rposition(|&b| !matches!(b, b' ' | b'\t')).map_or(0, |last| last + 1);
-    let text = &first[..name_len];
-    let name = Name::from_bytes(text);
+    let text = blank_end_trimmed(&first[..colon]);
+    let name = Name::at_start_of(&bytes[at..], text.len());
+    // A known name is a token by itself.
     if name == Name::Other && !is_token(text) {
         return Err(ParseError::new(Part::Message, Fault::BadHeaderName));
     }
-    let mut folded = false;
+    let folded = matches!(bytes.get(end + 2), Some(b' ' | b'\t'));
+    let end = if folded { end_of_continuations(bytes, at, end, name)? } else { end };
+    let value = trimmed(bytes, at + colon + 1, end);
+    lines.push(Line { name, folded, text: Span::new(at, at + text.len()), value });
+    Ok(end + 2)
+}
+
+/// The end of a folded value that began at `start` (RFC 3261 §7.3.1).
+fn end_of_continuations(bytes: &[u8], start: usize, mut end: usize, name: Name) -> Result<usize, ParseError> {
     while matches!(bytes.get(end + 2), Some(b' ' | b'\t')) {
-        folded = true;
         end = line_end(bytes, end + 2, Part::Header(name))?;
-        if end - at > MAX_LINE_BYTES {
+        if end - start > MAX_LINE_BYTES {
             return Err(ParseError::new(Part::Header(name), Fault::LineTooLong));
         }
     }
-    let value = trimmed(bytes, at + colon + 1, end);
-    Ok((Line { name, folded, text: Span::new(at, at + name_len), value }, end + 2))
+    Ok(end)
+}
+
+/// A name without the white space before its colon.
+fn blank_end_trimmed(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = name {
+        name = rest;
+    }
+    name
 }
 
 /// The span from `start` to `end` without white space at either end.
-fn trimmed(bytes: &[u8], mut start: usize, mut end: usize) -> Span {
-    while start < end && bytes.get(start).copied().is_some_and(is_lws) {
-        start += 1;
+#[inline]
+fn trimmed(bytes: &[u8], mut start: usize, end: usize) -> Span {
+    let mut value = bytes.get(start..end).unwrap_or_default();
+    while let [first, rest @ ..] = value
+        && is_lws(*first)
+    {
+        (value, start) = (rest, start + 1);
     }
-    while start < end && bytes.get(end - 1).copied().is_some_and(is_lws) {
-        end -= 1;
+    while let [rest @ .., last] = value
+        && is_lws(*last)
+    {
+        value = rest;
     }
-    Span::new(start, end)
+    Span::new(start, start + value.len())
 }

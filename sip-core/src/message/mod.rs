@@ -33,10 +33,11 @@ pub use typed::Contacts;
 
 use crate::header::scan::split_list;
 use bytes::Bytes;
-use index::{Index, Line};
+use index::{Index, Line, Span};
 use start_line::StartLine;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 
 /// The largest message that is read, in bytes: what a UDP datagram can carry. A larger one is answered 413.
 pub const MAX_MESSAGE_BYTES: usize = 65_535;
@@ -54,7 +55,9 @@ pub struct Message {
     start: StartLine,
     end_of_start: u16,
     lines: Index,
-    body: Bytes,
+    body_at: Span,
+    /// Made when it is first asked for: slicing bytes that nobody shares yet costs an allocation.
+    body: OnceLock<Bytes>,
 }
 
 impl Message {
@@ -64,14 +67,11 @@ impl Message {
     /// # Errors
     /// Where no message can be made out: [`ParseError::status`] says what a request is answered, by means of [`Salvage`].
     pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
-        let (mut message, at) = Self::index(bytes)?;
-        let rest = message.bytes.slice(at..);
-        message.body = match message.content_length()? {
-            None => rest,
-            Some(length) if length <= rest.len() => rest.slice(..length),
-            Some(_) => return Err(ParseError::new(Part::Header(Name::ContentLength), Fault::BodyLength)),
-        };
-        Ok(message)
+        Self::read(bytes, |length, rest| match length {
+            None => Ok(rest),
+            Some(length) if length <= rest => Ok(length),
+            Some(_) => Err(Fault::BodyLength),
+        })
     }
 
     /// Reads one message that framing has cut out of a stream: Content-Length is obligatory where there is a body, and
@@ -80,44 +80,32 @@ impl Message {
     /// # Errors
     /// As [`Message::parse`]; after an error the stream's framing is lost.
     pub fn parse_framed(bytes: Bytes) -> Result<Self, ParseError> {
-        let (mut message, at) = Self::index(bytes)?;
-        message.body = message.bytes.slice(at..);
-        match message.content_length()? {
-            Some(length) if length == message.body.len() => Ok(message),
-            None if message.body.is_empty() => Ok(message),
-            None => Err(ParseError::new(Part::Header(Name::ContentLength), Fault::Missing)),
-            Some(_) => Err(ParseError::new(Part::Header(Name::ContentLength), Fault::BodyLength)),
-        }
+        Self::read(bytes, |length, rest| match length {
+            None if rest == 0 => Ok(0),
+            None => Err(Fault::Missing),
+            Some(length) if length == rest => Ok(length),
+            Some(_) => Err(Fault::BodyLength),
+        })
     }
 
-    /// Everything but the body, and where that begins.
-    fn index(bytes: Bytes) -> Result<(Self, usize), ParseError> {
+    /// Reads a message whose body is as long as `body` makes it of Content-Length and of what there is.
+    #[inline]
+    fn read(bytes: Bytes, body: impl Fn(Option<usize>, usize) -> Result<usize, Fault>) -> Result<Self, ParseError> {
         if bytes.len() > MAX_MESSAGE_BYTES {
             return Err(ParseError::new(Part::Message, Fault::TooLarge));
         }
-        let start = leading_line_ends(&bytes);
-        if start == bytes.len() {
+        let at = leading_line_ends(&bytes);
+        if at == bytes.len() {
             return Err(ParseError::new(Part::Message, Fault::Empty));
         }
-        let end = index::line_end(&bytes, start, Part::StartLine)?;
-        let first = start_line::parse(&bytes, start, end)?;
-        let (lines, at) = index::index(&bytes, end + 2)?;
-        let message = Self { start: first, end_of_start: end as u16, lines, body: Bytes::new(), bytes };
-        Ok((message, at))
-    }
-
-    /// Content-Length, where there is one; two that differ are a way to smuggle a message past someone (RFC 4475 §3.3.9).
-    fn content_length(&self) -> Result<Option<usize>, ParseError> {
-        let mut found = None;
-        for line in self.each(Name::ContentLength) {
-            let length = digits(line.raw(&self.bytes));
-            if length.is_none() || found.is_some_and(|other| Some(other) != length) {
-                let fault = if length.is_none() { Fault::Syntax("a number") } else { Fault::Repeated };
-                return Err(ParseError::new(Part::Header(Name::ContentLength), fault));
-            }
-            found = length;
-        }
-        Ok(found)
+        let end = index::line_end(&bytes, at, Part::StartLine)?;
+        let start = start_line::parse(&bytes, at, end)?;
+        let mut lines = Index::new();
+        let at = index::index(&bytes, end + 2, &mut lines)?;
+        let length = body(content_length(&bytes, &lines)?, bytes.len() - at)
+            .map_err(|fault| ParseError::new(Part::Header(Name::ContentLength), fault))?;
+        let body_at = Span::new(at, at + length);
+        Ok(Self { start, end_of_start: end as u16, lines, body_at, body: OnceLock::new(), bytes })
     }
 
     fn each(&self, name: Name) -> impl Iterator<Item = &Line> {
@@ -196,7 +184,7 @@ impl Message {
     /// The values of a list header, across lines and across commas, in order. Quotes, angle brackets and comments are
     /// respected.
     pub fn values(&self, name: Name) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        self.each(name).flat_map(|line| split_list(line.raw(&self.bytes))).map(crate::header::scan::unfold)
+        self.each(name).flat_map(|line| split_list(line.raw(&self.bytes)).map(|value| line.on_one_line(value)))
     }
 
     /// All header lines in order: the name as it was written, and the value on one line.
@@ -212,8 +200,11 @@ impl Message {
 
     /// The body.
     #[must_use]
-    pub const fn body(&self) -> &Bytes {
-        &self.body
+    pub fn body(&self) -> &Bytes {
+        self.body.get_or_init(|| match self.body_at.of(&self.bytes) {
+            [] => Bytes::new(),
+            body => self.bytes.slice_ref(body),
+        })
     }
 
     /// All that arrived, line ends before the message and octets after the body included.
@@ -228,6 +219,20 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({:?}, Call-ID {:?})", self.start_line(), self.header_str(Name::CallId))
     }
+}
+
+/// Content-Length, where there is one; two that differ are a way to smuggle a message past someone (RFC 4475 §3.3.9).
+fn content_length(bytes: &[u8], lines: &Index) -> Result<Option<usize>, ParseError> {
+    let fault = |fault| ParseError::new(Part::Header(Name::ContentLength), fault);
+    let mut found = None;
+    for line in lines.iter().filter(|line| line.name == Name::ContentLength) {
+        let length = digits(line.raw(bytes)).ok_or(fault(Fault::Syntax("a number")))?;
+        if found.is_some_and(|other| other != length) {
+            return Err(fault(Fault::Repeated));
+        }
+        found = Some(length);
+    }
+    Ok(found)
 }
 
 /// How many bytes of line ends come before the message (RFC 3261 §7.5).

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The longest name in the table below; a longer one is [`Name::Other`] without being looked at.
+/// No name in the table below is longer (that would not compile); a longer one is [`Name::Other`] without being looked at.
 const LONGEST: usize = 24;
 
 macro_rules! names {
@@ -119,10 +119,60 @@ names! {
     GeolocationRouting "Geolocation-Routing"
 }
 
-/// Names by length, so that a lookup compares against a handful: `BY_LENGTH[n]` is the range in `SORTED` of length `n`.
-const SORTED: [(&str, Name); ENTRIES] = sorted();
-const BY_LENGTH: [(u8, u8); LONGEST + 1] = by_length();
-const ENTRIES: usize = count();
+/// A name as three words: its bytes in lower case, then zeros. Comparing two keys is three comparisons whatever the name.
+type Key = [u64; LONGEST / 8];
+
+/// Every form of every name.
+const FORMS: [(Key, Name); count()] = forms();
+
+/// How many slots the lookup has, as a power of two: sparse enough that an extension header meets an empty one.
+const SLOT_BITS: u32 = 9;
+const SLOTS: usize = 1 << SLOT_BITS;
+
+/// Open addressing by [`slot_of`]: one more than an index into `FORMS`; 0 is empty.
+const LOOKUP: [u8; SLOTS] = lookup();
+
+/// `MASKS[n]` keeps the first `n` bytes of a key.
+const MASKS: [Key; LONGEST + 1] = masks();
+
+const fn slot_of(key: Key) -> usize {
+    let mixed = key[0] ^ key[1].rotate_left(21) ^ key[2].rotate_left(42);
+    (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOT_BITS)) as usize
+}
+
+/// The key of the name that is the first `len` of these bytes.
+#[inline]
+const fn key(bytes: &[u8; LONGEST], len: usize) -> Key {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut key = [0; LONGEST / 8];
+    let mut i = 0;
+    while i < key.len() {
+        let word = u64::from_le_bytes(words[i]);
+        // Letters have bit 6; bit 5 makes them small. What has bit 6 and is no letter matches no name either way.
+        key[i] = (word | (word & 0x4040_4040_4040_4040) >> 1) & MASKS[len][i];
+        i += 1;
+    }
+    key
+}
+
+#[inline]
+const fn same(one: Key, two: Key) -> bool {
+    (one[0] ^ two[0]) | (one[1] ^ two[1]) | (one[2] ^ two[2]) == 0
+}
+
+const fn masks() -> [Key; LONGEST + 1] {
+    let mut masks = [[0; LONGEST / 8]; LONGEST + 1];
+    let mut len = 0;
+    while len <= LONGEST {
+        let mut byte = 0;
+        while byte < len {
+            masks[len][byte / 8] |= 0xff << (8 * (byte % 8));
+            byte += 1;
+        }
+        len += 1;
+    }
+    masks
+}
 
 const fn count() -> usize {
     let (mut n, mut i) = (TABLE.len(), 0);
@@ -133,52 +183,75 @@ const fn count() -> usize {
     n
 }
 
-const fn sorted() -> [(&'static str, Name); ENTRIES] {
-    let mut out = [("", Name::Other); ENTRIES];
-    let (mut at, mut length) = (0, 1);
-    while length <= LONGEST {
-        let mut i = 0;
-        while i < TABLE.len() {
-            let (long, compact, name) = TABLE[i];
-            if long.len() == length {
-                out[at] = (long, name);
-                at += 1;
-            }
-            if compact.len() == length {
-                out[at] = (compact, name);
-                at += 1;
-            }
-            i += 1;
+const fn key_of(form: &str) -> Key {
+    let (mut bytes, mut i) = ([0; LONGEST], 0);
+    while i < form.len() {
+        bytes[i] = form.as_bytes()[i];
+        i += 1;
+    }
+    key(&bytes, form.len())
+}
+
+const fn forms() -> [(Key, Name); count()] {
+    let mut out = [([0; LONGEST / 8], Name::Other); count()];
+    let (mut n, mut i) = (0, 0);
+    while i < TABLE.len() {
+        let (long, compact, name) = TABLE[i];
+        out[n] = (key_of(long), name);
+        n += 1;
+        if !compact.is_empty() {
+            out[n] = (key_of(compact), name);
+            n += 1;
         }
-        length += 1;
+        i += 1;
     }
     out
 }
 
-const fn by_length() -> [(u8, u8); LONGEST + 1] {
-    let mut out = [(0, 0); LONGEST + 1];
-    let (mut at, mut length) = (0, 0);
-    while length <= LONGEST {
-        let from = at;
-        while at < ENTRIES && SORTED[at].0.len() == length {
-            at += 1;
+const fn lookup() -> [u8; SLOTS] {
+    assert!(FORMS.len() < 255);
+    let mut slots = [0; SLOTS];
+    let mut i = 0;
+    while i < FORMS.len() {
+        let mut slot = slot_of(FORMS[i].0);
+        while slots[slot] != 0 {
+            slot = (slot + 1) % SLOTS;
         }
-        out[length] = (from as u8, at as u8);
-        length += 1;
+        slots[slot] = i as u8 + 1;
+        i += 1;
     }
-    out
+    slots
 }
 
 impl Name {
     /// The name written as `text`: long or compact, in any case.
     #[must_use]
     pub fn from_bytes(text: &[u8]) -> Self {
-        let Some(&(from, to)) = BY_LENGTH.get(text.len()) else { return Self::Other };
-        let candidates = SORTED.get(usize::from(from)..usize::from(to)).unwrap_or_default();
-        candidates
-            .iter()
-            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text))
-            .map_or(Self::Other, |&(_, name)| name)
+        Self::at_start_of(text, text.len())
+    }
+
+    /// The name that is the first `len` bytes of `text`. More text than that saves a copy.
+    #[inline]
+    pub(super) fn at_start_of(text: &[u8], len: usize) -> Self {
+        if len > LONGEST || len > text.len() {
+            return Self::Other;
+        }
+        let key = match text.first_chunk() {
+            Some(bytes) => key(bytes, len),
+            None => {
+                let mut bytes = [0; LONGEST];
+                bytes[..text.len()].copy_from_slice(text);
+                key(&bytes, len)
+            }
+        };
+        let mut slot = slot_of(key);
+        while let Some(&(form, name)) = usize::from(LOOKUP[slot]).checked_sub(1).and_then(|at| FORMS.get(at)) {
+            if same(form, key) {
+                return name;
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        Self::Other
     }
 }
 

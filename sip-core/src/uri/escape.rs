@@ -5,19 +5,52 @@ use std::borrow::Cow;
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
+/// What a byte may be in a URI: bits of the sets below.
+const CLASS: [u8; 256] = classes();
+const UNRESERVED: u8 = 1;
+const USER: u8 = 2;
+const PARAM: u8 = 4;
+/// Where a URI ends, or cannot be.
+const DOUBT: u8 = 8;
+/// Has no place in a SIP URI, or starts an escape: looked at closely.
+const CLOSELY: u8 = 16;
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = match i as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => UNRESERVED | USER | PARAM,
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => UNRESERVED | USER | PARAM,
+            b'&' | b'+' | b'$' | b'/' => USER | PARAM,
+            b'=' | b',' | b';' | b'?' => USER,
+            b'[' | b']' | b':' => PARAM,
+            0..=b' ' | 0x7f | b'"' | b'<' | b'>' => DOUBT,
+            b'%' | b'#' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => CLOSELY,
+            b'@' => 0,
+        };
+        i += 1;
+    }
+    table
+}
+
+const fn is(byte: u8, class: u8) -> bool {
+    CLASS[byte as usize] & class != 0
+}
+
 /// `unreserved` of the grammar: what is the same escaped and plain.
-pub(super) const fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+const fn is_unreserved(byte: u8) -> bool {
+    is(byte, UNRESERVED)
 }
 
 /// What stands plain in a user part: `unreserved / user-unreserved`.
 pub(super) const fn is_user(byte: u8) -> bool {
-    is_unreserved(byte) || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
+    is(byte, USER)
 }
 
 /// What stands plain in a parameter's name or value: `unreserved / param-unreserved`.
 pub(super) const fn is_param(byte: u8) -> bool {
-    is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
+    is(byte, PARAM)
 }
 
 /// `text` with every byte escaped that does not fit.
@@ -90,28 +123,28 @@ const fn nibble(digit: u8) -> Option<u8> {
 }
 
 /// A URI as it arrived, made fit to be written again. What the grammar has no place for but devices send anyway (`#123`,
-/// umlauts, a lone `%`) is escaped, which changes nothing of what it means.
+/// umlauts, a lone `%`) is escaped, which changes nothing of what it means; `verbatim` ASCII stays as it is.
 ///
 /// # Errors
 /// On white space, control characters, quotes and angle brackets: there the URI's own end is in doubt (RFC 4475
 /// §3.1.2.6, §3.1.2.7).
-pub(super) fn clean(text: &[u8], verbatim: impl Fn(u8) -> bool) -> Result<Cow<'_, str>, ParseError> {
-    let in_doubt = |&b: &u8| b <= b' ' || matches!(b, 0x7f | b'"' | b'<' | b'>');
-    if text.iter().any(in_doubt) {
+pub(super) fn clean(text: &[u8], verbatim: &[u8]) -> Result<String, ParseError> {
+    let all = text.iter().fold(0, |all, &byte| all | CLASS[usize::from(byte)]);
+    if all & DOUBT != 0 {
         return Err(ParseError::syntax("a URI without spaces, quotes or brackets"));
     }
-    let stays = |at: usize, byte: u8| match byte {
-        b'%' => verbatim(b'%') || escaped(text, at).is_some(),
-        _ => byte.is_ascii() && (verbatim(byte) || !matches!(byte, b'#' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')),
-    };
-    if text.iter().enumerate().all(|(at, &byte)| stays(at, byte)) {
-        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| ParseError::syntax("ASCII"));
+    let mut out = String::with_capacity(text.len());
+    if all & CLOSELY == 0
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        out.push_str(text);
+        return Ok(out);
     }
-    let mut out = String::with_capacity(text.len() + 8);
     for (at, &byte) in text.iter().enumerate() {
-        if stays(at, byte) { out.push(char::from(byte)) } else { push_escaped(&mut out, byte) }
+        let stays = !is(byte, CLOSELY) || verbatim.contains(&byte) || escaped(text, at).is_some();
+        if stays { out.push(char::from(byte)) } else { push_escaped(&mut out, byte) }
     }
-    Ok(Cow::Owned(out))
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -135,10 +168,10 @@ mod tests {
 
     #[test]
     fn cleaning_escapes_what_devices_send_and_refuses_what_hides_an_end() {
-        assert_eq!(clean(b"sip:#1{2}@h", |_| false).unwrap(), "sip:%231%7B2%7D@h");
-        assert_eq!(clean("sip:zoë%@h".as_bytes(), |_| false).unwrap(), "sip:zo%C3%AB%25@h");
+        assert_eq!(clean(b"sip:#1{2}@h", b"").unwrap(), "sip:%231%7B2%7D@h");
+        assert_eq!(clean("sip:zoë%@h".as_bytes(), b"").unwrap(), "sip:zo%C3%AB%25@h");
         for bad in ["a b", "a\t", "a\r\n", "<a>", "\"a\"", "a\0"] {
-            assert!(clean(bad.as_bytes(), |_| false).is_err(), "{bad:?}");
+            assert!(clean(bad.as_bytes(), b"").is_err(), "{bad:?}");
         }
     }
 }

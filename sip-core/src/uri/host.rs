@@ -59,7 +59,8 @@ impl Host {
         let fits = |&b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
         let name = std::str::from_utf8(text).ok().filter(|_| !text.is_empty() && text.iter().all(fits));
         let name = name.filter(|name| name.len() <= MAX_NAME_BYTES).ok_or(ParseError::syntax("a host"))?;
-        Ok(name.parse().map_or_else(|_| Self::Name(HostName(name.into())), Self::V4))
+        let v4 = if text.last().is_some_and(u8::is_ascii_digit) { name.parse().ok() } else { None };
+        Ok(v4.map_or_else(|| Self::Name(HostName(name.into())), Self::V4))
     }
 
     /// The address, where it is one.

@@ -84,9 +84,9 @@ impl Uri {
             return Err(ParseError::syntax("a URI"));
         }
         match scheme_of(scheme) {
-            Scheme::Other => Ok(Self::opaque(escape::clean(text, |_| true)?.into_owned())),
-            Scheme::Tel => Self::parse_tel(escape::clean(text, |b| b == b'#')?.into_owned()),
-            known => Self::parse_sip(known, escape::clean(text, |_| false)?.into_owned()),
+            Scheme::Other => Ok(Self::opaque(escape::clean(text, b"%#\\^`{|}")?)),
+            Scheme::Tel => Self::parse_tel(escape::clean(text, b"#")?),
+            known => Self::parse_sip(known, escape::clean(text, b"")?),
         }
     }
 
@@ -144,8 +144,8 @@ impl Uri {
 
     /// `tel:number;params` (RFC 3966 §3).
     fn parse_tel(text: String) -> Result<Self, ParseError> {
-        let start = text.find(':').map_or(0, |colon| colon + 1);
-        let semi = text[start..].find(';').map_or(text.len(), |at| start + at);
+        let start = find(&text, b':').map_or(0, |colon| colon + 1);
+        let semi = find(&text[start..], b';').map_or(text.len(), |at| start + at);
         let number = &text[start..semi];
         let digit = |b: u8| b.is_ascii_hexdigit() || matches!(b, b'*' | b'#');
         let fits = |b: u8| digit(b) || matches!(b, b'-' | b'.' | b'(' | b')');
@@ -160,20 +160,20 @@ impl Uri {
 
     /// `sip:[user[:password]@]host[:port][;params][?headers]` (RFC 3261 §19.1.1).
     fn parse_sip(scheme: Scheme, text: String) -> Result<Self, ParseError> {
-        let start = text.find(':').map_or(0, |colon| colon + 1);
-        let at = text.find('@');
+        let start = find(&text, b':').map_or(0, |colon| colon + 1);
+        let at = find(&text, b'@');
         let userinfo = at.map(|at| Span::new(start, at));
         let (user, password) = split_userinfo(&text, userinfo)?;
         let host_start = at.map_or(start, |at| at + 1);
-        if text[host_start..].contains('@') {
+        if find(&text[host_start..], b'@').is_some() {
             return Err(ParseError::syntax("one @"));
         }
-        let question = text[host_start..].find('?').map_or(text.len(), |at| host_start + at);
-        let semi = text[host_start..question].find(';').map_or(question, |at| host_start + at);
+        let question = find(&text[host_start..], b'?').map_or(text.len(), |at| host_start + at);
+        let semi = find(&text[host_start..question], b';').map_or(question, |at| host_start + at);
         let (host, port) = host_port(&text[host_start..semi])?;
         check_params(&text[semi..question])?;
         let headers = (question < text.len()).then(|| Span::new(question + 1, text.len()));
-        if pairs(headers.map_or("", |span| span.of(&text)), '&').nth(MAX_URI_PARAMS).is_some() {
+        if pairs(headers.map_or("", |span| span.of(&text)), b'&').nth(MAX_URI_PARAMS).is_some() {
             return Err(ParseError::syntax("fewer URI headers"));
         }
         Ok(Self {
@@ -249,13 +249,13 @@ impl Uri {
 
     /// Name and value of each parameter, in order.
     pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        pairs(self.params.of(&self.text), ';')
+        pairs(self.params.of(&self.text), b';')
     }
 
     /// Name and value of each header after `?`, in order. They are data: making real headers of them is a decision
     /// (RFC 3261 §19.1.5).
     pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        pairs(self.headers.map_or("", |span| span.of(&self.text)), '&')
+        pairs(self.headers.map_or("", |span| span.of(&self.text)), b'&')
     }
 
     /// True where there is a `?`.
@@ -377,7 +377,7 @@ fn is_scheme(text: &[u8]) -> bool {
 fn split_userinfo(text: &str, userinfo: Option<Span>) -> Result<(Option<Span>, Option<Span>), ParseError> {
     let Some(span) = userinfo else { return Ok((None, None)) };
     let Span { start, end } = span;
-    let colon = span.of(text).find(':').map(|at| start + at);
+    let colon = find(span.of(text), b':').map(|at| start + at);
     let user = Span::new(start, colon.unwrap_or(end));
     let password = colon.map(|colon| Span::new(colon + 1, end));
     let fits = |part: &str| part.bytes().all(|b| escape::is_user(b) || b == b'%');
@@ -386,8 +386,8 @@ fn split_userinfo(text: &str, userinfo: Option<Span>) -> Result<(Option<Span>, O
 }
 
 fn host_port(text: &str) -> Result<(Host, Option<u16>), ParseError> {
-    let after_brackets = text.rfind(']').map_or(0, |at| at + 1);
-    match text[after_brackets..].find(':').map(|at| after_brackets + at) {
+    let after_brackets = memchr::memrchr(b']', text.as_bytes()).map_or(0, |at| at + 1);
+    match find(&text[after_brackets..], b':').map(|at| after_brackets + at) {
         None => Ok((Host::parse(text.as_bytes())?, None)),
         Some(colon) => Ok((Host::parse(&text.as_bytes()[..colon])?, Some(port(&text.as_bytes()[colon + 1..])?))),
     }
@@ -402,17 +402,28 @@ pub(crate) fn port(digits: &[u8]) -> Result<u16, ParseError> {
 fn check_params(params: &str) -> Result<(), ParseError> {
     let fits = |part: &str| part.bytes().all(|b| escape::is_param(b) || matches!(b, b'%' | b'=' | b'?' | b',' | b'#'));
     let is_well_formed = |(name, value): (&str, Option<&str>)| !name.is_empty() && fits(name) && value.is_none_or(fits);
-    let few = pairs(params, ';').nth(MAX_URI_PARAMS).is_none();
-    if few && pairs(params, ';').all(is_well_formed) { Ok(()) } else { Err(ParseError::syntax("URI parameters")) }
+    let all = pairs(params, b';').enumerate().all(|(n, pair)| n < MAX_URI_PARAMS && is_well_formed(pair));
+    if all { Ok(()) } else { Err(ParseError::syntax("URI parameters")) }
 }
 
 /// `name=value` between separators; a separator before the first does not count.
-fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let inner = text.strip_prefix(separator).unwrap_or(text);
-    inner
-        .split(separator)
-        .filter(move |_| !text.is_empty())
-        .map(|pair| pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value))))
+fn pairs(text: &str, separator: u8) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let inner = if text.as_bytes().first() == Some(&separator) { &text[1..] } else { text };
+    let mut rest = (!text.is_empty()).then_some(inner);
+    std::iter::from_fn(move || {
+        let (pair, after) = cut(rest?, separator);
+        rest = after;
+        Some(cut(pair, b'='))
+    })
+}
+
+/// What comes before a separator, and what after, where there is one.
+fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
+    find(text, separator).map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])))
+}
+
+fn find(text: &str, byte: u8) -> Option<usize> {
+    memchr::memchr(byte, text.as_bytes())
 }
 
 impl PartialEq for Uri {
