@@ -12,7 +12,7 @@ use sip_core::endpoint::{
     Config, Endpoint, Event, Invite, LadderEntry, Load, NextHop, Output, SessionId,
 };
 use sip_core::header::NameAddr;
-use sip_core::message::Message;
+use sip_core::message::{Message, Name};
 use sip_core::transport::{Effect, FlowId, Input, Local, LocalId, Transport};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -57,6 +57,8 @@ pub struct Node {
     pub effects: Vec<Effect>,
     pub names: HashMap<String, Vec<SocketAddr>>,
     pub app: Option<App>,
+    /// Which session is hung up so many milliseconds after an event.
+    pub hang_up: Option<fn(&Event) -> Option<(SessionId, u64)>>,
     wake: Option<u64>,
 }
 
@@ -67,6 +69,7 @@ struct End(usize, FlowId);
 enum Arrival {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Bytes },
     Node(usize, Input),
+    HangUp(usize, SessionId),
 }
 
 pub struct Net {
@@ -125,7 +128,7 @@ impl Net {
         adjust(&mut config);
         let endpoint = Endpoint::new(config, self.rng.fork());
         let (events, effects, names) = (Vec::new(), Vec::new(), HashMap::new());
-        self.nodes.push(Node { endpoint, ip, events, effects, names, app: None, wake: None });
+        self.nodes.push(Node { endpoint, ip, events, effects, names, app: None, hang_up: None, wake: None });
         self.nodes.len() - 1
     }
 
@@ -160,6 +163,9 @@ impl Net {
         if let Some(mut app) = self.nodes[node].app.take() {
             app(&mut self.nodes[node].endpoint, &event, self.now);
             self.nodes[node].app = Some(app);
+        }
+        if let Some((session, after_ms)) = self.nodes[node].hang_up.and_then(|hang_up| hang_up(&event)) {
+            self.at(after_ms, Arrival::HangUp(node, session));
         }
         self.nodes[node].events.push(event);
     }
@@ -277,6 +283,7 @@ impl Net {
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Node(node, input) => self.input(node, input),
+            Arrival::HangUp(node, session) => self.with(node, |e, now| e.hangup(session, Vec::new(), now)),
             Arrival::Datagram { from, to, bytes } => {
                 if let Some(filter) = &mut self.filter
                     && let Ok(message) = Message::parse(bytes.clone())
@@ -455,4 +462,32 @@ pub fn invite_to(next_hop: NextHop) -> Invite {
         try_timeout: None,
         ring_timeout: None,
     }
+}
+
+/// The test, as every address without an endpoint, answers each request that has come since with what `f` says.
+pub fn answer_mail(net: &mut Net, seen: &mut usize, f: impl Fn(&Message) -> Option<String>) {
+    while *seen < net.mail.len() {
+        let (from, to, message) = net.mail[*seen].clone();
+        *seen += 1;
+        if message.is_request()
+            && let Some(head) = f(&message)
+        {
+            let response = response(&message, &head);
+            let target = net.nodes.iter().position(|node| node.ip.parse() == Ok(from.ip())).unwrap();
+            net.send(&to.to_string(), target, &response);
+        }
+    }
+}
+
+/// `head` is the status line and what else it has; the rest is the request's.
+pub fn response(request: &Message, head: &str) -> String {
+    let copied: String = [Name::Via, Name::From, Name::CallId, Name::CSeq]
+        .into_iter()
+        .flat_map(|name| {
+            request.lines(name).map(move |value| format!("{name}: {}\n", String::from_utf8_lossy(&value))).collect::<Vec<_>>()
+        })
+        .collect();
+    let to = request.header_str(Name::To).unwrap();
+    let tag = if to.contains("tag=") || head.contains("\nTo:") { "" } else { ";tag=raw" };
+    format!("SIP/2.0 {head}\n{copied}To: {to}{tag}\nContact: <sip:raw@192.0.2.50>\nContent-Length: 0\n\n")
 }
