@@ -1,1 +1,259 @@
-//! Not begun.
+//! The rim: sockets and DNS. What comes in becomes [`Input`], what the core asks for ([`Effect`]) is done.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `udp`, `icmp` | datagrams both ways, and what ICMP says about them |
+//! | `accept` | who may connect, and how many |
+//! | `flow` | one task a stream connection: open, read, write, close |
+//! | `tls` | certificates and trust |
+//! | `dns` | names to addresses (RFC 3263 §4.2) |
+//!
+//! [`Net::execute`] is called by the signalling thread and never waits: a datagram leaves from the caller's own thread,
+//! so that what was sent first leaves first (a CANCEL's 200 is not overtaken by the INVITE's 487), everything else goes
+//! through a bounded queue to a task. This module never reads a message, and decides nothing about one.
+
+mod accept;
+mod counters;
+mod dns;
+mod flow;
+mod icmp;
+mod listen;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod udp;
+
+pub use counters::Counters;
+pub use dns::{Dns, MAX_ADDRESSES, MAX_RESOLVES, MAX_SRV_TARGETS, RESOLVE_TIMEOUT};
+pub use flow::{CLOSE_TIMEOUT, MAX_QUEUED_BYTES, MAX_QUEUED_WRITES, READ_CHUNK, WRITE_TIMEOUT};
+pub use listen::{BindError, Listener};
+pub use tls::{Identity, Roots, TlsConfig, TlsError};
+pub use udp::{RECV_BATCH, SOCKET_BUFFER};
+
+use crate::transport::{Effect, FlowId, Input, LocalId, Transport};
+use accept::Admission;
+use base::Rng;
+use counters::Tally;
+use dns::Resolver;
+use flow::Table;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use udp::UdpSender;
+
+/// How soon something that cannot be dropped is offered to a full inbox again; meanwhile nothing more is read from that
+/// connection, so TCP slows its peer down.
+const SINK_RETRY: Duration = Duration::from_millis(2);
+
+/// The inbox is full. A datagram is then dropped and counted (its sender retransmits); everything else waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// How much is allowed of what peers can use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Accepted connections. With one more, the oldest that has never said anything is closed; where all have, the new
+    /// one is.
+    pub accepted: usize,
+    /// Accepted connections from one address; the same happens.
+    pub accepted_per_source: usize,
+    /// Connections that we have opened; one more fails at once.
+    pub opened: usize,
+    /// How long an accepted connection may say nothing at first.
+    pub first_bytes: Duration,
+    /// How long a connection may be silent both ways later.
+    pub idle: Duration,
+    /// How long a TLS handshake of an accepted connection may take.
+    pub handshake: Duration,
+    /// How long opening a connection may take, its TLS handshake included.
+    pub connect: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            accepted: 8192,
+            accepted_per_source: 1024,
+            opened: 2048,
+            first_bytes: Duration::from_secs(10),
+            idle: Duration::from_secs(600),
+            handshake: Duration::from_secs(5),
+            // Short enough that the next target is tried within the 4 s that a dead one may cost.
+            connect: Duration::from_millis(3500),
+        }
+    }
+}
+
+/// All sockets of an endpoint. A clone is the same sockets.
+#[derive(Clone)]
+pub struct Net(Arc<Inner>);
+
+struct Inner {
+    handle: Handle,
+    /// By [`LocalId`]; `None` where that listener is no UDP socket.
+    udp: Vec<Option<UdpSender>>,
+    shared: Arc<Shared>,
+    tls: Arc<tls::Tls>,
+    dns: Arc<Resolver>,
+}
+
+/// What every task of the rim has a hand on.
+struct Shared {
+    sink: Box<dyn Fn(Input) -> Result<(), Full> + Send + Sync>,
+    limits: Limits,
+    tally: Tally,
+    flows: Table,
+    admission: Admission,
+    stop: watch::Sender<bool>,
+    /// All of them; none once [`Net::shutdown`] has begun.
+    tasks: Mutex<Option<JoinSet<()>>>,
+}
+
+impl Net {
+    /// Binds all listeners, in order; the `n`th is [`LocalId`]`(n)`. To be called within the tokio runtime whose workers
+    /// are to carry the sockets. `sink` is called from any thread and must not block; `rng` is for the choice among
+    /// weighted SRV records.
+    ///
+    /// # Errors
+    /// [`BindError`]: an address that cannot be bound, by name; a TLS listener without a certificate; an unusable one.
+    pub async fn bind<S>(
+        listeners: &[Listener],
+        tls: TlsConfig,
+        sink: S,
+        rng: Rng,
+    ) -> Result<(Self, Vec<(LocalId, Transport, SocketAddr)>), BindError>
+    where
+        S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
+    {
+        Self::bind_with(listeners, tls, Limits::default(), Dns::System, sink, rng).await
+    }
+
+    /// As [`Net::bind`], with other limits and another source of names than the system's.
+    ///
+    /// # Errors
+    /// As [`Net::bind`].
+    // Nothing is awaited; `async` ties the call to a runtime, which tokio's sockets need.
+    pub async fn bind_with<S>(
+        listeners: &[Listener],
+        tls: TlsConfig,
+        limits: Limits,
+        dns: Dns,
+        sink: S,
+        rng: Rng,
+    ) -> Result<(Self, Vec<(LocalId, Transport, SocketAddr)>), BindError>
+    where
+        S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
+    {
+        let shared = Arc::new(Shared {
+            sink: Box::new(sink),
+            limits,
+            tally: Tally::default(),
+            flows: Table::default(),
+            admission: Admission::default(),
+            stop: watch::Sender::new(false),
+            tasks: Mutex::new(Some(JoinSet::new())),
+        });
+        let tls = Arc::new(tls::Tls::new(tls)?);
+        let sockets = listen::bind(listeners, &tls)?;
+        let bound = sockets.iter().map(|socket| (socket.local, socket.transport, socket.address)).collect();
+        let dns = Arc::new(Resolver::new(dns, rng, listeners));
+        let handle = Handle::current();
+        let mut udp = Vec::with_capacity(sockets.len());
+        for socket in sockets {
+            udp.push(socket.start(&handle, &shared, &tls)?);
+        }
+        Ok((Self(Arc::new(Inner { handle, udp, shared, tls, dns })), bound))
+    }
+
+    /// Does what the core asks for. Never waits.
+    pub fn execute(&self, effect: Effect) {
+        let Inner { shared, udp, .. } = &*self.0;
+        match effect {
+            Effect::Transmit { local, to, bytes } => match udp.get(usize::from(local.0)) {
+                Some(Some(socket)) => socket.send(to, &bytes, shared),
+                _ => shared.tally.datagrams_unsent.one(),
+            },
+            Effect::Open { flow, transport, peer, server_name } => self.open(flow, transport, peer, &server_name),
+            Effect::Write { flow, bytes } => shared.flows.write(flow, bytes, &shared.tally),
+            Effect::Close { flow } => shared.flows.close(flow),
+            Effect::Resolve { query, host, port, transport } => {
+                let (shared, dns) = (Arc::clone(shared), Arc::clone(&self.0.dns));
+                self.0.shared.spawn(&self.0.handle, async move {
+                    let addresses = dns.resolve(&host, port, transport, &shared.tally).await;
+                    shared.deliver(Input::Resolved { query, addresses }).await;
+                });
+            }
+        }
+    }
+
+    fn open(&self, flow: FlowId, transport: Transport, peer: SocketAddr, server_name: &str) {
+        let Inner { shared, handle, tls, .. } = &*self.0;
+        match shared.flows.open(flow, shared.limits.opened) {
+            Some(end) => {
+                let task =
+                    flow::open(Arc::clone(shared), end, Arc::clone(tls), transport, peer, server_name.to_owned());
+                shared.spawn(handle, task);
+            }
+            None => {
+                let (shared, reason) = (Arc::clone(shared), "too many connections".to_owned());
+                self.0.shared.spawn(handle, async move { shared.deliver(Input::Closed { flow, reason }).await });
+            }
+        }
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.0.shared.tally.snapshot(self.0.shared.flows.len())
+    }
+
+    /// Closes everything: no more is accepted or read, what was written leaves as far as its peer takes it within
+    /// [`CLOSE_TIMEOUT`], and all tasks have ended when it returns.
+    pub async fn shutdown(self) {
+        let shared = &self.0.shared;
+        let tasks = lock(&shared.tasks).take();
+        shared.stop.send_replace(true);
+        shared.flows.close_all();
+        let Some(mut tasks) = tasks else { return };
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(CLOSE_TIMEOUT * 2, all_ended).await.is_err() {
+            tasks.shutdown().await;
+        }
+    }
+}
+
+impl Shared {
+    /// Starts a task, unless everything is being closed.
+    fn spawn(&self, handle: &Handle, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tasks) = &mut *lock(&self.tasks) {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn_on(task, handle);
+        }
+    }
+
+    /// Hands the core something that it must not miss; waits while its inbox is full.
+    async fn deliver(&self, input: Input) {
+        while (self.sink)(input.clone()).is_err() {
+            self.tally.inbox_full.one();
+            if *self.stop.borrow() {
+                return;
+            }
+            tokio::time::sleep(SINK_RETRY).await;
+        }
+    }
+
+    /// Comes back when everything is being closed.
+    async fn stopped(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+}
+
+/// A lock of the rim guards values that are whole between any two statements, so a panic elsewhere does not spoil them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

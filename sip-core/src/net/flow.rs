@@ -1,0 +1,297 @@
+//! One stream connection: one task, one bounded queue of what is to be written, and exactly one [`Input::Closed`].
+
+use super::tls::Tls;
+use super::{Shared, Tally, lock};
+use crate::transport::{FlowId, Input, LocalId, Transport};
+use bytes::Bytes;
+use socket2::{SockRef, TcpKeepalive};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+/// The most writes that wait for one connection; one more closes it: its peer does not read.
+pub const MAX_QUEUED_WRITES: usize = 1024;
+
+/// The most bytes that wait for one connection; beyond them it is closed.
+pub const MAX_QUEUED_BYTES: usize = 1 << 20;
+
+/// The most bytes read at once, and so the memory that a silent connection holds.
+pub const READ_CHUNK: usize = 4096;
+
+/// How long a peer may leave one write unread before its connection is closed.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection that is being closed may take to send what was written.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a silent peer is believed to be there before the kernel asks.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// All connections, as the core's thread reaches them.
+#[derive(Default)]
+pub(super) struct Table(Mutex<HashMap<FlowId, Queue>>);
+
+/// The core's end of one connection. Dropped, it has the connection closed once everything is written.
+struct Queue {
+    writes: mpsc::Sender<Bytes>,
+    control: Arc<Control>,
+}
+
+/// What both ends of a connection see.
+#[derive(Default)]
+struct Control {
+    queued: AtomicUsize,
+    /// Grows with each write that has left.
+    written: AtomicU64,
+    abort: Notify,
+    why: OnceLock<&'static str>,
+}
+
+impl Control {
+    fn abort(&self, why: &'static str) {
+        let _ = self.why.set(why);
+        self.abort.notify_one();
+    }
+
+    /// Comes back when the connection is to end at once, with the reason.
+    async fn aborted(&self) -> String {
+        self.abort.notified().await;
+        self.why.get().copied().unwrap_or_default().to_owned()
+    }
+}
+
+/// The task's end of one connection.
+pub(super) struct FlowEnd {
+    flow: FlowId,
+    writes: mpsc::Receiver<Bytes>,
+    control: Arc<Control>,
+}
+
+impl Table {
+    /// A new connection, unless there are `limit` of them.
+    pub fn open(&self, flow: FlowId, limit: usize) -> Option<FlowEnd> {
+        let (sender, writes) = mpsc::channel(MAX_QUEUED_WRITES);
+        let control = Arc::new(Control::default());
+        let mut table = lock(&self.0);
+        if table.len() >= limit || table.contains_key(&flow) {
+            return None;
+        }
+        table.insert(flow, Queue { writes: sender, control: Arc::clone(&control) });
+        Some(FlowEnd { flow, writes, control })
+    }
+
+    /// Queues some bytes; a queue that is full closes its connection.
+    pub fn write(&self, flow: FlowId, bytes: Bytes, tally: &Tally) {
+        let mut table = lock(&self.0);
+        let Some(queue) = table.get(&flow) else { return };
+        let len = bytes.len();
+        let queued = queue.control.queued.fetch_add(len, Ordering::Relaxed) + len;
+        if queued > MAX_QUEUED_BYTES || queue.writes.try_send(bytes).is_err() {
+            tally.overflowed.one();
+            queue.control.abort("the peer does not read");
+            table.remove(&flow);
+        }
+    }
+
+    /// Closes a connection once everything is written.
+    pub fn close(&self, flow: FlowId) {
+        lock(&self.0).remove(&flow);
+    }
+
+    /// Closes a connection at once.
+    pub fn abort(&self, flow: FlowId, why: &'static str) {
+        if let Some(queue) = lock(&self.0).remove(&flow) {
+            queue.control.abort(why);
+        }
+    }
+
+    /// Closes all of them once everything is written.
+    pub fn close_all(&self) {
+        lock(&self.0).clear();
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    fn contains(&self, flow: FlowId) -> bool {
+        lock(&self.0).contains_key(&flow)
+    }
+}
+
+/// The life of a connection that a peer has opened.
+pub(super) async fn accepted(
+    shared: Arc<Shared>,
+    end: FlowEnd,
+    tls: Option<Arc<Tls>>,
+    stream: TcpStream,
+    local: LocalId,
+    peer: SocketAddr,
+) {
+    let flow = end.flow;
+    tune(&stream);
+    let announce = Input::Accepted { flow, local, peer };
+    match tls {
+        None => {
+            shared.deliver(announce).await;
+            run(&shared, end, stream, false).await;
+        }
+        Some(tls) => {
+            let handshake = tokio::select! {
+                done = tls.accept(stream, &shared.limits, &shared.tally) => done.ok(),
+                _ = end.control.aborted() => None,
+                () = shared.stopped() => None,
+            };
+            if let Some(stream) = handshake {
+                shared.deliver(announce).await;
+                run(&shared, end, stream, false).await;
+            } else {
+                // The core has not heard of it, and need not.
+                shared.flows.close(flow);
+            }
+        }
+    }
+    shared.admission.left(flow);
+}
+
+/// The life of a connection that the core has asked for.
+pub(super) async fn open(
+    shared: Arc<Shared>,
+    end: FlowEnd,
+    tls: Arc<Tls>,
+    transport: Transport,
+    peer: SocketAddr,
+    server_name: String,
+) {
+    let flow = end.flow;
+    let connecting = timeout(shared.limits.connect, connect(&tls, transport, peer, &server_name, &shared.tally));
+    let opened = tokio::select! {
+        opened = connecting => opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        why = end.control.aborted() => Err(io::Error::other(why)),
+        () = shared.stopped() => Err(io::ErrorKind::Interrupted.into()),
+    };
+    match opened {
+        Ok((local_addr, stream)) if shared.flows.contains(flow) => {
+            shared.tally.opened.one();
+            shared.deliver(Input::Opened { flow, local_addr }).await;
+            match stream {
+                Opened::Tcp(stream) => run(&shared, end, stream, true).await,
+                Opened::Tls(stream) => run(&shared, end, stream, true).await,
+            }
+        }
+        Ok(_) => closed(&shared, flow, "closed before it stood".to_owned()).await,
+        Err(error) => {
+            shared.tally.open_failed.one();
+            closed(&shared, flow, format!("cannot connect to {peer}: {error}")).await;
+        }
+    }
+}
+
+enum Opened {
+    Tcp(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+async fn connect(
+    tls: &Tls,
+    transport: Transport,
+    peer: SocketAddr,
+    server_name: &str,
+    tally: &Tally,
+) -> io::Result<(SocketAddr, Opened)> {
+    let stream = TcpStream::connect(peer).await?;
+    tune(&stream);
+    let local_addr = stream.local_addr()?;
+    let opened = match transport {
+        Transport::Tls => Opened::Tls(Box::new(tls.connect(stream, server_name, tally).await?)),
+        Transport::Tcp | Transport::Udp => Opened::Tcp(stream),
+    };
+    Ok((local_addr, opened))
+}
+
+/// Reads and writes until either side has had enough.
+async fn run<S>(shared: &Shared, end: FlowEnd, stream: S, ours: bool)
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let FlowEnd { flow, mut writes, control } = end;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let reason = tokio::select! {
+        // An end that was decided on is not put off by a socket that still takes something.
+        biased;
+        reason = control.aborted() => reason,
+        reason = read(shared, flow, &mut reader, &control, ours) => reason,
+        reason = write(&mut writes, &mut writer, &control) => reason,
+    };
+    // TLS says goodbye, TCP sends what the kernel still holds.
+    let _ = timeout(CLOSE_TIMEOUT, writer.shutdown()).await;
+    closed(shared, flow, reason).await;
+}
+
+async fn closed(shared: &Shared, flow: FlowId, reason: String) {
+    shared.flows.close(flow);
+    shared.deliver(Input::Closed { flow, reason }).await;
+}
+
+async fn read<S>(shared: &Shared, flow: FlowId, reader: &mut ReadHalf<S>, control: &Control, ours: bool) -> String
+where
+    S: AsyncRead,
+{
+    let mut buffer = [0; READ_CHUNK];
+    let mut spoken = ours;
+    loop {
+        let patience = if spoken { shared.limits.idle } else { shared.limits.first_bytes };
+        let written = control.written.load(Ordering::Relaxed);
+        match timeout(patience, reader.read(&mut buffer)).await {
+            Ok(Ok(0)) => return "closed by the peer".to_owned(),
+            Ok(Ok(len)) => {
+                if !spoken {
+                    spoken = true;
+                    shared.admission.spoke(flow);
+                }
+                let bytes = Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default());
+                shared.deliver(Input::Received { flow, bytes }).await;
+            }
+            Ok(Err(error)) => return format!("cannot read: {error}"),
+            // Where we have written meanwhile, it was not idle.
+            Err(_) if spoken && control.written.load(Ordering::Relaxed) != written => {}
+            Err(_) => return "nothing was said for too long".to_owned(),
+        }
+    }
+}
+
+async fn write<S>(writes: &mut mpsc::Receiver<Bytes>, writer: &mut WriteHalf<S>, control: &Control) -> String
+where
+    S: AsyncWrite,
+{
+    while let Some(bytes) = writes.recv().await {
+        // Once the core has let go, there is less patience.
+        let patience = if writes.is_closed() { CLOSE_TIMEOUT } else { WRITE_TIMEOUT };
+        match timeout(patience, write_one(writer, &bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return format!("cannot write: {error}"),
+            Err(_) => return "the peer does not read".to_owned(),
+        }
+        control.queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+        control.written.fetch_add(1, Ordering::Relaxed);
+    }
+    "closed by us".to_owned()
+}
+
+async fn write_one<S: AsyncWrite>(writer: &mut WriteHalf<S>, bytes: &[u8]) -> io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
+}
+
+/// A message leaves when it is written, and a peer that is gone is noticed. Best effort.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE));
+}

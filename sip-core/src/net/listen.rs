@@ -1,0 +1,110 @@
+//! Binding: every address, or a sentence that says which one and why not.
+
+use super::tls::{Tls, TlsError};
+use super::udp::{self, UdpSender};
+use super::{Shared, accept};
+use crate::transport::{LocalId, Transport};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+/// How many connections the kernel may hold for us to accept; beyond them it lets clients try again.
+const BACKLOG: i32 = 1024;
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// How.
+    pub transport: Transport,
+    /// Where; port 0 lets the system choose.
+    pub bind: SocketAddr,
+}
+
+/// Why the rim cannot be set up.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// An address cannot be bound.
+    #[error("cannot listen on {transport} {address}: {source}")]
+    Address {
+        /// How.
+        transport: Transport,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said: `Address already in use`, say.
+        source: io::Error,
+    },
+    /// A TLS listener, and no certificate.
+    #[error("cannot listen on TLS {0}: no certificate is configured")]
+    NoCertificate(SocketAddr),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// More listeners than a [`LocalId`] can number.
+    #[error("too many listeners")]
+    TooMany,
+}
+
+/// One bound socket that nothing reads yet.
+pub(super) struct Bound {
+    pub local: LocalId,
+    pub transport: Transport,
+    pub address: SocketAddr,
+    socket: Socket,
+}
+
+/// Binds all of them before anything is read from any.
+pub(super) fn bind(listeners: &[Listener], tls: &Tls) -> Result<Vec<Bound>, BindError> {
+    listeners.iter().enumerate().map(|(number, listener)| bind_one(number, *listener, tls)).collect()
+}
+
+fn bind_one(number: usize, Listener { transport, bind }: Listener, tls: &Tls) -> Result<Bound, BindError> {
+    let local = LocalId(u16::try_from(number).map_err(|_| BindError::TooMany)?);
+    if transport == Transport::Tls && !tls.can_accept() {
+        return Err(BindError::NoCertificate(bind));
+    }
+    let socket = socket(transport, bind);
+    let address = socket.and_then(|socket| {
+        let address = socket.local_addr()?.as_socket().unwrap_or(bind);
+        Ok((socket, address))
+    });
+    let (socket, address) = address.map_err(|source| BindError::Address { transport, address: bind, source })?;
+    Ok(Bound { local, transport, address, socket })
+}
+
+fn socket(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
+    let (kind, protocol) = match transport {
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+        Transport::Tcp | Transport::Tls => (Type::STREAM, Protocol::TCP),
+    };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are two listeners, each with its own number.
+        socket.set_only_v6(true)?;
+    }
+    if transport != Transport::Udp {
+        // A port whose last connections are still in TIME-WAIT is free; one that is listened on is not.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    if transport != Transport::Udp {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(socket)
+}
+
+impl Bound {
+    /// Begins to read; gives what datagrams are sent with.
+    pub fn start(self, handle: &Handle, shared: &Arc<Shared>, tls: &Arc<Tls>) -> Result<Option<UdpSender>, BindError> {
+        let Self { local, transport, address, socket } = self;
+        let started = match transport {
+            Transport::Udp => udp::start(local, socket.into(), handle, shared).map(Some),
+            Transport::Tcp => accept::start(local, socket.into(), None, handle, shared).map(|()| None),
+            Transport::Tls => accept::start(local, socket.into(), Some(tls), handle, shared).map(|()| None),
+        };
+        started.map_err(|source| BindError::Address { transport, address, source })
+    }
+}
