@@ -44,10 +44,19 @@ impl Reserve {
     }
 }
 
+/// Room made at the start, so that a shard whose events are polled never allocates for one.
+const EVENTS_READY: usize = 256;
+
 /// The queue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Events {
     queue: VecDeque<Event>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { queue: VecDeque::with_capacity(EVENTS_READY) }
+    }
 }
 
 impl Events {

@@ -227,7 +227,7 @@ impl Reception {
         let interval = expected.saturating_sub(source.expected_prior);
         let lost = interval.saturating_sub(source.arrived - source.received_prior);
         (source.expected_prior, source.received_prior) = (expected, source.arrived);
-        let fraction_lost = if interval == 0 { 0 } else { ((lost << 8) / interval).min(255) as u8 };
+        let fraction_lost = (lost << 8).checked_div(interval).unwrap_or(0).min(255) as u8;
         let total = (expected as i64 - source.arrived as i64).clamp(-0x80_0000, 0x7F_FFFF);
         Some(Block {
             ssrc: source.ssrc,

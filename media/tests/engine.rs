@@ -1,4 +1,5 @@
 //! The engine on real sockets, loopback only. Each wait is for an observable fact, with a deadline.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and says where")]
 #![cfg(feature = "worker")]
 #![allow(clippy::disallowed_methods, reason = "a test of the rim reads the clock for its deadlines")]
 

@@ -1,4 +1,5 @@
 //! Strangers: SECURITY.md rows 1 to 3 on virtual time. Whoever is not the far end is counted, and teaches nothing.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and says where")]
 
 mod lab;
 

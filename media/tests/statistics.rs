@@ -1,4 +1,5 @@
 //! What is counted equals what the wire did; reports cross; silence is noticed.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and says where")]
 
 mod lab;
 
