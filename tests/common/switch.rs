@@ -1,0 +1,138 @@
+//! `tandem serve` as a process: a folder, a configuration with ports of its own, the API.
+
+use super::http::Http;
+use super::ports::Ports;
+use super::process::Process;
+use super::{secs, until};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// The key that the configuration names.
+pub const KEY: &str = "the-bootstrap-key-of-the-tests-0123456789";
+/// A number that the configuration owns: the caller of every call.
+pub const OWNED: &str = "+18325550100";
+/// Whom they call.
+pub const CALLED: &str = "+18325550199";
+/// From start to ready, on a machine that compiles beside it.
+const READY_WITHIN: Duration = secs(30);
+
+/// A configuration and its folder; starts the switch, also more than once.
+#[derive(Debug)]
+pub struct Setup {
+    dir: tempfile::TempDir,
+    /// Ports for the peers of this switch.
+    pub ports: Ports,
+    /// Its HTTP port.
+    pub http_port: u16,
+    /// Its SIP port, for UDP and TCP.
+    pub sip_port: u16,
+    rtp: (u16, u16),
+    limits: String,
+    sections: String,
+}
+
+impl Setup {
+    /// A switch with room for some twenty calls.
+    pub fn new() -> Self {
+        Self::with_rtp(Ports::lease(), 60)
+    }
+
+    /// A switch with so many RTP ports, out of this lease.
+    pub fn with_rtp(mut ports: Ports, rtp_ports: u16) -> Self {
+        let (http_port, sip_port) = (ports.port(), ports.port());
+        let rtp = ports.range(rtp_ports);
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, ports, http_port, sip_port, rtp, limits: String::new(), sections: String::new() }
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Adds a `[[trunk]]` to 127.0.0.1: its name, profile, port, and further keys.
+    pub fn trunk(mut self, name: &str, profile: &str, port: u16, keys: &str) -> Self {
+        let limits = if keys.contains("max_cps") { "" } else { "max_cps = 100\nmax_calls = 100\n" };
+        self.sections += &format!(
+            "\n[[trunk]]\nname = \"{name}\"\nprofile = \"{profile}\"\nuri = \"sip:127.0.0.1:{port}\"\n\
+             {limits}accept_from = [\"127.0.0.1/32\"]\nmedia_from = [\"127.0.0.1/32\"]\n{keys}\n"
+        );
+        self
+    }
+
+    /// Adds any section.
+    pub fn section(mut self, toml: &str) -> Self {
+        self.sections += &format!("\n{toml}\n");
+        self
+    }
+
+    /// What `[limits]` says.
+    pub fn limits(mut self, toml: &str) -> Self {
+        toml.clone_into(&mut self.limits);
+        self
+    }
+
+    /// The whole file.
+    pub fn text(&self) -> String {
+        let Self { http_port, sip_port, rtp: (first, last), limits, sections, .. } = self;
+        format!(
+            "[http]\nlisten = \"127.0.0.1:{http_port}\"\n\n\
+             [api]\nbootstrap_key = \"{KEY}\"\n\n\
+             [database]\nurl = \"sqlite://tandem.db\"\n\n\
+             [journal]\ndir = \"journal\"\n\n\
+             [sip]\nlisten = [\"udp://127.0.0.1:{sip_port}\", \"tcp://127.0.0.1:{sip_port}\"]\n\n\
+             [media]\nports = \"{first}-{last}\"\n\n\
+             [limits]\n{limits}\n\n\
+             [[tenant]]\nname = \"default\"\n\n\
+             [[number]]\nnumber = \"{OWNED}\"\ntenant = \"default\"\nanswer = {{ play = \"welcome\" }}\n{sections}"
+        )
+    }
+
+    /// Writes the file and starts `tandem serve`, without waiting for anything.
+    pub fn spawn(&self) -> Process {
+        std::fs::write(self.dir().join("tandem.toml"), self.text()).unwrap();
+        self.serve()
+    }
+
+    /// Starts `tandem serve` with the file as it lies there.
+    pub fn serve(&self) -> Process {
+        tandem("tandem", self.dir(), |command| {
+            command.args(["serve", "--config", "tandem.toml"]);
+        })
+    }
+
+    /// Starts the switch, and waits until it is ready.
+    #[track_caller]
+    pub fn start(&self) -> Switch {
+        let mut switch =
+            Switch { process: self.spawn(), http: Http::new(self.http_port, KEY), sip_port: self.sip_port };
+        until("GET /readyz 200", READY_WITHIN, || {
+            assert_eq!(switch.process.ended(), None, "tandem serve ended at its start");
+            switch.http.try_get("/readyz").ok().filter(|reply| reply.status == 200)
+        });
+        switch
+    }
+}
+
+/// Runs the program under test in a folder.
+pub fn tandem(name: &str, dir: &Path, prepare: impl FnOnce(&mut Command)) -> Process {
+    Process::start(name, dir, env!("CARGO_BIN_EXE_tandem"), |command| {
+        // The environment is a part of the configuration.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TANDEM_")) {
+            command.env_remove(name);
+        }
+        prepare(command);
+    })
+}
+
+/// A running switch.
+#[derive(Debug)]
+pub struct Switch {
+    /// The process.
+    pub process: Process,
+    /// Its API, with the key of the configuration.
+    pub http: Http,
+    /// Where it speaks SIP.
+    pub sip_port: u16,
+}
