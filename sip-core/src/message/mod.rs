@@ -12,6 +12,7 @@
 mod build;
 mod check;
 mod error;
+mod fuzz;
 mod index;
 mod method;
 mod name;
@@ -24,6 +25,8 @@ mod typed;
 pub use build::{HeaderValue, RequestBuilder};
 pub use check::{check_request, check_response};
 pub use error::{Fault, ParseError, Part, Reject};
+#[doc(hidden)]
+pub use fuzz::fuzz;
 pub use method::Method;
 pub use name::{BadHeaderName, HeaderName, Name};
 pub use response::ResponseBuilder;

@@ -2,8 +2,12 @@
 //! RFC 4475 §3.1.2).
 
 use super::start_line::looks_like_response;
-use super::{MAX_HEADERS, MAX_MESSAGE_BYTES, Message, Name};
+use super::{MAX_HEADERS, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, Message, Name};
 use crate::header::scan::{split_list, trim, unfold};
+
+/// The most Vias that a response copies. A request with more has looped for longer than Max-Forwards allows; a list of
+/// them on few lines would otherwise be answered with a much larger message.
+const MAX_VIAS: usize = 128;
 
 /// The headers of a request that its response copies, as far as they can be made out. Values are as they came, on one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +50,10 @@ impl Salvage {
     /// Keeps a value; of a header that stands once the first.
     fn keep(&mut self, name: Name, value: &[u8]) {
         let slot = match name {
-            Name::Via => return self.vias.extend(split_list(value).map(<[u8]>::to_vec)),
+            Name::Via => {
+                let room = MAX_VIAS.saturating_sub(self.vias.len());
+                return self.vias.extend(split_list(value).take(room).map(<[u8]>::to_vec));
+            }
             Name::RecordRoute => return self.record_routes.push(value.to_vec()),
             Name::From => &mut self.from,
             Name::To => &mut self.to,
@@ -73,7 +80,7 @@ fn header_lines(head: &[u8]) -> impl Iterator<Item = (Name, &[u8])> {
             if line.is_empty() {
                 return None;
             }
-            if let Some(colon) = memchr::memchr(b':', line) {
+            if let Some(colon) = memchr::memchr(b':', line).filter(|_| line.len() <= MAX_LINE_BYTES) {
                 return Some((Name::from_bytes(trim(&line[..colon])), trim(&line[colon + 1..])));
             }
         }

@@ -5,8 +5,11 @@
 
 mod compare;
 mod escape;
+mod fuzz;
 mod host;
 
+#[doc(hidden)]
+pub use fuzz::fuzz;
 pub use host::{Host, HostName};
 
 use crate::message::{Fault, ParseError, Part};
@@ -291,9 +294,13 @@ impl Uri {
         self.with_user_text(user.map(|user| escape::escape(user, escape::is_user).into_owned()))
     }
 
-    /// This with a parameter set, in place of any of that name; name and value are escaped as needed.
+    /// This with a parameter set, in place of any of that name; name and value are escaped as needed. Unchanged where the
+    /// name is empty or the scheme unknown.
     #[must_use]
     pub fn with_param(self, name: &str, value: Option<&str>) -> Self {
+        if name.is_empty() {
+            return self;
+        }
         let kept = self.without_param(name);
         let mut params = kept.params.of(&kept.text).to_owned();
         params.push(';');
@@ -331,6 +338,9 @@ impl Uri {
 
     /// This with these parameters, already escaped and each with its `;`.
     fn with_params(self, params: &str) -> Self {
+        if self.scheme == Scheme::Other {
+            return self;
+        }
         let Span { start, end } = self.params;
         let text = format!("{}{params}{}", &self.text[..start], &self.text[end..]);
         let params = Span::new(start, start + params.len());
