@@ -1,7 +1,28 @@
-//! A carrier that behaves as a real one does, faults included.
+//! A carrier that behaves as a real one does, faults included: for tests on virtual time and, the same code, on real
+//! sockets (`tandem carrier`, `tandem demo`, a load).
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`script`] | what one call meets, in a line of plain words |
+//! | [`config`] | which call meets which script |
+//! | [`Carrier`] | the carrier itself: sans-IO, like the cores it is made of |
+//! | [`edge`] | the faults, and Twilio's manners (TWILIO.md §1) |
+//! | [`listen`](mod@listen) | which prompt was heard, and whether it was whole |
+//! | [`virtual_network`] | a network and a clock as values, replayable from one seed |
+//!
+//! It imports only `base`, `sip-core` and `media`, and nothing that answers calls for a living imports it.
 
+mod carrier;
+pub mod config;
+pub mod edge;
 pub mod listen;
+mod report;
 pub mod script;
+pub mod twilio;
 pub mod virtual_network;
 
+pub use carrier::{Carrier, Command, Input, Load, Note, Output, Tally, Told, What};
+pub use config::{CarrierConfig, Rule};
+pub use listen::Heard;
+pub use report::{CallReport, Direction, MAX_COMPLAINTS, Outcome, Times};
 pub use script::{Script, ScriptError};
