@@ -154,8 +154,11 @@ fn packet(timestamp: u64, marker: bool, key: Key, end: bool, duration: u64) -> K
 mod tests {
     use super::*;
 
-    /// (timestamp, marker, event, end, duration) of each frame, `None` where audio flows.
-    fn sent(keys: &mut Keys, frames: u64) -> Vec<Option<(u64, bool, u8, bool, u16)>> {
+    /// Timestamp, marker, event, end, duration.
+    type Said = (u64, bool, u8, bool, u16);
+
+    /// What each frame said, `None` where audio flows.
+    fn sent(keys: &mut Keys, frames: u64) -> Vec<Option<Said>> {
         let said = |p: KeyPacket| (p.timestamp, p.marker, p.event.event, p.event.end, p.event.duration);
         (0..frames).map(|frame| keys.next(1000 + frame * 160, 160).map(said)).collect()
     }
