@@ -170,7 +170,10 @@ fn lines(message: &[u8]) -> i32 {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "what is measured here is the real time that an attacker's message takes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is measured here is the real time that an attacker's message takes"
+)]
 fn reading_is_linear_in_the_longest_message() {
     let head = b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nCall-ID: x\r\n".to_vec();
     for filler in ["\"", "(", "\\", ";a", ",", "<", "%", "a,", "\r\n ", "a:\r\n", ";;", "\"\\"] {

@@ -122,8 +122,8 @@ names! {
 /// A name as three words: its bytes in lower case, then zeros. Comparing two keys is three comparisons whatever the name.
 type Key = [u64; LONGEST / 8];
 
-/// Every form of every name.
-const FORMS: [(Key, Name); count()] = forms();
+/// Every form of every name: its key, its length (a NUL in a name must not pass for padding), and the name.
+const FORMS: [(Key, usize, Name); count()] = forms();
 
 /// How many slots the lookup has, as a power of two: sparse enough that an extension header meets an empty one.
 const SLOT_BITS: u32 = 9;
@@ -192,15 +192,15 @@ const fn key_of(form: &str) -> Key {
     key(&bytes, form.len())
 }
 
-const fn forms() -> [(Key, Name); count()] {
-    let mut out = [([0; LONGEST / 8], Name::Other); count()];
+const fn forms() -> [(Key, usize, Name); count()] {
+    let mut out = [([0; LONGEST / 8], 0, Name::Other); count()];
     let (mut n, mut i) = (0, 0);
     while i < TABLE.len() {
         let (long, compact, name) = TABLE[i];
-        out[n] = (key_of(long), name);
+        out[n] = (key_of(long), long.len(), name);
         n += 1;
         if !compact.is_empty() {
-            out[n] = (key_of(compact), name);
+            out[n] = (key_of(compact), compact.len(), name);
             n += 1;
         }
         i += 1;
@@ -245,8 +245,9 @@ impl Name {
             }
         };
         let mut slot = slot_of(key);
-        while let Some(&(form, name)) = usize::from(LOOKUP[slot]).checked_sub(1).and_then(|at| FORMS.get(at)) {
-            if same(form, key) {
+        while let Some(&(form, form_len, name)) = usize::from(LOOKUP[slot]).checked_sub(1).and_then(|at| FORMS.get(at))
+        {
+            if same(form, key) && form_len == len {
                 return name;
             }
             slot = (slot + 1) % SLOTS;
@@ -337,6 +338,9 @@ mod tests {
         assert_eq!(Name::from_bytes(b"z"), Name::Other);
         assert_eq!(Name::from_bytes(b""), Name::Other);
         assert_eq!(Name::from_bytes(&[b'a'; 300]), Name::Other);
+        for near in [&b"v\0"[..], b"\0v", b"Via\0", b"Call\rID", b"Call\x0dID", b"Vi\xe1", b"Via:", b"Via "] {
+            assert_eq!(Name::from_bytes(near), Name::Other, "{near:?}");
+        }
     }
 
     #[test]

@@ -87,15 +87,18 @@ fn header_lines(head: &[u8]) -> impl Iterator<Item = (Name, &[u8])> {
     })
 }
 
-/// The length of a line with its continuations and line ends.
+/// The length of a line with its continuations and line ends; an empty line has no continuations.
 fn logical_line(rest: &[u8]) -> usize {
-    let mut len = 0;
-    while let Some(end) = memchr::memchr(b'\n', rest.get(len..).unwrap_or_default()) {
-        len += end + 1;
-        let is_empty = trim(rest.get(..len).unwrap_or_default()).is_empty();
-        if is_empty || !matches!(rest.get(len), Some(b' ' | b'\t')) {
-            return len;
+    let line = |from: usize| memchr::memchr(b'\n', rest.get(from..)?).map(|end| from + end + 1);
+    let Some(mut len) = line(0) else { return rest.len() };
+    if trim(rest.get(..len).unwrap_or_default()).is_empty() {
+        return len;
+    }
+    while matches!(rest.get(len), Some(b' ' | b'\t')) {
+        match line(len) {
+            Some(end) => len = end,
+            None => return rest.len(),
         }
     }
-    rest.len()
+    len
 }

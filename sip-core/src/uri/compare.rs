@@ -11,10 +11,12 @@ impl Uri {
     /// of parameters aside, a port only equal to the same port named. Not transitive, by design of the RFC.
     #[must_use]
     pub fn equivalent(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
         match (self.scheme, other.scheme) {
             (Scheme::Sip, Scheme::Sip) | (Scheme::Sips, Scheme::Sips) => self.equivalent_sip(other),
             (Scheme::Tel, Scheme::Tel) => self.equivalent_tel(other),
-            (Scheme::Other, Scheme::Other) => self == other,
             _ => false,
         }
     }
