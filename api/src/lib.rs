@@ -2,16 +2,37 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`http`] | the routes, and who may ask for what |
 //! | [`journal`] | the append-only file that is the truth of what happened |
 //! | [`ledger`] | writing facts down and looking them up; recovery; the projector |
-//! | [`store`] | SQLite and PostgreSQL |
+//! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
+//! | [`keys`] | API keys and their rates |
+//! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
+//! | [`prompts`] | prompts by name, decoded off the call path |
+//! | [`commander`] | the way to signalling |
+//!
+//! The calls themselves live in `switch`: this crate tells it what was asked for, writes down what it says, and keeps no
+//! state of a call of its own.
 
+pub mod commander;
+pub mod directory;
+pub mod http;
 pub mod journal;
+pub mod keys;
 pub mod ledger;
+pub mod prompts;
 pub mod store;
 #[cfg(test)]
 mod testing;
 mod words;
+
+pub use commander::{Commander, Full};
+pub use directory::{Directory, Limits, OwnedNumber, Tenant};
+pub use http::{App, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
+pub use keys::{Keys, Scope, create_key};
+pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered, Refused};
+pub use prompts::{Builtin, PromptError, Prompts};
+pub use store::{Store, StoreError};
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

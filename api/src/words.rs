@@ -1,4 +1,5 @@
-//! The words that the API and the database have for values of the switch; the same that serde writes.
+//! The words that the API and the database have for values of the switch, the same that serde writes; and which word
+//! somebody probably meant.
 
 use switch::{Direction, Origin, Status};
 
@@ -40,6 +41,23 @@ pub const fn origin(origin: Origin) -> &'static str {
         Origin::Switch => "switch",
         Origin::Interrupted => "interrupted",
     }
+}
+
+/// Edits (insert, delete, replace, swap neighbours) within which a word counts as meant.
+const MAX_EDITS: usize = 2;
+
+/// Characters beyond which a word is not compared with anything.
+const MAX_COMPARED: usize = 64;
+
+/// The known word that `word` was probably meant to be.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > MAX_COMPARED {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    let distances = known.into_iter().map(|candidate| (strsim::osa_distance(&word, candidate), candidate));
+    let (edits, found) = distances.min_by_key(|(edits, _)| *edits)?;
+    (edits <= MAX_EDITS && edits < word.chars().count()).then_some(found)
 }
 
 #[cfg(test)]

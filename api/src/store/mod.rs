@@ -173,3 +173,16 @@ const COLUMN: usize = 256;
 fn column(text: &str) -> String {
     text.chars().take(COLUMN).collect::<String>().replace('\0', "\\0")
 }
+
+#[cfg(test)]
+impl Store {
+    /// Runs a statement that changes something; the number of rows it changed.
+    pub(crate) async fn execute(&self, statement: &'static str) -> u64 {
+        on!(self, pool, Db => sqlx::query(statement).execute(pool).await.unwrap().rows_affected())
+    }
+
+    /// The one number that a statement selects.
+    pub(crate) async fn number(&self, statement: &'static str) -> i64 {
+        on!(self, pool, Db => sqlx::query_scalar::<_, i64>(statement).fetch_one(pool).await.unwrap())
+    }
+}

@@ -1,3 +1,4 @@
 //! What this crate's own tests share.
 
 pub mod calls;
+pub mod store;

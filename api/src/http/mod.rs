@@ -1,0 +1,193 @@
+//! HTTP: the routes of DESIGN.md §5 that exist so far.
+//!
+//! | module | routes |
+//! |---|---|
+//! | `originate` | `POST /v1/calls` |
+//! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
+//! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
+//! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
+//! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
+//!
+//! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `query` (parameters, cursors), `resource` (a call
+//! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
+//! and answers; it holds no state of a call.
+
+mod auth;
+mod calls;
+mod cdrs;
+mod csv;
+mod fields;
+mod happened;
+mod json;
+mod originate;
+mod problem;
+mod query;
+mod resource;
+mod serve;
+mod status;
+mod time;
+
+pub use auth::Caller;
+pub use json::{BODY_TIME, MAX_BODY};
+pub use originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
+pub use problem::Problem;
+pub use query::MAX_LIMIT;
+pub use serve::{HEADER_TIME, MAX_CONNECTIONS, MAX_PER_ADDRESS, SHUTDOWN_TIME, serve};
+pub use status::{SipHealth, TrunkHealth, TrunkState};
+
+use crate::commander::Commander;
+use crate::directory::Directory;
+use crate::keys::Keys;
+use crate::ledger::Ledger;
+use crate::prompts::Prompts;
+use arc_swap::ArcSwap;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, body::Body};
+use base::Rng;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use switch::CallSid;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+/// How long a request may take, all in all. A slower one gets 503.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// What the API works with.
+pub struct Parts {
+    /// Where facts go and come from.
+    pub ledger: Ledger,
+    /// Who may do what; the program replaces it when the configuration is reloaded.
+    pub directory: Arc<ArcSwap<Directory>>,
+    /// Who is asking.
+    pub keys: Keys,
+    /// What calls may play.
+    pub prompts: Prompts,
+    /// The way to signalling.
+    pub commander: Commander,
+    /// How signalling and its trunks are; the program keeps it fresh.
+    pub sip: Arc<ArcSwap<SipHealth>>,
+    /// Randomness for sids.
+    pub rng: Rng,
+    /// The program's version, as `/health` names it.
+    pub version: &'static str,
+}
+
+/// The API. Cloning is cheap; all clones are one.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ledger: Ledger,
+    directory: Arc<ArcSwap<Directory>>,
+    keys: Keys,
+    prompts: Prompts,
+    commander: Commander,
+    sip: Arc<ArcSwap<SipHealth>>,
+    rng: Mutex<Rng>,
+    version: &'static str,
+    draining: AtomicBool,
+    pinged: tokio::sync::Mutex<Option<(Instant, bool)>>,
+}
+
+impl App {
+    /// An API of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { ledger, directory, keys, prompts, commander, sip, rng, version } = parts;
+        let inner = Inner {
+            ledger,
+            directory,
+            keys,
+            prompts,
+            commander,
+            sip,
+            rng: Mutex::new(rng),
+            version,
+            draining: AtomicBool::new(false),
+            pinged: tokio::sync::Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// From now on no call is admitted (503 `draining`), and `/readyz` says so; everything else is served.
+    pub fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    fn new_sid(&self) -> CallSid {
+        CallSid::new(&mut self.inner.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    let v1 = Router::new()
+        .route("/calls", post(originate::post).get(calls::list))
+        .route("/calls/{sid}", get(calls::get).post(calls::post))
+        .route("/calls/{sid}/events", get(happened::events))
+        .route("/calls/{sid}/ladder", get(happened::ladder))
+        .route("/calls/{sid}/quality", get(happened::quality))
+        .route("/cdrs", get(cdrs::list))
+        .route("/trunks", get(status::trunks))
+        .layer(from_fn_with_state(app.clone(), auth::authenticate));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/health", get(status::health))
+        .route("/livez", get(status::livez))
+        .route("/readyz", get(status::readyz))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn(within_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(traced))
+        .with_state(app)
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(100).collect();
+    Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {path}"))
+}
+
+async fn no_method(method: Method) -> Problem {
+    let detail = format!("{method} is not for this; the header Allow says what is");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    let late = || Problem::unavailable("timeout", "the request took too long", 1).into_response();
+    tokio::time::timeout(REQUEST_TIME, next.run(request)).await.unwrap_or_else(|_| late())
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> axum::http::Response<Body> {
+    tracing::error!("a request's handler panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a fault of ours; it is in the log").into_response()
+}
+
+/// One span a request: its method and its route, never its query, headers or body.
+async fn traced(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!("http", method = %request.method(), route);
+    let began = Instant::now();
+    async {
+        let response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), ms = began.elapsed().as_millis() as u64, "answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The API as handlers get it.
+type Api = State<App>;

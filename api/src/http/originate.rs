@@ -1,0 +1,179 @@
+//! `POST /v1/calls`: authenticate, validate, admit, dial.
+//!
+//! The order matters (DESIGN.md §4): everything that can be refused is refused before the admission; the admission is on
+//! disk before the switch hears of the call and before the client does; and from then on neither a client that goes away
+//! nor a full inbox keeps the call from the switch.
+
+use super::auth::Caller;
+use super::fields::Fields;
+use super::problem::Problem;
+use super::resource::CallResource;
+use super::{Api, App, json};
+use crate::keys::Scope;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use carrier::Number;
+use ivr::Answer;
+use serde_json::{Map, Value};
+use std::time::Duration;
+use switch::{Admission, CallView, Command, Direction, Fact, Originate, Record};
+
+/// `timeout_s` of a call that names none: how long it may ring, in seconds (the field's de-facto default).
+pub const DEFAULT_TIMEOUT_S: u64 = 60;
+
+/// The greatest `timeout_s`.
+pub const MAX_TIMEOUT_S: u64 = 600;
+
+/// `max_duration_s` of a call that names none: how long it may last once answered, in seconds.
+pub const DEFAULT_MAX_DURATION_S: u64 = 14_400;
+
+/// The greatest `max_duration_s`.
+pub const MAX_DURATION_S: u64 = 86_400;
+
+/// The greatest `metadata`, as JSON, in octets.
+pub const MAX_METADATA: usize = 16 << 10;
+
+const KNOWN: [&str; 7] = ["from", "to", "answer", "trunk", "timeout_s", "max_duration_s", "metadata"];
+const LATER: [&str; 4] = ["record", "machine_detection", "status_callback", "status_callback_events"];
+
+pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
+    caller.may(Scope::Calls)?;
+    if request.headers().contains_key("idempotency-key") {
+        // Ignoring it would dial twice for somebody who relies on it.
+        let detail = "Idempotency-Key is not supported yet; leave the header out";
+        return Err(Problem::bad("not_supported_yet", detail).at("Idempotency-Key"));
+    }
+    if app.draining() {
+        return Err(Problem::draining());
+    }
+    let asked = Asked::read(json::object(request).await?)?;
+    asked.check(&app, &caller)?;
+    if app.inner.commander.congested() {
+        return Err(Problem::overloaded());
+    }
+    app.inner.ledger.admits()?;
+    app.inner.prompts.ensure(asked.answer.prompts()).await?;
+    let tenant = caller.tenant().to_owned();
+    // In a task of its own: a client that hangs up now must not leave an admitted call that nobody dials.
+    let admitted = tokio::spawn(async move { admit(&app, tenant, asked).await });
+    let view = admitted.await.map_err(|_| Problem::overloaded())??;
+    let place = format!("/v1/calls/{}", view.sid);
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(CallResource::from(&view))).into_response())
+}
+
+async fn admit(app: &App, tenant: String, asked: Asked) -> Result<CallView, Problem> {
+    let ledger = &app.inner.ledger;
+    let queued_at = ledger.wall();
+    let record = asked.admission(app.new_sid(), tenant, queued_at);
+    let view = CallView::admitted(&record).ok_or_else(Problem::overloaded)?;
+    let limit = app.inner.directory.load().limits.concurrent_calls;
+    ledger.admit_within(record, limit as usize).await?;
+    let originate = asked.originate(&view);
+    app.inner.commander.send(Command::Originate(Box::new(originate))).await?;
+    Ok(view)
+}
+
+/// A call that was asked for, read and bounded.
+struct Asked {
+    from: Number,
+    to: Number,
+    answer: Answer,
+    trunk: Option<String>,
+    timeout: Duration,
+    max_duration: Duration,
+    metadata: Value,
+}
+
+impl Asked {
+    fn read(body: Map<String, Value>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body, &KNOWN, &LATER)?;
+        Ok(Self {
+            from: number("from", &fields.text("from")?)?,
+            to: number("to", &fields.text("to")?)?,
+            answer: answer(&fields.required("answer")?)?,
+            trunk: fields.optional_text("trunk")?,
+            timeout: Duration::from_secs(fields.whole("timeout_s", 1..=MAX_TIMEOUT_S, DEFAULT_TIMEOUT_S)?),
+            max_duration: Duration::from_secs(fields.whole(
+                "max_duration_s",
+                1..=MAX_DURATION_S,
+                DEFAULT_MAX_DURATION_S,
+            )?),
+            metadata: metadata(fields.take("metadata"))?,
+        })
+    }
+
+    /// What depends on who asks and on what there is.
+    fn check(&self, app: &App, caller: &Caller) -> Result<(), Problem> {
+        let directory = app.inner.directory.load();
+        let tenant = caller.tenant();
+        if !directory.owns(tenant, self.from.as_str()) {
+            let detail = format!("{} is not a number of this tenant; name it in a [[number]]", self.from.as_str());
+            return Err(Problem::new(StatusCode::FORBIDDEN, "caller_id_not_owned", detail).at("from"));
+        }
+        if !directory.tenants.get(tenant).is_some_and(|tenant| tenant.trunk_access) {
+            let detail = "this tenant's calls may not leave by a trunk (trunk_access)";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail));
+        }
+        match &self.trunk {
+            Some(trunk) if !directory.trunks.contains(trunk) => {
+                let shown: String = trunk.chars().take(64).collect();
+                let detail = format!("there is no trunk `{shown}`; GET /v1/trunks lists those there are");
+                Err(Problem::bad("unknown_trunk", detail).at("trunk"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn admission(&self, sid: switch::CallSid, tenant: String, at: u64) -> Record {
+        let admission = Admission {
+            tenant,
+            direction: Direction::OutboundApi,
+            from: self.from.as_str().to_owned(),
+            to: self.to.as_str().to_owned(),
+            trunk: self.trunk.clone(),
+            answer: serde_json::to_value(&self.answer).unwrap_or_default(),
+            metadata: self.metadata.clone(),
+        };
+        Record { sid, seq: 0, at, fact: Fact::Admitted(Box::new(admission)) }
+    }
+
+    fn originate(self, view: &CallView) -> Originate {
+        Originate {
+            sid: view.sid,
+            tenant: view.tenant.clone(),
+            from: self.from,
+            to: self.to,
+            answer: self.answer,
+            trunk: self.trunk,
+            timeout: self.timeout,
+            max_duration: self.max_duration,
+            metadata: self.metadata,
+            queued_at: view.at.queued,
+        }
+    }
+}
+
+fn number(field: &'static str, text: &str) -> Result<Number, Problem> {
+    text.parse().map_err(|error: carrier::NumberError| Problem::bad("invalid_number", error.to_string()).at(field))
+}
+
+/// A program out of a body.
+pub(super) fn answer(value: &Value) -> Result<Answer, Problem> {
+    Answer::parse(value).map_err(|error| Problem::bad("invalid_answer", error.message).at(error.path))
+}
+
+fn metadata(value: Option<Value>) -> Result<Value, Problem> {
+    let wrong = |detail: String| Problem::bad("invalid_value", detail).at("metadata");
+    match value.unwrap_or_else(|| Value::Object(Map::new())) {
+        Value::Object(map) => {
+            let value = Value::Object(map);
+            if value.to_string().len() > MAX_METADATA {
+                return Err(wrong(format!("`metadata` has at most {MAX_METADATA} octets as JSON")));
+            }
+            Ok(value)
+        }
+        _ => Err(wrong("`metadata` is an object".to_owned())),
+    }
+}

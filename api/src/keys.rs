@@ -1,0 +1,384 @@
+//! API keys: who is asking, what they may do, how often.
+//!
+//! A key is 256 random bits; what is stored is its SHA-256. Keys are served from memory. One that is not there is looked
+//! up in the database, so that a key made by another process works at once; how often is bounded, and a wrong key is
+//! remembered as wrong, so that a flood of them reaches the database as a trickle. The key itself is never logged.
+
+use crate::store::{KeyRow, Store, StoreError};
+use arc_swap::ArcSwap;
+use base::Rng;
+use dashmap::DashMap;
+use governor::clock::DefaultClock;
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
+
+/// The least length of `api.bootstrap_key`, in characters.
+pub const LEAST_BOOTSTRAP: usize = 32;
+
+/// Look-ups of unknown keys a second. One more is answered with 429, without a look.
+pub const LOOKUPS_PER_SECOND: u32 = 50;
+
+/// How long a wrong key is known to be wrong.
+pub const WRONG_FOR: Duration = Duration::from_secs(5);
+
+/// Wrong keys remembered. When there are as many, all are forgotten; the look-ups are bounded all the same.
+pub const WRONG_KEYS: usize = 10_000;
+
+/// How often the keys in memory are compared with the database's: after that long, one that was deleted there no longer
+/// opens anything.
+pub const REFRESH: Duration = Duration::from_secs(30);
+
+/// What a key of ours begins with.
+const PREFIX: &str = "tandem_";
+
+/// Letters and digits behind it: 43 of them are 256 bits.
+const LENGTH: usize = 43;
+
+/// What a key may do. Each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// See.
+    Read,
+    /// Make calls and end them.
+    Calls,
+    /// Everything within its tenant.
+    Admin,
+}
+
+impl Scope {
+    /// As in `--scope` and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Calls => "calls",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// No such scope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no scope: write `admin`, `calls` or `read`")]
+pub struct UnknownScope(pub String);
+
+impl std::str::FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        let found = [Self::Read, Self::Calls, Self::Admin].into_iter().find(|scope| scope.as_str() == text);
+        found.ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
+/// A key, made at the moment and shown once.
+///
+/// # Errors
+/// Where there is no randomness, or the database is away.
+pub async fn create_key(store: &Store, tenant: &str, scopes: &[Scope], at: u64) -> Result<String, KeyError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| KeyError::NoRandomness)?;
+    let key = format!("{PREFIX}{}", Rng::from_seed(seed).token(LENGTH));
+    let scopes = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
+    let row = KeyRow { hash: hex(&digest(&key)), tenant: tenant.to_owned(), scopes };
+    store.insert_key(&row, at).await?;
+    Ok(key)
+}
+
+/// Why there is no key, or no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The operating system gave no entropy.
+    #[error("the operating system gave no randomness for a key")]
+    NoRandomness,
+    /// The configured key is too short.
+    #[error("api.bootstrap_key has {0} characters; it wants {LEAST_BOOTSTRAP} or more")]
+    ShortBootstrap(usize),
+    /// The database is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a request's key opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// No key is this.
+    Unknown,
+    /// Too many unknown keys are being tried; whether this one is right was not looked up.
+    Busy,
+    /// The database is away, and the key is not in memory.
+    NoDatabase,
+}
+
+type Digest256 = [u8; 32];
+type Bucket = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+
+/// A key that is known: whose, for what, and how much of its rate is left.
+#[derive(Debug)]
+pub struct Identity {
+    hash: Digest256,
+    /// Whose.
+    pub tenant: Arc<str>,
+    scope: Option<Scope>,
+    bucket: ArcSwap<(u32, Bucket)>,
+    /// Made by the configuration: the database does not know it.
+    configured: bool,
+}
+
+/// What is left of a key's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests a minute.
+    pub limit: u32,
+    /// Requests that would be taken at once now.
+    pub remaining: u32,
+    /// Seconds until all of the limit is there again.
+    pub reset_s: u64,
+    /// Where this request is refused: seconds until one would be taken.
+    pub retry_after_s: Option<u64>,
+}
+
+impl Identity {
+    fn new(hash: Digest256, tenant: &str, scope: Option<Scope>, configured: bool) -> Arc<Self> {
+        Arc::new(Self { hash, tenant: tenant.into(), scope, bucket: ArcSwap::from_pointee((0, bucket(1))), configured })
+    }
+
+    /// Whether the key may do what wants `scope`.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scope.is_some_and(|has| has >= scope)
+    }
+
+    /// Takes one request out of the key's rate of `per_minute`.
+    #[must_use]
+    pub fn take(&self, per_minute: u32) -> Allowance {
+        if self.bucket.load().0 != per_minute {
+            self.bucket.store(Arc::new((per_minute, bucket(per_minute))));
+        }
+        let bucket = self.bucket.load();
+        let reset = |remaining: u32| {
+            (u64::from(per_minute - remaining.min(per_minute)) * 60).div_ceil(u64::from(per_minute.max(1)))
+        };
+        match bucket.1.check() {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                Allowance { limit: per_minute, remaining, reset_s: reset(remaining), retry_after_s: None }
+            }
+            Err(not_until) => {
+                let wait = not_until.wait_time_from(governor::clock::Clock::now(&DefaultClock::default()));
+                let retry_after_s = Some(wait.as_secs() + 1);
+                Allowance { limit: per_minute, remaining: 0, reset_s: reset(0), retry_after_s }
+            }
+        }
+    }
+}
+
+fn bucket(per_minute: u32) -> Bucket {
+    let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
+    RateLimiter::direct(quota).with_middleware()
+}
+
+/// The keys. Cloning is cheap; all clones are one.
+#[derive(Clone)]
+pub struct Keys {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    known: DashMap<Digest256, Arc<Identity>>,
+    wrong: Mutex<HashMap<Digest256, Instant>>,
+    lookups: DefaultDirectRateLimiter,
+}
+
+impl Keys {
+    /// Loads the keys, makes `bootstrap` (`api.bootstrap_key` and the tenant it is for) an admin key, and keeps up with
+    /// the database from now on.
+    ///
+    /// # Errors
+    /// Where the bootstrap key is too short, or the database is away.
+    pub async fn open(store: Store, bootstrap: Option<(&str, &str)>) -> Result<Self, KeyError> {
+        let known = DashMap::new();
+        if let Some((key, tenant)) = bootstrap {
+            let length = key.chars().count();
+            if length < LEAST_BOOTSTRAP {
+                return Err(KeyError::ShortBootstrap(length));
+            }
+            let hash = digest(key);
+            known.insert(hash, Identity::new(hash, tenant, Some(Scope::Admin), true));
+        }
+        let per_second = Quota::per_second(NonZeroU32::new(LOOKUPS_PER_SECOND).unwrap_or(NonZeroU32::MIN));
+        let lookups = RateLimiter::direct(per_second);
+        let keys = Self { inner: Arc::new(Inner { store, known, wrong: Mutex::default(), lookups }) };
+        keys.inner.refresh().await?;
+        tokio::spawn(keep_up(Arc::downgrade(&keys.inner)));
+        Ok(keys)
+    }
+
+    /// Who holds `key`.
+    ///
+    /// # Errors
+    /// [`Denied`], where nobody is known to.
+    pub async fn authenticate(&self, key: &str) -> Result<Arc<Identity>, Denied> {
+        let hash = digest(key);
+        if let Some(known) = self.inner.known(&hash) {
+            return Ok(known);
+        }
+        if !could_be_ours(key) || self.inner.known_wrong(&hash) {
+            return Err(Denied::Unknown);
+        }
+        if self.inner.lookups.check().is_err() {
+            return Err(Denied::Busy);
+        }
+        match self.inner.store.key(&hex(&hash)).await {
+            Ok(Some(row)) => self.inner.learn(&row).ok_or(Denied::Unknown),
+            Ok(None) => {
+                self.inner.remember_wrong(hash);
+                Err(Denied::Unknown)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an API key could not be looked up");
+                Err(Denied::NoDatabase)
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn known(&self, hash: &Digest256) -> Option<Arc<Identity>> {
+        let known = self.known.get(hash).map(|known| known.value().clone())?;
+        // The map compares as it likes; what decides compares in constant time.
+        bool::from(known.hash.ct_eq(hash)).then_some(known)
+    }
+
+    fn learn(&self, row: &KeyRow) -> Option<Arc<Identity>> {
+        let hash = unhex(&row.hash)?;
+        let scope = row.scopes.split(',').filter_map(|scope| scope.trim().parse().ok()).max();
+        let entry = self.known.entry(hash);
+        let known = entry.or_insert_with(|| Identity::new(hash, &row.tenant, scope, false));
+        Some(known.value().clone())
+    }
+
+    fn known_wrong(&self, hash: &Digest256) -> bool {
+        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.get(hash).is_some_and(|since| since.elapsed() < WRONG_FOR)
+    }
+
+    fn remember_wrong(&self, hash: Digest256) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.len() >= WRONG_KEYS {
+            wrong.clear();
+        }
+        wrong.insert(hash, Instant::now());
+    }
+
+    /// Brings the keys in memory to those of the database.
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let rows = self.store.keys().await?;
+        let there: std::collections::HashSet<Digest256> = rows.iter().filter_map(|row| unhex(&row.hash)).collect();
+        self.known.retain(|hash, known| known.configured || there.contains(hash));
+        for row in &rows {
+            self.learn(row);
+        }
+        Ok(())
+    }
+}
+
+async fn keep_up(keys: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let Some(keys) = keys.upgrade() else { return };
+        if let Err(error) = keys.refresh().await {
+            tracing::debug!(%error, "the keys in memory stay as they are");
+        }
+    }
+}
+
+/// Whether a string has the shape of a key that [`create_key`] makes; another is no key without a look.
+fn could_be_ours(key: &str) -> bool {
+    let rest = key.strip_prefix(PREFIX).unwrap_or_default();
+    rest.len() == LENGTH && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn digest(key: &str) -> Digest256 {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+fn hex(hash: &Digest256) -> String {
+    hash.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Digest256> {
+    let mut hash = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (i, octet) in hash.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::store;
+
+    const BOOTSTRAP: &str = "an-admin-key-of-thirty-two-chars";
+
+    #[tokio::test]
+    async fn a_key_made_by_another_process_works_at_once_and_a_deleted_one_not_for_long() {
+        let (_dir, store) = store::sqlite().await;
+        let keys = Keys::open(store.clone(), None).await.unwrap();
+        let key = create_key(&store, "acme", &[Scope::Read, Scope::Calls], 1).await.unwrap();
+        let known = keys.authenticate(&key).await.unwrap();
+        assert_eq!((&*known.tenant, known.may(Scope::Calls), known.may(Scope::Admin)), ("acme", true, false));
+        store::execute(&store, "DELETE FROM keys").await;
+        keys.inner.refresh().await.unwrap();
+        assert_eq!(keys.authenticate(&key).await.unwrap_err(), Denied::Unknown);
+    }
+
+    #[tokio::test]
+    async fn the_bootstrap_key_needs_no_database_and_has_thirty_two_characters() {
+        let (_dir, store) = store::sqlite().await;
+        let keys = Keys::open(store.clone(), Some((BOOTSTRAP, "default"))).await.unwrap();
+        store.close().await;
+        assert!(keys.authenticate(BOOTSTRAP).await.unwrap().may(Scope::Admin));
+        assert_eq!(keys.authenticate(&BOOTSTRAP[1..]).await.unwrap_err(), Denied::Unknown);
+        let (_dir, store) = store::sqlite().await;
+        assert!(matches!(Keys::open(store, Some(("short", "default"))).await, Err(KeyError::ShortBootstrap(5))));
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_wrong_keys_reaches_the_database_as_a_trickle() {
+        let (_dir, store) = store::sqlite().await;
+        let keys = Keys::open(store, None).await.unwrap();
+        let mut rng = Rng::from_u64(1);
+        let mut busy = 0;
+        for _ in 0..10 * LOOKUPS_PER_SECOND {
+            busy += usize::from(
+                keys.authenticate(&format!("{PREFIX}{}", rng.token(LENGTH))).await.unwrap_err() == Denied::Busy,
+            );
+        }
+        assert!(busy > 0);
+        assert!(keys.inner.wrong.lock().unwrap().len() < 10 * LOOKUPS_PER_SECOND as usize);
+    }
+
+    #[test]
+    fn a_rate_runs_out_says_when_it_comes_back_and_changes_with_the_configuration() {
+        let identity = Identity::new([0; 32], "default", Some(Scope::Read), false);
+        let first = identity.take(2);
+        assert_eq!((first.limit, first.remaining, first.retry_after_s), (2, 1, None));
+        assert_eq!(identity.take(2).remaining, 0);
+        let refused = identity.take(2);
+        assert!(refused.retry_after_s.is_some_and(|wait| (1..=31).contains(&wait)) && refused.reset_s == 60);
+        assert_eq!(identity.take(5).remaining, 4);
+    }
+}
