@@ -190,7 +190,7 @@ mod tests {
     /// Noise that no other seed makes: like speech, no two frames of it are equal. No sample of it is silence.
     fn prompt(name: &str, seed: u64, samples: usize) -> Arc<Prompt> {
         let mut rng = base::Rng::from_u64(seed);
-        Arc::new(Prompt::new(name, (0..samples).map(|_| (rng.u32() as i16) / 4 | 64).collect::<Vec<_>>()))
+        Arc::new(Prompt::new(name, (0..samples).map(|_| ((rng.u32() as i16) / 4) | 64).collect::<Vec<_>>()))
     }
 
     fn captured(codec: Codec, parts: &[&[u8]]) -> Capture {

@@ -224,8 +224,7 @@ impl Call {
         headers.extend(self.headers(plant));
         self.report.status = Some(status.code());
         self.note(plant, What::Status(status.code()));
-        self.phase = Phase::Leaving(Outcome::Refused);
-        self.sound.close(plant);
+        self.leave(Outcome::Refused, plant);
         if let Some(session) = self.session {
             plant.endpoint.reject(session, status, headers, plant.now);
         }
@@ -298,8 +297,7 @@ impl Call {
             Phase::Calling => Outcome::Canceled,
             Phase::Ignoring | Phase::Leaving(_) | Phase::Over => return false,
         };
-        self.phase = Phase::Leaving(outcome);
-        self.sound.close(plant);
+        self.leave(outcome, plant);
         let mut headers = self.headers(plant);
         if plant.config.twilio {
             headers.push(("Reason".to_owned(), "Q.850;cause=16".to_owned()));
@@ -308,6 +306,12 @@ impl Call {
             plant.endpoint.hangup(session, headers, plant.now);
         }
         false
+    }
+
+    fn leave(&mut self, outcome: Outcome, plant: &mut Plant) {
+        self.phase = Phase::Leaving(outcome);
+        self.report.times.ended = plant.now;
+        self.sound.close(plant);
     }
 
     fn hang_up_unheard(&mut self, mute: Mute, deaf: Deaf, plant: &mut Plant) -> bool {
@@ -320,11 +324,13 @@ impl Call {
     /// The session has said its last word.
     pub(super) fn over(&mut self, outcome: Outcome, plant: &mut Plant) {
         self.report.outcome = match std::mem::replace(&mut self.phase, Phase::Over) {
+            // It ended for us when we said so, not when the peer agreed.
             Phase::Leaving(ours) => ours,
-            Phase::Ignoring => Outcome::Ignored,
-            _ => outcome,
+            other => {
+                self.report.times.ended = plant.now;
+                if matches!(other, Phase::Ignoring) { Outcome::Ignored } else { outcome }
+            }
         };
-        self.report.times.ended = plant.now;
         for alarm in [Alarm::Step, Alarm::LateAnswer, Alarm::Ignored] {
             plant.timers.stop((self.key, alarm));
         }

@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 
 /// What a carrier takes.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "it is handed over once and never kept: a box would cost an allocation an event")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed over once and never kept: a box would cost an allocation an event"
+)]
 pub enum Input {
     /// From the network's signalling side.
     Sip(transport::Input),

@@ -20,7 +20,10 @@ pub trait Node {
 
 /// What a node takes.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "it is handed over once and never kept: a box would cost an allocation an event")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed over once and never kept: a box would cost an allocation an event"
+)]
 pub enum Input<C> {
     /// From the network's signalling side.
     Sip(transport::Input),
