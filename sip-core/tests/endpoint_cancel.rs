@@ -1,5 +1,7 @@
 //! CANCEL and what crosses it (RFC 3261 §9; FAULTS 6): never a one-legged call.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 mod pair;
 
 use base::Rng;

@@ -1,5 +1,7 @@
 //! What gets lost, and what comes twice (FAULTS 1, 2, 7, 8).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 mod pair;
 
 use pair::{A, B, Net, PATIENCE, Weather, invite_b, ms, secs};

@@ -29,6 +29,8 @@ mod core;
 mod event;
 mod exchange;
 mod flows;
+#[doc(hidden)]
+pub mod fuzz;
 mod notices;
 mod receive;
 mod session;

@@ -46,7 +46,7 @@ pub(super) enum ExchangeTimer {
 /// The timers of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum SessionTimer {
-    /// Our INVITE has rung long enough.
+    /// Our INVITE or re-INVITE has rung long enough.
     Ring,
     /// Our user should have answered the peer's INVITE by now.
     Answer,

@@ -5,12 +5,11 @@
 //! time jumps to whatever is next. One seed, one run.
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use base::{Now, Rng};
 use bytes::Bytes;
-use sip_core::endpoint::{
-    Config, Endpoint, Event, Invite, LadderEntry, Load, NextHop, Output, SessionId,
-};
+use sip_core::endpoint::{Config, Endpoint, Event, Invite, LadderEntry, Load, NextHop, Output, SessionId};
 use sip_core::header::NameAddr;
 use sip_core::message::{Message, Name};
 use sip_core::transport::{Effect, FlowId, Input, Local, LocalId, Transport};
@@ -46,6 +45,9 @@ pub const CALM: Weather = Weather { delay: (10, 10), loss: 0.0, duplicates: 0.0 
 /// Whoever uses an endpoint: told of each event, it may call back.
 pub type App = Box<dyn FnMut(&mut Endpoint, &Event, Now)>;
 
+/// Which session is to be hung up after an event, and how many milliseconds after.
+pub type HangUp = fn(&Event) -> Option<(SessionId, u64)>;
+
 /// What a test decides about a datagram.
 pub type Filter = Box<dyn FnMut(SocketAddr, SocketAddr, &Message) -> bool>;
 
@@ -58,7 +60,7 @@ pub struct Node {
     pub names: HashMap<String, Vec<SocketAddr>>,
     pub app: Option<App>,
     /// Which session is hung up so many milliseconds after an event.
-    pub hang_up: Option<fn(&Event) -> Option<(SessionId, u64)>>,
+    pub hang_up: Option<HangUp>,
     wake: Option<u64>,
 }
 
@@ -349,14 +351,19 @@ fn line(entry: &LadderEntry) -> String {
     let arrow = if entry.sent { '>' } else { '<' };
     let short = entry.line.strip_prefix("SIP/2.0 ").map_or_else(
         || entry.line.split(' ').next().unwrap_or_default().to_owned(),
-        |status| format!("{} {}", status.get(..3).unwrap_or_default(), entry.cseq.split(' ').next_back().unwrap_or_default()),
+        |status| {
+            format!("{} {}", status.get(..3).unwrap_or_default(), entry.cseq.split(' ').next_back().unwrap_or_default())
+        },
     );
     format!("{arrow} {short}{}", if entry.retransmission { " *" } else { "" })
 }
 
 impl Node {
     pub fn ladder(&self) -> Vec<&LadderEntry> {
-        self.events.iter().filter_map(|event| if let Event::Ladder { entry, .. } = event { Some(entry) } else { None }).collect()
+        self.events
+            .iter()
+            .filter_map(|event| if let Event::Ladder { entry, .. } = event { Some(entry) } else { None })
+            .collect()
     }
 
     /// Everything but the ladder, in a word each.
@@ -365,7 +372,9 @@ impl Node {
     }
 
     pub fn incoming(&self) -> Option<SessionId> {
-        self.events.iter().find_map(|event| if let Event::Incoming { session, .. } = event { Some(*session) } else { None })
+        self.events
+            .iter()
+            .find_map(|event| if let Event::Incoming { session, .. } = event { Some(*session) } else { None })
     }
 
     /// The messages written to the wire, datagrams and streams alike.
@@ -484,7 +493,10 @@ pub fn response(request: &Message, head: &str) -> String {
     let copied: String = [Name::Via, Name::From, Name::CallId, Name::CSeq]
         .into_iter()
         .flat_map(|name| {
-            request.lines(name).map(move |value| format!("{name}: {}\n", String::from_utf8_lossy(&value))).collect::<Vec<_>>()
+            request
+                .lines(name)
+                .map(move |value| format!("{name}: {}\n", String::from_utf8_lossy(&value)))
+                .collect::<Vec<_>>()
         })
         .collect();
     let to = request.header_str(Name::To).unwrap();

@@ -45,6 +45,7 @@ impl Confirmed {
             SessionTimer::AckWait => self.lost(at, core),
             SessionTimer::Reoffer => self.reoffer_unanswered(at, core),
             SessionTimer::Glare => self.glare_over(at, core),
+            SessionTimer::Ring => self.reinvite_unanswered(at, core),
             _ => self.stay(at),
         }
     }
@@ -68,8 +69,12 @@ impl Confirmed {
         at.end(core, [self.dialog], EndedBy::Peer, Some(request))
     }
 
-    /// §15.1.2: what the peer has asked and not heard about gets 487.
+    /// What is still open when the session ends: what the peer has asked and not heard about gets 487 (§15.1.2), a
+    /// re-INVITE of ours is cancelled.
     fn refuse_pending(&self, core: &mut Core) {
+        if let Some(exchange) = self.ours.as_ref().and_then(|ours| ours.exchange) {
+            core.cancel(exchange, Headers::new());
+        }
         if let Some(theirs) = self.theirs.as_ref().filter(|theirs| theirs.is_open()) {
             core.reply(theirs.server, Answer::new(StatusCode::REQUEST_TERMINATED));
         }

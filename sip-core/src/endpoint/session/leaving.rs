@@ -1,7 +1,7 @@
 //! Our BYE before its final response (RFC 3261 §15.1.1). Whatever the answer, the session is over.
 
-use super::super::core::Core;
 use super::super::SessionId;
+use super::super::core::Core;
 use super::super::event::{EndedBy, Event};
 use super::calling::Ending;
 use super::{At, Session};

@@ -71,6 +71,15 @@ impl Confirmed {
         let request =
             InDialog { contact: Some(self.user.clone()), body: ours.body.clone(), ..InDialog::new(Method::Invite) };
         ours.exchange = Some(at.send_in_dialog(core, &mut self.dialog, Purpose::Reinvite(at.id), request));
+        at.start(core, SessionTimer::Ring, core.config.t1.saturating_mul(64));
+    }
+
+    /// Our re-INVITE has had provisionals at most for 64·T1: it is taken back, and ends with what that brings.
+    pub(super) fn reinvite_unanswered(self, at: At, core: &mut Core) -> Option<Session> {
+        if let Some(exchange) = self.ours.as_ref().and_then(|ours| ours.exchange) {
+            core.cancel(exchange, Vec::new());
+        }
+        self.stay(at)
     }
 
     /// Our re-INVITE has its final response, or none.
@@ -82,6 +91,7 @@ impl Confirmed {
         result: Result<Message, Failure>,
     ) -> Option<Session> {
         let Some(mut ours) = self.ours.take() else { return self.stay(at) };
+        at.stop(core, SessionTimer::Ring);
         if let (Ok(response), Some(client)) = (&result, client) {
             self.dialog.refresh_target(response);
             core.acknowledge(client, Some(at.id), &self.dialog, &at.path);
