@@ -36,8 +36,8 @@ pub fn fuzz(data: &[u8]) {
 fn check(uri: &Uri) {
     assert!(uri.as_str().bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>')), "{uri}");
     let again = Uri::parse(uri.as_str().as_bytes());
-    let Ok(again) = again else { panic!("{uri} is written and not read: {again:?}") };
-    assert_eq!(again, *uri);
+    assert_eq!(again.as_ref(), Ok(uri), "written and not read");
+    let Ok(again) = again else { return };
     assert_eq!((again.user(), again.password()), (uri.user(), uri.password()));
     assert_eq!((again.host(), again.port()), (uri.host(), uri.port()));
     assert!(again.params().eq(uri.params()) && again.headers().eq(uri.headers()));
