@@ -8,6 +8,7 @@
 mod challenge;
 mod client;
 mod digest;
+mod fuzz;
 mod nonce;
 mod params;
 mod server;
@@ -17,6 +18,7 @@ mod tests;
 pub use challenge::{Challenge, ChallengeError, Qop};
 pub use client::{AuthFailure, Authorization, ClientAuth, MAX_ATTEMPTS, MAX_SPACES};
 pub use digest::{Algorithm, Ha1, ha1};
+pub use fuzz::fuzz;
 pub use nonce::{MAX_NONCES, NONCE_LIFETIME};
 pub use params::{MAX_AUTH_BYTES, MAX_PARAMS};
 pub use server::{Rejection, ServerAuth, ServerPolicy, Verdict};

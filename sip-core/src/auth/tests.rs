@@ -404,4 +404,17 @@ proptest! {
         let verdict = server.verify(Some(header.as_bytes()), "REGISTER", "sip:x", stored, Now::default());
         prop_assert_eq!(verdict, Verdict::Accepted { username: user });
     }
+
+    #[test]
+    fn the_fuzz_target_holds(params in proptest::collection::vec(param(), 0..8)) {
+        fuzz(format!("Digest {}", params.join(",")).as_bytes());
+    }
+}
+
+fn param() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => "(realm|nonce|opaque|username|uri|response|cnonce)=\"([ -~\t]|\\\\.|é){0,12}\"",
+        2 => "(qop=\"?(auth|auth-int|auth,auth-int)\"?|stale=(true|false)|algorithm=(MD5|SHA-256|x)|nc=0000000[0-9])",
+        1 => "[ -~]{0,20}",
+    ]
 }

@@ -11,6 +11,7 @@ mod description;
 mod direction;
 mod error;
 mod event;
+mod fuzz;
 mod offer;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use description::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SDP_BYTES, SessionD
 pub use direction::Direction;
 pub use error::SdpError;
 pub use event::TelephoneEvents;
+pub use fuzz::fuzz;
 pub use offer::{offer, offer_after};
 
 use std::net::{IpAddr, SocketAddr};

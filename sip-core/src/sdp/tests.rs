@@ -392,22 +392,14 @@ fn both_ends_of_one_exchange_agree() {
 }
 
 proptest! {
-    /// Whatever comes in, reading it does not panic; whatever we answer to it is a description that can be read, with
-    /// the offer's media in their order, and one live stream.
     #[test]
-    fn answers_to_anything_can_be_read(lines in proptest::collection::vec(line(), 0..20)) {
-        let text = format!("v=0\r\nc=IN IP4 198.51.100.7\r\n{}", lines.concat());
-        let Ok(offered) = SessionDescription::parse(text.as_bytes()) else { return Ok(()) };
-        let Ok(answered) = answer(&offered, &local()) else { return Ok(()) };
-        let read = SessionDescription::parse(&answered.sdp).unwrap();
-        prop_assert_eq!(read.media.len(), offered.media.len());
-        prop_assert!(read.media.iter().zip(&offered.media).all(|(ours, theirs)| ours.kind.eq_ignore_ascii_case(&theirs.kind)));
-        prop_assert_eq!(read.media.iter().filter(|media| media.port != 0).count(), 1);
+    fn the_fuzz_target_holds(lines in proptest::collection::vec(line(), 0..20)) {
+        fuzz(format!("v=0\r\nc=IN IP4 198.51.100.7\r\n{}", lines.concat()).as_bytes());
     }
 
     #[test]
     fn reading_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = SessionDescription::parse(&bytes);
+        fuzz(&bytes);
     }
 }
 

@@ -5,6 +5,10 @@
 //! stream: what follows can no longer be told from a body. This file never guesses a length, and knows no time: that a
 //! message does not stay unfinished for ever is the endpoint's to see to, by [`StreamFramer::has_partial`].
 
+mod fuzz;
+
+pub use fuzz::fuzz;
+
 use crate::message::MAX_MESSAGE_BYTES;
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
@@ -396,6 +400,11 @@ mod tests {
         ) {
             let stream = elements.concat();
             prop_assert_eq!(feed(&stream, &cuts), whole(&stream));
+        }
+
+        #[test]
+        fn the_fuzz_target_holds(elements in proptest::collection::vec(element(), 0..8), cut in any::<u8>()) {
+            fuzz(&[vec![cut], elements.concat()].concat());
         }
 
         /// Every message that went in comes out whole.

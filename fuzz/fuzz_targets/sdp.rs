@@ -1,0 +1,4 @@
+//! Any bytes as an offer and as an answer: see `sip_core::sdp::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sip_core::sdp::fuzz(data));
