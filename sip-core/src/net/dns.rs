@@ -27,6 +27,10 @@ pub const MAX_RESOLVES: usize = 512;
 /// How long an answer may take, so that the next target is tried in time.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How much of that SRV may take: where it is not answered at all, the address is asked for, and a name of the hosts file
+/// is found although no name server lives.
+const SRV_TIMEOUT: Duration = Duration::from_millis(1500);
+
 /// How long one name server may take, and how often it is asked.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 const SERVER_ATTEMPTS: usize = 2;
@@ -91,9 +95,12 @@ impl Resolver {
         if let Some(port) = port {
             return self.host(host, port).await;
         }
-        match self.services(host, transport).await {
-            Some(services) => self.targets(services).await,
-            None => self.host(host, transport.default_port()).await,
+        // RFC 6761 §6.3: `localhost` is not a matter of name servers.
+        let has_services = !host.eq_ignore_ascii_case("localhost");
+        let services = async { if has_services { self.services(host, transport).await } else { None } };
+        match timeout(SRV_TIMEOUT, services).await {
+            Ok(Some(services)) => self.targets(services).await,
+            Ok(None) | Err(_) => self.host(host, transport.default_port()).await,
         }
     }
 

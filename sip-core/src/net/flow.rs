@@ -7,12 +7,12 @@ use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
@@ -36,7 +36,27 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// All connections, as the core's thread reaches them.
 #[derive(Default)]
-pub(super) struct Table(Mutex<HashMap<FlowId, Queue>>);
+pub(super) struct Table(Mutex<Queues>);
+
+#[derive(Default)]
+struct Queues {
+    all: HashMap<FlowId, Queue>,
+    /// How many of them we have opened.
+    ours: usize,
+}
+
+impl Queues {
+    fn remove(&mut self, flow: FlowId) -> Option<Queue> {
+        let queue = self.all.remove(&flow)?;
+        self.ours -= usize::from(is_ours(flow));
+        Some(queue)
+    }
+}
+
+/// The core numbers those it asks for evenly.
+const fn is_ours(flow: FlowId) -> bool {
+    flow.0.is_multiple_of(2)
+}
 
 /// The core's end of one connection. Dropped, it has the connection closed once everything is written.
 struct Queue {
@@ -75,54 +95,55 @@ pub(super) struct FlowEnd {
 }
 
 impl Table {
-    /// A new connection, unless there are `limit` of them.
-    pub fn open(&self, flow: FlowId, limit: usize) -> Option<FlowEnd> {
+    /// A new connection; `None` where the core asks for one and there are `most_of_ours` of them.
+    pub fn open(&self, flow: FlowId, most_of_ours: usize) -> Option<FlowEnd> {
         let (sender, writes) = mpsc::channel(MAX_QUEUED_WRITES);
         let control = Arc::new(Control::default());
         let mut table = lock(&self.0);
-        if table.len() >= limit || table.contains_key(&flow) {
+        if table.all.contains_key(&flow) || (is_ours(flow) && table.ours >= most_of_ours) {
             return None;
         }
-        table.insert(flow, Queue { writes: sender, control: Arc::clone(&control) });
+        table.ours += usize::from(is_ours(flow));
+        table.all.insert(flow, Queue { writes: sender, control: Arc::clone(&control) });
         Some(FlowEnd { flow, writes, control })
     }
 
     /// Queues some bytes; a queue that is full closes its connection.
     pub fn write(&self, flow: FlowId, bytes: Bytes, tally: &Tally) {
         let mut table = lock(&self.0);
-        let Some(queue) = table.get(&flow) else { return };
+        let Some(queue) = table.all.get(&flow) else { return };
         let len = bytes.len();
         let queued = queue.control.queued.fetch_add(len, Ordering::Relaxed) + len;
         if queued > MAX_QUEUED_BYTES || queue.writes.try_send(bytes).is_err() {
             tally.overflowed.one();
             queue.control.abort("the peer does not read");
-            table.remove(&flow);
+            table.remove(flow);
         }
     }
 
     /// Closes a connection once everything is written.
     pub fn close(&self, flow: FlowId) {
-        lock(&self.0).remove(&flow);
+        lock(&self.0).remove(flow);
     }
 
     /// Closes a connection at once.
     pub fn abort(&self, flow: FlowId, why: &'static str) {
-        if let Some(queue) = lock(&self.0).remove(&flow) {
+        if let Some(queue) = lock(&self.0).remove(flow) {
             queue.control.abort(why);
         }
     }
 
     /// Closes all of them once everything is written.
     pub fn close_all(&self) {
-        lock(&self.0).clear();
+        *lock(&self.0) = Queues::default();
     }
 
     pub fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.0).all.len()
     }
 
     fn contains(&self, flow: FlowId) -> bool {
-        lock(&self.0).contains_key(&flow)
+        lock(&self.0).all.contains_key(&flow)
     }
 }
 
@@ -161,17 +182,19 @@ pub(super) async fn accepted(
     shared.admission.left(flow);
 }
 
+/// What the core has asked for, and where to open it from.
+pub(super) struct Target {
+    pub transport: Transport,
+    pub peer: SocketAddr,
+    pub server_name: String,
+    /// The address that the peer is to see; `None` leaves it to the system.
+    pub source: Option<IpAddr>,
+}
+
 /// The life of a connection that the core has asked for.
-pub(super) async fn open(
-    shared: Arc<Shared>,
-    end: FlowEnd,
-    tls: Arc<Tls>,
-    transport: Transport,
-    peer: SocketAddr,
-    server_name: String,
-) {
+pub(super) async fn open(shared: Arc<Shared>, end: FlowEnd, tls: Arc<Tls>, target: Target) {
     let flow = end.flow;
-    let connecting = timeout(shared.limits.connect, connect(&tls, transport, peer, &server_name, &shared.tally));
+    let connecting = timeout(shared.limits.connect, connect(&tls, &target, &shared.tally));
     let opened = tokio::select! {
         opened = connecting => opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
         why = end.control.aborted() => Err(io::Error::other(why)),
@@ -189,7 +212,7 @@ pub(super) async fn open(
         Ok(_) => closed(&shared, flow, "closed before it stood".to_owned()).await,
         Err(error) => {
             shared.tally.open_failed.one();
-            closed(&shared, flow, format!("cannot connect to {peer}: {error}")).await;
+            closed(&shared, flow, format!("cannot connect to {}: {error}", target.peer)).await;
         }
     }
 }
@@ -199,18 +222,16 @@ enum Opened {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-async fn connect(
-    tls: &Tls,
-    transport: Transport,
-    peer: SocketAddr,
-    server_name: &str,
-    tally: &Tally,
-) -> io::Result<(SocketAddr, Opened)> {
-    let stream = TcpStream::connect(peer).await?;
+async fn connect(tls: &Tls, target: &Target, tally: &Tally) -> io::Result<(SocketAddr, Opened)> {
+    let socket = if target.peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(source) = target.source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    let stream = socket.connect(target.peer).await?;
     tune(&stream);
     let local_addr = stream.local_addr()?;
-    let opened = match transport {
-        Transport::Tls => Opened::Tls(Box::new(tls.connect(stream, server_name, tally).await?)),
+    let opened = match target.transport {
+        Transport::Tls => Opened::Tls(Box::new(tls.connect(stream, &target.server_name, tally).await?)),
         Transport::Tcp | Transport::Udp => Opened::Tcp(stream),
     };
     Ok((local_addr, opened))

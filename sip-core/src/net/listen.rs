@@ -6,7 +6,7 @@ use super::{Shared, accept};
 use crate::transport::{LocalId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -53,6 +53,16 @@ pub(super) struct Bound {
     pub transport: Transport,
     pub address: SocketAddr,
     socket: Socket,
+}
+
+/// The address that a connection to `peer` is opened from, so that the peer sees the one it knows us by: a listener's of
+/// the same transport, else any. `None` where all listen on every address, or on loopback only and the peer is elsewhere.
+pub(super) fn source(listeners: &[Listener], transport: Transport, peer: SocketAddr) -> Option<IpAddr> {
+    let fits = |ip: &IpAddr| {
+        ip.is_ipv4() == peer.is_ipv4() && !ip.is_unspecified() && (!ip.is_loopback() || peer.ip().is_loopback())
+    };
+    let of_the_same = listeners.iter().filter(|listener| listener.transport == transport);
+    of_the_same.chain(listeners).map(|listener| listener.bind.ip()).find(fits)
 }
 
 /// Binds all of them before anything is read from any.
@@ -106,5 +116,31 @@ impl Bound {
             Transport::Tls => accept::start(local, socket.into(), Some(tls), handle, shared).map(|()| None),
         };
         started.map_err(|source| BindError::Address { transport, address, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_opened_from_the_address_that_its_peer_knows() {
+        let listeners = [
+            (Transport::Udp, "192.0.2.1:5060"),
+            (Transport::Tcp, "192.0.2.2:5060"),
+            (Transport::Tcp, "127.0.0.9:5060"),
+            (Transport::Tls, "0.0.0.0:5061"),
+            (Transport::Tcp, "[2001:db8::1]:5060"),
+        ]
+        .map(|(transport, bind)| Listener { transport, bind: bind.parse().unwrap() });
+        let from =
+            |transport, peer: &str| source(&listeners, transport, peer.parse().unwrap()).map(|ip| ip.to_string());
+        assert_eq!(from(Transport::Tcp, "198.51.100.1:5060").as_deref(), Some("192.0.2.2"));
+        assert_eq!(from(Transport::Tls, "198.51.100.1:5061").as_deref(), Some("192.0.2.1"));
+        assert_eq!(from(Transport::Tcp, "[2001:db8::9]:5060").as_deref(), Some("2001:db8::1"));
+        let elsewhere = "198.51.100.1:5060".parse().unwrap();
+        assert_eq!(source(&listeners[2..4], Transport::Tcp, elsewhere), None);
+        let loopback = "127.0.0.1:5060".parse().unwrap();
+        assert_eq!(source(&listeners[2..4], Transport::Tls, loopback), Some([127, 0, 0, 9].into()));
     }
 }

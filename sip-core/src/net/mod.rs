@@ -35,7 +35,7 @@ use accept::Admission;
 use base::Rng;
 use counters::Tally;
 use dns::Resolver;
-use flow::Table;
+use flow::{Table, Target};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,6 +96,7 @@ struct Inner {
     handle: Handle,
     /// By [`LocalId`]; `None` where that listener is no UDP socket.
     udp: Vec<Option<UdpSender>>,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
     tls: Arc<tls::Tls>,
     dns: Arc<Resolver>,
@@ -115,7 +116,7 @@ struct Shared {
 
 impl Net {
     /// Binds all listeners, in order; the `n`th is [`LocalId`]`(n)`. To be called within the tokio runtime whose workers
-    /// are to carry the sockets. `sink` is called from any thread and must not block; `rng` is for the choice among
+    /// are to carry the sockets. `sink` is called from any thread, from within [`Net::execute`] too, and must not block; `rng` is for the choice among
     /// weighted SRV records.
     ///
     /// # Errors
@@ -166,7 +167,8 @@ impl Net {
         for socket in sockets {
             udp.push(socket.start(&handle, &shared, &tls)?);
         }
-        Ok((Self(Arc::new(Inner { handle, udp, shared, tls, dns })), bound))
+        let listeners = listeners.to_vec();
+        Ok((Self(Arc::new(Inner { handle, udp, listeners, shared, tls, dns })), bound))
     }
 
     /// Does what the core asks for. Never waits.
@@ -177,7 +179,10 @@ impl Net {
                 Some(Some(socket)) => socket.send(to, &bytes, shared),
                 _ => shared.tally.datagrams_unsent.one(),
             },
-            Effect::Open { flow, transport, peer, server_name } => self.open(flow, transport, peer, &server_name),
+            Effect::Open { flow, transport, peer, server_name } => {
+                let source = listen::source(&self.0.listeners, transport, peer);
+                self.open(flow, Target { transport, peer, server_name, source });
+            }
             Effect::Write { flow, bytes } => shared.flows.write(flow, bytes, &shared.tally),
             Effect::Close { flow } => shared.flows.close(flow),
             Effect::Resolve { query, host, port, transport } => {
@@ -190,14 +195,10 @@ impl Net {
         }
     }
 
-    fn open(&self, flow: FlowId, transport: Transport, peer: SocketAddr, server_name: &str) {
+    fn open(&self, flow: FlowId, target: Target) {
         let Inner { shared, handle, tls, .. } = &*self.0;
         match shared.flows.open(flow, shared.limits.opened) {
-            Some(end) => {
-                let task =
-                    flow::open(Arc::clone(shared), end, Arc::clone(tls), transport, peer, server_name.to_owned());
-                shared.spawn(handle, task);
-            }
+            Some(end) => shared.spawn(handle, flow::open(Arc::clone(shared), end, Arc::clone(tls), target)),
             None => {
                 let (shared, reason) = (Arc::clone(shared), "too many connections".to_owned());
                 self.0.shared.spawn(handle, async move { shared.deliver(Input::Closed { flow, reason }).await });

@@ -1,5 +1,7 @@
 //! The body of the fuzz target `sdp`, which the property tests run too.
 
+#![allow(clippy::panic, reason = "a property that does not hold is to end the fuzzer")]
+
 use super::*;
 
 /// Reads `data` as an offer and as an answer. Asserts that what we answer can be read, keeps the offer's media in number

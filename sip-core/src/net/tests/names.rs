@@ -122,3 +122,21 @@ async fn the_system_knows_localhost() {
     assert_eq!(ask(&mut rim, "localhost", Some(5060), Transport::Udp).await, ["127.0.0.1:5060"]);
     assert_eq!(ask(&mut rim, "127.0.0.1", None, Transport::Tls).await, ["127.0.0.1:5061"]);
 }
+
+#[tokio::test]
+async fn localhost_is_found_at_once_although_no_name_server_answers() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dns = Dns::Servers(vec![silent.local_addr().unwrap()]);
+    let mut rim = Rim::over(&[Transport::Udp], TlsConfig::default(), Limits::default(), dns).await;
+    let found = timeout(Duration::from_secs(1), ask(&mut rim, "localhost", None, Transport::Udp)).await;
+    assert_eq!(found.expect("at once"), ["127.0.0.1:5060"]);
+}
+
+#[tokio::test]
+async fn a_silent_name_server_is_an_empty_answer_in_time() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dns = Dns::Servers(vec![silent.local_addr().unwrap()]);
+    let mut rim = Rim::over(&[Transport::Udp], TlsConfig::default(), Limits::default(), dns).await;
+    let found = timeout(RESOLVE_TIMEOUT * 2, ask(&mut rim, "trunk.example", None, Transport::Udp)).await;
+    assert!(found.expect("within the limit").is_empty());
+}

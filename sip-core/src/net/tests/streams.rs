@@ -75,10 +75,16 @@ async fn opening_one_too_many_fails_at_once() {
     let limits = Limits { opened: 1, ..Limits::default() };
     let mut rim = Rim::with(&[Transport::Tcp], TlsConfig::default(), limits).await;
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _accepted_ones_do_not_count = TcpStream::connect(rim.bound[0]).await.unwrap();
+    rim.accepted().await;
     rim.open(2, Transport::Tcp, server.local_addr().unwrap(), "");
     assert!(matches!(rim.next().await, Input::Opened { .. }));
     let second = rim.open(4, Transport::Tcp, server.local_addr().unwrap(), "");
     assert_eq!(rim.closed(second).await, "too many connections");
+    rim.net.execute(Effect::Close { flow: FlowId(2) });
+    rim.closed(FlowId(2)).await;
+    rim.open(6, Transport::Tcp, server.local_addr().unwrap(), "");
+    assert!(matches!(rim.next().await, Input::Opened { flow: FlowId(6), .. }));
 }
 
 #[tokio::test]
