@@ -17,6 +17,8 @@ mod digits;
 mod endpoint;
 mod event;
 mod events;
+#[doc(hidden)]
+pub mod fuzz;
 mod io;
 mod keys;
 mod latch;
