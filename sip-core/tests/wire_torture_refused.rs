@@ -245,7 +245,7 @@ fn refuses_what_others_might_read_differently() {
 /// Every bound has an answer.
 #[test]
 fn answers_at_every_bound() {
-    let many = |n: usize| with(&"Note: y\r\n".repeat(n - 5).trim_end().to_owned());
+    let many = |n: usize| with("Note: y\r\n".repeat(n - 5).trim_end());
     assert_eq!(answer(&many(MAX_HEADERS)), None);
     refused(400, "Bad message", &many(MAX_HEADERS + 1));
     assert_eq!(answer(&with(&format!("Note: {}", "y".repeat(MAX_LINE_BYTES - 6)))), None);

@@ -4,7 +4,7 @@
 //! (420), methods (405, 501), media types (415) and whether one is a registrar are the endpoint's.
 
 use super::error::{Fault, ParseError, Part, Reject};
-use super::{Contacts, Message, Name};
+use super::{Message, Name};
 use crate::header::{Via, date};
 use crate::uri::Scheme;
 
@@ -80,11 +80,7 @@ fn check_optional(message: &Message) -> Result<(), ParseError> {
     if message.header(Name::Date).is_some_and(|date| !date::is_sip_date(&date)) {
         return Err(ParseError::new(Part::Header(Name::Date), Fault::Syntax("a date in GMT")));
     }
-    if let Contacts::List(contacts) = message.contact()?
-        && contacts.iter().any(|contact| contact.params.get("expires").is_some_and(|e| e.is_empty()))
-    {
-        return Err(ParseError::new(Part::Header(Name::Contact), Fault::Syntax("a number of seconds")));
-    }
+    message.contact()?;
     message.routes()?;
     message.record_routes()?;
     Ok(())
