@@ -76,8 +76,22 @@ impl Wheel {
         }
     }
 
+    /// After a sleep of more than the horizon all that is set is due; slots would no longer tell which time they mean.
+    fn rebase(&mut self, now: u64) {
+        let (old, here) = (self.current, now & MASK);
+        self.current = now;
+        for slot in (old..=old + MASK).map(|at| at & MASK).filter(|slot| *slot != here) {
+            while self.heads[slot as usize] != NONE {
+                self.set(self.heads[slot as usize], now);
+            }
+        }
+    }
+
     /// Takes one key whose deadline is `now` (milliseconds) or earlier, the earliest slot first.
     pub(crate) fn expired(&mut self, now: u64) -> Option<u32> {
+        if now > self.current + MASK {
+            self.rebase(now);
+        }
         let at = match self.next() {
             Some(at) if at <= now => at,
             // Nothing is due: the wheel stands at `now`, so that what is set from here on has its full horizon.
@@ -139,6 +153,22 @@ mod tests {
         wheel.set(4, 3);
         assert_eq!((wheel.next(), wheel.expired(1_000_000)), (Some(1_000_000), Some(4)));
         assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn a_sleep_beyond_the_horizon_makes_everything_due_once() {
+        let mut wheel = Wheel::new();
+        for key in 0..5 {
+            wheel.set(key, u64::from(key) * 300);
+        }
+        let now = 3_600_000;
+        let mut fired = Vec::new();
+        while let Some(key) = wheel.expired(now) {
+            fired.push(key);
+            wheel.set(key, now + 20);
+        }
+        fired.sort_unstable();
+        assert_eq!((fired, wheel.next()), (vec![0, 1, 2, 3, 4], Some(now + 20)));
     }
 
     proptest! {

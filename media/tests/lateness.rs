@@ -111,6 +111,24 @@ fn what_is_too_late_is_let_go_and_the_timestamp_is_the_clocks() {
 }
 
 #[test]
+fn a_shard_that_slept_an_hour_serves_at_once_what_comes() {
+    let mut lab = Lab::with_shards(6, 2);
+    lab.skip(3_600_000);
+    players(&mut lab, 30);
+    lab.run(40);
+    assert_eq!(lab.wire.rtp(EndpointId(7)).len(), 2);
+    lab.skip(3_600_000);
+    lab.turn();
+    // The other shard slept all the while.
+    lab.relocate(EndpointId(7), 1);
+    let before = lab.wire.rtp(EndpointId(7)).len();
+    lab.run(200);
+    assert!(lab.wire.rtp(EndpointId(7)).len() - before >= 10);
+    assert!(lab.shards[1].stats().lateness.max_ns() <= base::millis(20));
+    assert!(lab.shards[1].stats().ticks <= 15);
+}
+
+#[test]
 fn an_idle_shard_asks_for_no_wake() {
     let mut lab = Lab::new(5);
     assert_eq!(lab.shards[0].next_wake(), None);

@@ -211,6 +211,40 @@ fn an_echo_under_loss_and_reordering_never_steps_back() {
 }
 
 #[test]
+fn leaps_of_a_far_end_do_not_stop_its_echo() {
+    let mut lab = Lab::new(10);
+    let id = EndpointId(1);
+    lab.command(Command::Create { id, rtp_port: 10_000 });
+    lab.configure(id, 20_000, |_| {});
+    lab.command(Command::Echo { id, on: true });
+    let (mut sequence, mut timestamp, mut ssrc) = (65_000u16, 1000u32, 1);
+    for n in 0..600u32 {
+        match n {
+            100 => timestamp = timestamp.wrapping_add(28_800_000),
+            200 => timestamp = timestamp.wrapping_sub(28_800_000),
+            300 => sequence = sequence.wrapping_add(30_000),
+            400 => (sequence, timestamp, ssrc) = (1, u32::MAX - 5000, 2),
+            500 => ssrc = 3,
+            _ => {}
+        }
+        // The marker is misused: set on every packet.
+        let bytes = lab::packet(0, true, sequence, timestamp, ssrc, &[n as u8 | 1; 160]);
+        lab.wire.carry(lab::address(20_000), lab::address(10_000), &bytes, 0);
+        lab.run(20);
+        (sequence, timestamp) = (sequence.wrapping_add(1), timestamp.wrapping_add(160));
+    }
+    let packets = lab.wire.rtp(id);
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+        let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+        assert!((1..=1600).contains(&step), "{step} at {} ms", pair[1].at_ms);
+        assert!(pair[1].at_ms - pair[0].at_ms <= 80);
+    }
+    let echoed = packets.iter().filter(|packet| packet.payload[0] != 0xFF).count();
+    assert!(echoed >= 590, "{echoed}: at most a packet or two of each leap is lost");
+}
+
+#[test]
 fn what_cannot_be_done_is_said_with_its_reason() {
     let mut lab = Lab::new(8);
     let (player, _) = lab.pair(|_| {});
