@@ -56,7 +56,7 @@ pub(super) struct Way {
 impl Way {
     /// Toward a configured next hop.
     pub(super) fn to(hop: NextHop) -> Self {
-        Self { server_name: hop.host.clone(), hop, flow: None, local: None }
+        Self { server_name: name_of(&hop.host), hop, flow: None, local: None }
     }
 }
 
@@ -148,6 +148,8 @@ impl Core {
                 let port = hop.port.unwrap_or_else(|| hop.transport.default_port());
                 self.located(id, vec![SocketAddr::new(ip, port)]);
             }
+            // A URI without a host (`tel:` as a Contact) leads nowhere.
+            None if hop.host.is_empty() => self.located(id, Vec::new()),
             None => self.resolve(id, hop),
         }
     }
@@ -439,6 +441,11 @@ impl Core {
             self.client_input(client, ClientInput::TransportError, None);
         }
     }
+}
+
+/// What a certificate must carry for this host: the name, or the address without brackets.
+pub(super) fn name_of(host: &str) -> String {
+    literal(host).map_or_else(|| host.to_owned(), |ip| ip.to_string())
 }
 
 /// The address, where a host is one; IPv6 with or without brackets.

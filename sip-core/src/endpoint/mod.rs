@@ -51,11 +51,17 @@ use std::collections::BTreeMap;
 use timer::{ExchangeTimer, TimerKey};
 
 /// See the head of this module.
-#[derive(Debug)]
 pub struct Endpoint {
     core: Core,
     sessions: BTreeMap<SessionId, Session>,
     accepting: bool,
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// What it holds, in numbers: what it holds in fact are whole messages, and they carry credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("load", &self.load()).finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {
@@ -65,7 +71,9 @@ impl Endpoint {
         Self { core: Core::new(config, rng), sessions: BTreeMap::new(), accepting: true }
     }
 
-    /// Takes what the sockets have seen. Drain [`Endpoint::poll`] after it.
+    /// Takes what the sockets have seen. Drain [`Endpoint::poll`] after it: what waits there is bounded by what one input
+    /// can bring about (a datagram a few outputs, a closed stream one for each request on it, a wake
+    /// [`MAX_FIRED_PER_WAKE`] timers), and is not dropped.
     pub fn handle(&mut self, input: Input, now: Now) {
         self.core.now = now;
         match input {

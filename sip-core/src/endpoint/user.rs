@@ -153,7 +153,8 @@ impl Endpoint {
     }
 
     fn is_full(&self) -> bool {
-        self.transactions() >= self.core.config.max_transactions
+        let most = self.core.config.max_transactions;
+        self.transactions() >= most || self.core.exchanges.len() >= most
     }
 
     fn call(
