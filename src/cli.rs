@@ -113,7 +113,7 @@ pub struct CarrierArgs {
     /// What a call meets, e.g. "challenge, ring 200ms, answer 500ms, say welcome, press 1 after 2s, hangup after 8s"
     #[arg(long, value_name = "SCRIPT")]
     pub script: Option<String>,
-    /// What calls to a number (or numbers that end so) meet: NUMBER=SCRIPT (may be given more than once)
+    /// What calls to a number (or, with a leading *, to numbers that end so) meet: NUMBER=SCRIPT (may be given more than once)
     #[arg(long = "number", value_name = "NUMBER=SCRIPT")]
     pub numbers: Vec<String>,
     /// The user name that is asked for in a 407
@@ -122,6 +122,9 @@ pub struct CarrierArgs {
     /// Its password
     #[arg(long, requires = "username", env = "TANDEM_CARRIER_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    /// Twilio's manners: double Record-Route, a private Contact, X-Twilio-CallSid
+    #[arg(long)]
+    pub twilio: bool,
     /// Print one JSON line a call, and nothing else
     #[arg(long)]
     pub json: bool,

@@ -13,6 +13,11 @@ impl Clock {
         Self(Instant::now())
     }
 
+    /// Where monotonic time begins.
+    pub fn origin(self) -> Instant {
+        self.0
+    }
+
     /// The present.
     pub fn now(self) -> Now {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);

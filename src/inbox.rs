@@ -12,14 +12,30 @@ pub const INBOX: usize = 65_536;
 /// From here on new work is turned away: datagrams are dropped (their senders retransmit) and the API answers 503.
 pub const NEW_WORK_LIMIT: usize = INBOX / 2;
 
-/// There is no room.
+/// Why an item was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// There is no room now.
+    Now,
+    /// Nobody reads any more.
+    Gone,
+}
+
+/// What lies in it.
 #[derive(Debug)]
-pub struct Full;
+enum Post<T> {
+    Item(T),
+    End,
+}
+
+/// Nothing more will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
 
 /// The way in. Cheap to clone.
 #[derive(Debug)]
 pub struct Inbox<T> {
-    sender: SyncSender<T>,
+    sender: SyncSender<Post<T>>,
     depth: Arc<AtomicUsize>,
 }
 
@@ -32,7 +48,7 @@ impl<T> Clone for Inbox<T> {
 /// The way out.
 #[derive(Debug)]
 pub struct Outlet<T> {
-    receiver: Receiver<T>,
+    receiver: Receiver<Post<T>>,
     depth: Arc<AtomicUsize>,
 }
 
@@ -44,43 +60,56 @@ pub fn inbox<T>() -> (Inbox<T>, Outlet<T>) {
 }
 
 impl<T> Inbox<T> {
-    /// Puts in what may be turned away.
-    pub fn offer(&self, item: T) -> Result<(), Full> {
-        self.try_offer(item).map_err(|_| Full)
-    }
-
-    /// As [`Inbox::offer`], and gives back what found no room.
-    pub fn try_offer(&self, item: T) -> Result<(), T> {
+    /// Puts in what may be turned away, and gives it back where it is.
+    pub fn offer(&self, item: T) -> Result<(), (T, Full)> {
         if self.depth.load(Ordering::Relaxed) >= NEW_WORK_LIMIT {
-            return Err(item);
+            return Err((item, Full::Now));
         }
         self.depth.fetch_add(1, Ordering::Relaxed);
-        self.sender.try_send(item).map_err(|error| {
-            self.depth.fetch_sub(1, Ordering::Relaxed);
-            let (TrySendError::Full(item) | TrySendError::Disconnected(item)) = error;
-            item
-        })
+        match self.sender.try_send(Post::Item(item)) {
+            Err(TrySendError::Full(Post::Item(item))) => Err((item, self.turned_away(Full::Now))),
+            Err(TrySendError::Disconnected(Post::Item(item))) => Err((item, self.turned_away(Full::Gone))),
+            // An end is never what was offered here.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
+
+    fn turned_away(&self, full: Full) -> Full {
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        full
+    }
+
+    /// Tells the reader that nothing more will come, however many may still hold the way in.
+    pub fn end(&self) {
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        if self.sender.send(Post::End).is_err() {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
 
     /// Puts in what may not be lost; waits for room where there is none.
     pub fn deliver(&self, item: T) {
         self.depth.fetch_add(1, Ordering::Relaxed);
-        if self.sender.send(item).is_err() {
+        if self.sender.send(Post::Item(item)).is_err() {
             self.depth.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
 impl<T> Outlet<T> {
-    /// The next item, if one comes within `wait`. An error means that nobody can send any more.
-    pub fn next(&self, wait: Duration) -> Result<Option<T>, ()> {
+    /// The next item, if one comes within `wait`. An error: there will be none any more.
+    pub fn next(&self, wait: Duration) -> Result<Option<T>, Ended> {
         match self.receiver.recv_timeout(wait) {
-            Ok(item) => {
+            Ok(post) => {
                 self.depth.fetch_sub(1, Ordering::Relaxed);
-                Ok(Some(item))
+                match post {
+                    Post::Item(item) => Ok(Some(item)),
+                    Post::End => Err(Ended),
+                }
             }
             Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(()),
+            Err(RecvTimeoutError::Disconnected) => Err(Ended),
         }
     }
 }
@@ -95,10 +124,13 @@ mod tests {
         for n in 0..NEW_WORK_LIMIT {
             inbox.offer(n).unwrap();
         }
-        assert_eq!(inbox.try_offer(7), Err(7));
+        assert_eq!(inbox.offer(7), Err((7, Full::Now)));
         inbox.deliver(8);
         assert_eq!(outlet.next(Duration::ZERO), Ok(Some(0)));
         assert_eq!(outlet.next(Duration::ZERO), Ok(Some(1)));
         inbox.offer(9).unwrap();
+        inbox.end();
+        let drained = std::iter::from_fn(|| outlet.next(Duration::ZERO).ok()).count();
+        assert_eq!(drained, NEW_WORK_LIMIT);
     }
 }

@@ -1,1 +1,55 @@
-fn main() {}
+//! `tandem`: a SIP/RTP softswitch in one binary. This is the command line; what it starts stands in the files beside it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
+
+mod cli;
+mod client;
+mod clock;
+mod commands;
+mod config;
+mod demo;
+mod follow;
+mod inbox;
+mod log;
+
+mod process;
+mod signalling;
+mod sounds;
+
+use clap::Parser;
+use cli::{Cli, Command, KeyCommand};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match &cli.command {
+        Command::Serve(_) => "info",
+        _ => "warn",
+    };
+    log::start(level);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tandem: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tandem: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> commands::Outcome {
+    match command {
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Serve(args) => commands::serve(&args.config).await,
+        Command::Check(args) => commands::check(&args.config),
+        Command::Key(KeyCommand::Create { config, tenant, scopes }) => commands::create_key(&config, &tenant, &scopes).await,
+        Command::Call(args) => commands::call(args).await,
+        Command::Status(api) => commands::status(api).await,
+        Command::Carrier(args) => commands::carrier(args).await,
+    }
+}

@@ -2,12 +2,11 @@
 //! follows, and hands that to the sockets, the shards and the ledger. None of the three can make it wait.
 
 use crate::clock::Clock;
-use crate::inbox::Outlet;
+use crate::inbox::{Ended, Outlet};
 use api::ledger::Ledger;
 use base::millis;
 use media::worker::Engine;
 use sip_core::net::Net;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use switch::{Input, Output, Switch, TrunkStatus};
@@ -37,9 +36,9 @@ pub struct Signalling {
     /// Its inbox.
     pub outlet: Outlet<Input>,
     /// SIP's sockets.
-    pub net: Arc<Net>,
+    pub net: Net,
     /// RTP's shards.
-    pub engine: Arc<Engine>,
+    pub engine: Engine,
     /// The journal and the live view.
     pub ledger: Ledger,
     /// The time.
@@ -49,7 +48,7 @@ pub struct Signalling {
 }
 
 impl Signalling {
-    /// Starts the thread. It ends when nobody holds the inbox any more.
+    /// Starts the thread. It ends when the inbox does.
     pub fn start(self) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("signalling".to_owned()).spawn(move || self.run())
     }
@@ -67,18 +66,37 @@ impl Signalling {
             }
             let until = wake.map_or(LONGEST_SLEEP, |at| Duration::from_nanos(at.saturating_sub(now.mono)));
             match self.outlet.next(until.min(LONGEST_SLEEP)) {
-                Ok(Some(input)) => self.take_in(input),
+                Ok(Some(input)) => {
+                    if self.take_in(input).is_err() {
+                        break;
+                    }
+                }
                 Ok(None) => self.switch.handle(Input::Timeout, self.clock.now()),
-                Err(()) => return,
+                Err(Ended) => break,
             }
         }
+        // The media threads may wait for room in the inbox: its end comes before theirs.
+        drop(self.outlet);
+        self.engine.shutdown();
     }
 
-    fn take_in(&mut self, first: Input) {
+    fn take_in(&mut self, first: Input) -> Result<(), Ended> {
         self.switch.handle(first, self.clock.now());
         for _ in 1..INPUTS_AT_ONCE {
-            let Ok(Some(input)) = self.outlet.next(Duration::ZERO) else { return };
-            self.switch.handle(input, self.clock.now());
+            match self.outlet.next(Duration::ZERO)? {
+                Some(input) => self.switch.handle(input, self.clock.now()),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// A command that its shard does not take is a failure of its endpoint; the call hears of it as of any other.
+    fn command(&mut self, command: media::Command) {
+        let id = command.id();
+        if let Err(error) = self.engine.send(self.engine.pick(id), command) {
+            let event = media::Event::Failed { id, error: error.to_string() };
+            self.switch.handle(Input::Media(event), self.clock.now());
         }
     }
 
@@ -86,7 +104,7 @@ impl Signalling {
         loop {
             match self.switch.poll() {
                 Output::Sip(effect) => self.net.execute(effect),
-                Output::Media(command) => self.engine.send(command),
+                Output::Media(command) => self.command(command),
                 Output::Record(record) => self.ledger.append(*record),
                 Output::Timeout(at) => return at,
             }

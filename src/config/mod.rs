@@ -6,7 +6,6 @@ mod section;
 mod tree;
 mod trunk;
 
-pub use section::nearest;
 pub use tree::Fault;
 
 use section::{Faults, Section};

@@ -248,22 +248,7 @@ impl Section {
 }
 
 /// The word of `known` that `word` was most likely meant to be: at most a third of its letters away.
-pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (distance, best) = known.iter().map(|known| (distance(word, known), *known)).min()?;
-    (distance <= 1 + word.chars().count() / 3).then_some(best)
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let closest = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known)).min();
+    closest.filter(|(distance, _)| *distance <= 1 + word.chars().count() / 3).map(|(_, known)| known)
 }

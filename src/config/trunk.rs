@@ -83,9 +83,9 @@ fn password(section: &mut Section) -> Option<Secret> {
             section.fault(&place, "password and password_file are both given; write one of them");
             None
         }
-        (Some(found), None) => Some(Secret::new(found.value)),
+        (Some(found), None) => Some(Secret::from(found.value)),
         (None, Some(Found { value, place })) => match std::fs::read_to_string(&value) {
-            Ok(text) => Some(Secret::new(text.lines().next().unwrap_or_default())),
+            Ok(text) => Some(Secret::from(text.lines().next().unwrap_or_default())),
             Err(error) => {
                 section.fault(&place, format!("password_file: cannot read {value}: {error}"));
                 None

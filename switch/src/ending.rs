@@ -70,3 +70,44 @@ fn status_of(code: u16) -> (Status, Origin) {
         _ => (Status::Failed, Origin::Carrier),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_final_response_decides_status_origin_and_whether_another_trunk_is_tried() {
+        let table = [
+            (486, Status::Busy, Origin::Callee, false),
+            (600, Status::Busy, Origin::Callee, false),
+            (603, Status::Busy, Origin::Callee, false),
+            (480, Status::NoAnswer, Origin::Callee, false),
+            (487, Status::NoAnswer, Origin::Callee, false),
+            (408, Status::NoAnswer, Origin::Carrier, true),
+            (404, Status::Failed, Origin::Carrier, false),
+            (403, Status::Failed, Origin::Carrier, false),
+            (503, Status::Failed, Origin::Carrier, true),
+        ];
+        for (code, status, origin, retry) in table {
+            let ending = Ending::refused(code, "why", None);
+            let cause = &ending.cause;
+            assert_eq!((ending.status, cause.origin, cause.retry), (status, origin, retry), "{code}");
+            assert_eq!(cause.sip_status, Some(code));
+        }
+    }
+
+    #[test]
+    fn twilios_own_word_is_the_reason_and_overrides_the_status() {
+        let error = carrier::parse_twilio_error("32204 Caller ID not verified").expect("an error");
+        let ending = Ending::refused(403, "Forbidden", Some(&error));
+        assert_eq!(ending.cause.reason, "32204 Caller ID not verified");
+        let busy = carrier::parse_twilio_error("32001 CPS limit exceeded").expect("an error");
+        assert!(Ending::refused(403, "Forbidden", Some(&busy)).cause.retry);
+    }
+
+    #[test]
+    fn nobody_answering_is_q850_19_and_a_good_end_16() {
+        assert_eq!(Ending::no_answer().cause.q850, 19);
+        assert_eq!(Ending::cleared(Origin::Program, "").cause.q850, 16);
+    }
+}

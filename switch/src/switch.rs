@@ -164,7 +164,8 @@ impl Switch {
     /// Works on a call, and forgets it once nothing of it is left.
     fn with(&mut self, sid: CallSid, work: impl FnOnce(&mut Call, &mut Desk)) {
         let Some(call) = self.calls.get_mut(&sid) else { return };
-        work(call, &mut self.desk);
+        let span = call.span.clone();
+        span.in_scope(|| work(call, &mut self.desk));
         if call.is_gone() {
             self.calls.remove(&sid);
         }

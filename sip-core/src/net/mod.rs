@@ -114,6 +114,12 @@ struct Shared {
     tasks: Mutex<Option<JoinSet<()>>>,
 }
 
+impl std::fmt::Debug for Net {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Net").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
 impl Net {
     /// Binds all listeners, in order; the `n`th is [`LocalId`]`(n)`. To be called within the tokio runtime whose workers
     /// are to carry the sockets. `sink` is called from any thread, from within [`Net::execute`] too, and must not block; `rng` is for the choice among

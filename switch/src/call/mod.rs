@@ -65,6 +65,8 @@ pub(crate) struct Call {
     hear: Hear,
     /// The trunk's name, once one is chosen.
     trunk: Option<String>,
+    /// All that is logged of this call is logged in here.
+    pub(crate) span: tracing::Span,
 }
 
 impl Call {
@@ -81,6 +83,7 @@ impl Call {
             carrier_call_id: None,
             hear: Hear::NamedHost,
             trunk,
+            span: tracing::info_span!("call", %sid),
         }
     }
 
@@ -89,6 +92,7 @@ impl Call {
     }
 
     fn record(&mut self, fact: Fact, desk: &mut Desk, now: Now) {
+        log(&fact);
         self.book.record(fact, now, &mut desk.out);
     }
 
@@ -137,7 +141,7 @@ impl Call {
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
             Wake::Release => {
-                tracing::error!(call = %self.sid, "the media endpoint did not close; the call's figures are lost");
+                tracing::error!("the media endpoint did not close; the call's figures are lost");
                 self.on_media_closed(&media::Quality::default(), desk, now);
             }
         }
@@ -250,6 +254,20 @@ impl Call {
 
     fn outbound(&self) -> bool {
         self.about.direction == Direction::OutboundApi
+    }
+}
+
+/// A call's turns, for the log; numbers and names stay in the records.
+fn log(fact: &Fact) {
+    match fact {
+        Fact::Dialing { trunk, attempt, sip_call_id } => tracing::debug!(trunk, attempt, sip_call_id, "dialing"),
+        Fact::Answered { sip_status, codec, .. } => tracing::debug!(sip_status, codec, "answered"),
+        Fact::AttemptFailed { trunk, sip_status, reason } => tracing::info!(trunk, sip_status, reason, "attempt failed"),
+        Fact::Ended(cdr) => {
+            let Cdr { status, cause, billable_ms, trunk, .. } = cdr.as_ref();
+            tracing::info!(status = status.as_str(), ?cause, billable_ms, trunk, "ended");
+        }
+        _ => {}
     }
 }
 

@@ -171,7 +171,7 @@ impl Call {
     /// The RTP port could not be bound: another one, a few times.
     pub(crate) fn on_media_failed(&mut self, error: &str, desk: &mut Desk, now: Now) {
         let Some(media) = self.leg.media.take() else { return };
-        tracing::warn!(call = %self.sid, port = media.port, error, "an RTP port could not be opened");
+        tracing::warn!(port = media.port, error, "an RTP port could not be opened");
         desk.free_media(media, now);
         match self.take_stage() {
             Stage::Opening(waiting) if waiting.ports_tried < PORT_ATTEMPTS => self.open(waiting, desk, now),

@@ -97,7 +97,7 @@ impl Call {
             }
             None => {
                 // The API and the configuration refuse a program whose prompts are not there; this is the last door.
-                tracing::error!(call = %self.sid, prompt = name, "a prompt is not there");
+                tracing::error!(prompt = name, "a prompt is not there");
                 talk.program.handle(ivr::Input::PlayEnded { play }, now);
             }
         }
@@ -139,7 +139,7 @@ impl Call {
     fn on_media_fault(&mut self, error: &str, desk: &mut Desk, now: Now) {
         match self.stage {
             Stage::Talking(_) | Stage::Dialing(_) | Stage::Accepting(_) => {
-                tracing::error!(call = %self.sid, error, "the media engine refused a command");
+                tracing::error!(error, "the media engine refused a command");
                 self.end(Ending::new(Status::Failed, Origin::Switch, 500, error), desk, now);
             }
             _ => self.on_media_failed(error, desk, now),

@@ -1,0 +1,367 @@
+//! The whole process: everything bound, joined and started, and taken apart again in order (DESIGN.md §3).
+
+use crate::clock::{Clock, entropy};
+use crate::config::Config;
+use crate::inbox::{self, Inbox};
+use crate::signalling::{Figures, Signalling};
+use crate::sounds::SOUNDS;
+use api::keys::KeyError;
+use api::{
+    App, Commander, Directory, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts, SipHealth, Store,
+    StoreError, TrunkHealth,
+};
+use arc_swap::ArcSwap;
+use media::worker::{Engine, EngineConfig};
+use sip_core::net::{BindError, Full, Identity, Listener, Net, Roots, TlsConfig};
+use sip_core::transport::{Local, LocalId, Transport};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use switch::{Command, Input, Switch};
+
+/// Why the process does not start: what could not be had, and which setting says so.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// HTTP's address.
+    #[error("http.listen: cannot listen on {addr}: {error}")]
+    Http {
+        /// Which.
+        addr: SocketAddr,
+        /// The system's word.
+        error: std::io::Error,
+    },
+    /// One of SIP's.
+    #[error("sip.listen: {0}")]
+    Sip(#[from] BindError),
+    /// A certificate.
+    #[error("tls: {0}")]
+    Tls(String),
+    /// The media threads.
+    #[error("media: {0}")]
+    Media(#[from] media::worker::EngineError),
+    /// The database.
+    #[error("database.url: {0}")]
+    Store(#[from] StoreError),
+    /// The journal.
+    #[error("journal: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The API's keys.
+    #[error("api: {0}")]
+    Keys(#[from] KeyError),
+    /// What the configuration says together is not possible.
+    #[error("{0}")]
+    Config(#[from] switch::ConfigError),
+    /// A prompt that a number names.
+    #[error("[[number]] {number}: {error}")]
+    Prompt {
+        /// The number.
+        number: String,
+        /// What is wrong with the prompt.
+        error: String,
+    },
+    /// The operating system.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+/// How long a shutdown waits for what has to leave: BYEs answered, registrations withdrawn.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long a drain waits for live calls before it ends them (a second SIGTERM ends them at once).
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(90);
+/// How often a drain looks whether the last call has ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+/// A running switch.
+pub struct Process {
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where SIP listens.
+    pub sip: Vec<(Transport, SocketAddr)>,
+    inbox: Inbox<Input>,
+    figures: Arc<ArcSwap<Figures>>,
+    thread: JoinHandle<()>,
+    net: Net,
+    ledger: Ledger,
+    app: App,
+    web: Web,
+}
+
+/// The HTTP server's own task.
+struct Web {
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// The addresses of the listeners as the core knows them.
+fn locals(config: &Config, bound: &[(LocalId, Transport, SocketAddr)]) -> Vec<Local> {
+    let default = outward_address();
+    bound
+        .iter()
+        .map(|(id, transport, addr)| {
+            let inside = if addr.ip().is_unspecified() { SocketAddr::new(default, addr.port()) } else { *addr };
+            let advertised = config.sip.advertise.map_or(inside, |ip| SocketAddr::new(ip, addr.port()));
+            Local { id: *id, transport: *transport, bound: *addr, advertised, inside }
+        })
+        .collect()
+}
+
+/// The address from which this machine reaches the world: asked of the routing table, nothing is sent.
+fn outward_address() -> IpAddr {
+    let ask = || -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    ask().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// Where RTP sockets are bound: to loopback where SIP listens nowhere else, to every address otherwise.
+fn media_bind(config: &Config) -> IpAddr {
+    let mut ips = config.sip.listen.iter().map(|listen| listen.addr.ip());
+    match ips.next() {
+        Some(first) if first.is_loopback() && ips.all(|ip| ip == first) => first,
+        _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+fn media_address(config: &Config, bind: IpAddr) -> switch::MediaAddress {
+    let inside = if bind.is_unspecified() {
+        config.sip.listen.iter().map(|listen| listen.addr.ip()).find(|ip| !ip.is_unspecified()).unwrap_or_else(outward_address)
+    } else {
+        bind
+    };
+    let advertised = config.media.advertise.or(config.sip.advertise).unwrap_or(inside);
+    switch::MediaAddress { advertised, inside, local_net: config.sip.local_net.clone() }
+}
+
+fn tls(config: &Config) -> Result<TlsConfig, StartError> {
+    let server = match &config.tls {
+        Some(tls) => {
+            let read = |path: &std::path::Path| {
+                std::fs::read(path).map_err(|error| StartError::Tls(format!("{}: {error}", path.display())))
+            };
+            let identity = Identity::from_pem(&read(&tls.cert_file)?, &read(&tls.key_file)?);
+            Some(identity.map_err(|error| StartError::Tls(error.to_string()))?)
+        }
+        None => None,
+    };
+    Ok(TlsConfig { client: server.clone(), server, roots: Roots::Native })
+}
+
+fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddress) -> switch::Config {
+    let mut endpoint = sip_core::endpoint::Config::new(locals);
+    endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
+    endpoint.domains.clone_from(&config.sip.domains);
+    let numbers = config.numbers.iter().filter_map(|number| {
+        let answer = number.answer.clone()?;
+        Some(switch::Number { number: number.number.clone(), tenant: number.tenant.clone(), answer })
+    });
+    switch::Config {
+        endpoint,
+        media,
+        ports: config.media.ports,
+        media_timeout: Duration::from_secs(config.media.timeout_s),
+        calls_per_second: config.limits.calls_per_second,
+        concurrent_calls: config.limits.concurrent_calls,
+        trunks: config.trunks.clone(),
+        numbers: numbers.collect(),
+    }
+}
+
+fn directory(config: &Config) -> Directory {
+    let tenant = |tenant: &crate::config::Tenant| {
+        (tenant.name.clone(), api::Tenant { trunk_access: tenant.trunk_access, api_requests_per_minute: None })
+    };
+    let number = |number: &crate::config::Number| {
+        (number.number.clone(), OwnedNumber { tenant: number.tenant.clone(), answer: number.answer.clone() })
+    };
+    Directory {
+        tenants: config.tenants.iter().map(tenant).collect(),
+        numbers: config.numbers.iter().map(number).collect(),
+        trunks: config.trunks.iter().map(|trunk| trunk.name.to_string()).collect(),
+        limits: api::Limits {
+            api_requests_per_minute: config.limits.api_requests_per_minute,
+            calls_per_second: config.limits.calls_per_second,
+            concurrent_calls: u32::try_from(config.limits.concurrent_calls).unwrap_or(u32::MAX),
+        },
+    }
+}
+
+/// What `/health` and `/v1/trunks` show of the switch's figures.
+fn health(figures: &Figures) -> SipHealth {
+    let state = |status: &switch::TrunkStatus| match status.state {
+        switch::TrunkState::Unknown => api::TrunkState::Unknown,
+        switch::TrunkState::Up => api::TrunkState::Connected,
+        switch::TrunkState::Down => api::TrunkState::Failing,
+    };
+    let trunk = |status: &switch::TrunkStatus| {
+        (status.name.clone(), TrunkHealth { status: state(status), active_calls: status.calls })
+    };
+    SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect() }
+}
+
+/// The way from the API into the signalling thread's inbox.
+fn commander(inbox: &Inbox<Input>) -> Commander {
+    let inbox = inbox.clone();
+    Commander::new(Arc::new(move |command: Command| {
+        inbox.offer(Input::Command(command)).map_err(|(input, full)| {
+            let full = match full {
+                inbox::Full::Now => api::Full::Now,
+                inbox::Full::Gone => api::Full::Gone,
+            };
+            match input {
+                Input::Command(command) => (command, full),
+                // What was offered comes back.
+                _ => (Command::Drain, api::Full::Gone),
+            }
+        })
+    }))
+}
+
+impl Process {
+    /// Binds and starts everything, in an order in which nothing is asked of what does not stand yet.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let mut rng = entropy().map_err(std::io::Error::other)?;
+        let http = tokio::net::TcpListener::bind(config.http)
+            .await
+            .map_err(|error| StartError::Http { addr: config.http, error })?;
+        let (inbox, outlet) = inbox::inbox();
+        let (net, bound) = bind_sip(config, &inbox, rng.fork()).await?;
+        let bind_ip = media_bind(config);
+        let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
+        let store = Store::open(&config.database_url).await?;
+        let journal = JournalConfig { dir: config.journal_dir.clone(), max_octets: config.journal_max_mb << 20 };
+        let (ledger, recovered) = Ledger::open(journal, store.clone(), api::system_wall()).await?;
+        if !recovered.interrupted.is_empty() {
+            tracing::warn!(calls = recovered.interrupted.len(), "calls that the last process left live were closed");
+        }
+        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip));
+        let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
+        let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
+        let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));
+        let publish = {
+            let (figures, sip) = (Arc::clone(&figures), Arc::clone(&sip));
+            Box::new(move |new: Figures| {
+                sip.store(Arc::new(health(&new)));
+                figures.store(Arc::new(new));
+            })
+        };
+        let signalling = Signalling { switch, outlet, net: net.clone(), engine, ledger: ledger.clone(), clock, publish };
+        let thread = signalling.start()?;
+        let commander = commander(&inbox);
+        let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
+        load_prompts(config, &prompts).await?;
+        let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
+        let keys = Keys::open(store, bootstrap).await?;
+        let directory = Arc::new(ArcSwap::from_pointee(directory(config)));
+        let version = env!("CARGO_PKG_VERSION");
+        let app = App::new(Parts { ledger: ledger.clone(), directory, keys, prompts, commander, sip, rng, version });
+        let addr = http.local_addr()?;
+        let web = Web::start(http, &app);
+        let sip = bound.into_iter().map(|(_, transport, addr)| (transport, addr)).collect();
+        Ok(Self { http: addr, sip, inbox, figures, thread, net, ledger, app, web })
+    }
+
+    /// Refuses new calls from now on and lets live ones finish.
+    pub fn drain(&self) {
+        self.app.drain();
+        self.inbox.deliver(Input::Command(Command::Drain));
+    }
+
+    /// Resolves when the last call has ended after [`Process::drain`].
+    pub async fn drained(&self) {
+        while !self.figures.load().drained {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+
+    /// How many calls live.
+    pub fn live(&self) -> usize {
+        self.figures.load().load.live
+    }
+
+    /// Ends what lives and takes everything apart: BYEs leave, the journal is on disk, the database has seen it.
+    pub async fn stop(self) {
+        self.drain();
+        self.inbox.deliver(Input::Command(Command::EndAll));
+        let quiet = async {
+            while self.figures.load().load.sip.transactions > 0 || !self.figures.load().drained {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, quiet).await.is_err() {
+            tracing::warn!("some far ends did not answer our last words");
+        }
+        self.web.stop().await;
+        self.net.shutdown().await;
+        self.inbox.end();
+        let joined = tokio::task::spawn_blocking(move || self.thread.join());
+        if !matches!(tokio::time::timeout(LAST_WORDS, joined).await, Ok(Ok(Ok(())))) {
+            tracing::error!("the signalling thread did not end in good order");
+        }
+        self.ledger.shutdown().await;
+    }
+}
+
+async fn bind_sip(
+    config: &Config,
+    inbox: &Inbox<Input>,
+    rng: base::Rng,
+) -> Result<(Net, Vec<(LocalId, Transport, SocketAddr)>), StartError> {
+    let listeners: Vec<Listener> =
+        config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, bind: listen.addr }).collect();
+    let sink = {
+        let inbox = inbox.clone();
+        move |input| inbox.offer(Input::Sip(input)).map_err(|_| Full)
+    };
+    Ok(Net::bind(&listeners, tls(config)?, sink, rng).await?)
+}
+
+fn start_media(
+    config: &Config,
+    bind_ip: IpAddr,
+    clock: Clock,
+    inbox: &Inbox<Input>,
+    rng: base::Rng,
+) -> Result<Engine, StartError> {
+    let engine = EngineConfig {
+        threads: config.media.threads,
+        bind_ip,
+        shard: media::ShardConfig::default(),
+        origin: clock.origin(),
+        rng,
+    };
+    let inbox = inbox.clone();
+    Ok(Engine::start(engine, move |event| inbox.deliver(Input::Media(event)))?)
+}
+
+/// The prompts that numbers name are decoded before the first call can come.
+async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartError> {
+    for number in &config.numbers {
+        let Some(answer) = &number.answer else { continue };
+        let failed = |error: api::PromptError| StartError::Prompt { number: number.number.clone(), error: error.to_string() };
+        prompts.ensure(answer.prompts()).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+impl Web {
+    fn start(listener: tokio::net::TcpListener, app: &App) -> Self {
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let router = api::router(app.clone());
+        let task = tokio::spawn(api::serve(listener, router, async {
+            // Dropped or sent: either ends it.
+            let _ = stopped.await;
+        }));
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        if self.task.await.is_err() {
+            tracing::error!("the HTTP server ended in a panic");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The whole switch on virtual time: signalling, calls, programs and media endpoints against the scripted carrier, over a
+//! network that loses, doubles and reorders. `SIM_SEED` replays one run, `SIM_CALLS` changes its size.
+
+mod hosts;
+mod laws;
+
+use hosts::{Host, Order, Told};
+use std::time::Duration;
+
+/// The seed of a run, printed wherever it fails.
+fn seed() -> u64 {
+    std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_123)
+}
+
+fn calls() -> u32 {
+    std::env::var("SIM_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(2_000)
+}
+
+#[test]
+fn two_thousand_calls_over_a_bad_network_each_end_once_and_leave_nothing() {
+    let seed = seed();
+    let town = hosts::run(seed, calls(), hosts::BAD);
+    laws::check(&town, seed);
+    println!("seed {seed}: {} records, trace {:016x}, {:?}", town.records.len(), town.trace, town.carried);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_gives_another() {
+    let first = hosts::run(7, 200, hosts::BAD);
+    let second = hosts::run(7, 200, hosts::BAD);
+    assert_eq!(first.trace, second.trace);
+    assert_eq!(first.records, second.records);
+    assert_ne!(first.trace, hosts::run(8, 200, hosts::BAD).trace);
+}
+
+#[test]
+fn on_a_good_network_every_answered_call_is_heard_sample_for_sample() {
+    let town = hosts::run(3, 100, hosts::GOOD);
+    laws::check(&town, 3);
+    let heard: Vec<_> = town.reports.iter().filter(|report| report.outcome.was_answered()).collect();
+    assert!(heard.len() > 30, "{} answered", heard.len());
+    for report in heard.iter().filter(|report| report.script.contains("listen")) {
+        assert!(report.heard.iter().any(|heard| heard.prompt == "words" && heard.exact), "{report:#?}");
+    }
+}
