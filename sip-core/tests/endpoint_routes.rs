@@ -148,3 +148,35 @@ fn in_dialog_requests_of_a_dialog_on_a_stream_use_it_and_reopen_it_when_it_is_go
     assert!(net.nodes[B].events.iter().any(|event| matches!(event, Event::Ended { request: Some(_), .. })));
     net.assert_at_rest();
 }
+
+#[test]
+fn a_call_over_ipv6_names_its_addresses_in_brackets() {
+    let mut net = Net::empty(6);
+    net.add("2001:db8::1", |_| {});
+    net.add("2001:db8::2", |_| {});
+    net.auto_answer(B);
+    let a = net.place(A, invite_to(hop("[2001:db8::2]", Transport::Udp)));
+    net.run_for(secs(1));
+    let invite = net.nodes[A].sent_requests("INVITE")[0].clone();
+    assert_eq!(invite.contacts().unwrap()[0].uri.as_str(), "sip:+15550001@[2001:db8::1]:5060");
+    assert_eq!(invite.top_via().unwrap().host.to_string(), "[2001:db8::1]");
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.run_for(secs(1));
+    assert_eq!(net.nodes[A].story(), ["progress 180", "answered 200", "ended Us"]);
+    net.assert_at_rest();
+}
+
+#[test]
+fn a_contact_that_leads_nowhere_still_lets_the_session_end() {
+    let mut net = Net::new(7);
+    let a = net.place(A, invite_to(hop(EDGE, Transport::Udp)));
+    net.run_for(ms(20));
+    let invite = net.mail[0].2.clone();
+    let ok = pair::response(&invite, "200 OK").replace("<sip:raw@192.0.2.50>", "<tel:+15550002>");
+    net.send(&format!("{EDGE}:5060"), A, &ok);
+    net.run_for(ms(20));
+    assert_eq!(net.nodes[A].story(), ["answered 200"]);
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    assert_eq!(net.nodes[A].story().last().unwrap(), "ended Us");
+    net.assert_at_rest();
+}
