@@ -64,6 +64,21 @@ async fn an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["trunk.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let pem = params.self_signed(&key).unwrap().pem();
+    let identity = Identity::from_pem(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let config = TlsConfig { server: Some(identity), client: None, roots: Roots::Given(vec![]) };
+    let server = Rim::with(&[Transport::Tls], config, Limits::default()).await;
+    let mut client = client(&pem).await;
+    let flow = client.open(2, Transport::Tls, server.bound[0], "trunk.example");
+    let reason = client.closed(flow).await;
+    assert!(reason.contains("xpired"), "{reason}");
+}
+
+#[tokio::test]
 async fn an_address_is_a_name_where_the_certificate_says_so() {
     let (server, pem) = server("127.0.0.1").await;
     let mut client = client(&pem).await;
