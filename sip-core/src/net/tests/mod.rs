@@ -100,7 +100,7 @@ async fn a_port_in_use_is_named_with_what_the_system_says() {
         let rim = Rim::new(&[transport]).await;
         let taken = Listener { transport, bind: rim.bound[0] };
         let bound = Net::bind(&[taken], TlsConfig::default(), |_| Ok(()), Rng::from_u64(1)).await;
-        let error = bound.err().expect("the port is taken");
+        let Err(error) = bound else { panic!("the port is taken") };
         let text = error.to_string();
         assert!(text.contains(&rim.bound[0].to_string()) && text.contains("in use"), "{text}");
         assert!(text.contains(transport.as_str()), "{text}");

@@ -104,7 +104,8 @@ async fn a_handshake_that_is_not_one_or_takes_too_long_leaves_no_trace() {
 #[tokio::test]
 async fn a_listener_without_a_certificate_is_refused_by_its_address() {
     let bound = Net::bind(&[loopback(Transport::Tls)], TlsConfig::default(), |_| Ok(()), Rng::from_u64(1)).await;
-    let text = bound.err().expect("there is no certificate").to_string();
+    let Err(error) = bound else { panic!("there is no certificate") };
+    let text = error.to_string();
     assert!(text.contains("127.0.0.1:0") && text.contains("certificate"), "{text}");
 }
 
