@@ -122,8 +122,8 @@ impl std::fmt::Debug for Net {
 
 impl Net {
     /// Binds all listeners, in order; the `n`th is [`LocalId`]`(n)`. To be called within the tokio runtime whose workers
-    /// are to carry the sockets. `sink` is called from any thread, from within [`Net::execute`] too, and must not block; `rng` is for the choice among
-    /// weighted SRV records.
+    /// are to carry the sockets. `sink` is called from any thread, from within [`Net::execute`] too, and must not block;
+    /// `rng` is for the choice among weighted SRV records.
     ///
     /// # Errors
     /// [`BindError`]: an address that cannot be bound, by name; a TLS listener without a certificate; an unusable one.
