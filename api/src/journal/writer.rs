@@ -143,6 +143,10 @@ impl Writer {
     }
 
     fn announce(&mut self, jobs: Vec<Job>, ends: &[Option<Position>]) {
+        // First, so that whoever is woken below finds the journal at least as far as his own entry.
+        if let Some(end) = ends.iter().rev().find_map(|end| *end) {
+            self.durable.send_replace(end);
+        }
         for (job, end) in jobs.into_iter().zip(ends) {
             if let Some(waiter) = job.waiter {
                 // A caller that has gone away does not wait; its call is admitted all the same.
@@ -152,9 +156,6 @@ impl Writer {
                 // No subscriber is no fault.
                 let _ = self.events.send(Event { position, record });
             }
-        }
-        if let Some(end) = ends.iter().rev().find_map(|end| *end) {
-            self.durable.send_replace(end);
         }
         self.look();
     }

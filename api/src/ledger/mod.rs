@@ -112,8 +112,14 @@ impl Ledger {
     /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
     pub async fn open(config: JournalConfig, store: Store, wall: Wall) -> Result<(Self, Recovered), LedgerError> {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
-        let Opened { dir, lock, id, segment, space, first, recovery, mut recovered } = found;
+        let Opened { dir, lock, id, mut segment, space, first, recovery, mut recovered } = found;
         let position = store.position(id).await?;
+        if position > segment.end() {
+            // The disk has lost what it had said was written, and the database has it. What is written from now on must
+            // not lie where the database thinks it has been.
+            tracing::error!(?position, journal = ?segment.end(), "the journal ends before what the database has taken");
+            segment = Segment::create(&dir, id, position.segment + 1).map_err(LedgerError::System)?;
+        }
         let live = Arc::new(Live::default());
         let spool = Arc::new(Spool::default());
         let (durable, durable_seen) = watch::channel(segment.end());

@@ -29,6 +29,8 @@ impl Batch {
     /// Takes in the next fact. The views of calls it speaks of and that were admitted before must be in `calls`.
     pub fn add(&mut self, record: Arc<Record>) {
         match self.calls.get_mut(&record.sid) {
+            // A call ends once; a second end can only be of a recovery that knew less than the database.
+            Some(view) if view.cdr.is_some() && matches!(record.fact, Fact::Ended(_)) => {}
             Some(view) => view.apply(&record),
             None => {
                 if let Some(view) = first_view(&record) {

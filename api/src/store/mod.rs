@@ -180,9 +180,4 @@ impl Store {
     pub(crate) async fn execute(&self, statement: &'static str) -> u64 {
         on!(self, pool, Db => sqlx::query(statement).execute(pool).await.unwrap().rows_affected())
     }
-
-    /// The one number that a statement selects.
-    pub(crate) async fn number(&self, statement: &'static str) -> i64 {
-        on!(self, pool, Db => sqlx::query_scalar::<_, i64>(statement).fetch_one(pool).await.unwrap())
-    }
 }

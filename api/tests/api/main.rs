@@ -1,0 +1,19 @@
+//! The API as its users meet it: HTTP in, commands to the switch out, the switch's records in, rows in a database.
+//!
+//! Signalling is played by the test at the process's own seam (the closure of a `Commander`, `Ledger::append`); the
+//! journal, the database and the connections are real. `TANDEM_TEST_POSTGRES=postgres://…` runs the tests of the store on
+//! PostgreSQL as well.
+
+mod bad_input;
+mod calls;
+mod connections;
+mod crash;
+mod disk;
+mod health;
+mod isolation;
+mod lists;
+mod load;
+mod projection;
+#[path = "../../src/testing/calls.rs"]
+mod records;
+mod support;
