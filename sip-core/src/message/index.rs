@@ -3,7 +3,7 @@
 //! One pass over the header section, no allocation below [`INLINE`] lines. Values are not looked at here.
 
 use super::error::{Fault, ParseError, Part};
-use super::{MAX_HEADERS, MAX_LINE_BYTES, Name};
+use super::{MAX_HEADERS, MAX_LINE_BYTES, Name, lookup};
 use crate::header::scan::{is_lws, is_token, unfold};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -99,7 +99,9 @@ pub(super) fn index(bytes: &[u8], mut at: usize, lines: &mut Index) -> Result<us
 fn header_line(bytes: &[u8], at: usize, lines: &mut Index) -> Result<usize, ParseError> {
     let end = line_end(bytes, at, Part::Message)?;
     let first = &bytes[at..end];
-    let colon = memchr::memchr(b':', first).ok_or(ParseError::new(Part::Message, Fault::NoColon))?;
+    let near = bytes[at..].first_chunk().and_then(lookup::colon);
+    let colon = near.or_else(|| memchr::memchr(b':', first)).filter(|&colon| colon < first.len());
+    let colon = colon.ok_or(ParseError::new(Part::Message, Fault::NoColon))?;
     let text = blank_end_trimmed(&first[..colon]);
     let name = Name::at_start_of(&bytes[at..], text.len());
     // A known name is a token by itself.
@@ -147,4 +149,29 @@ fn trimmed(bytes: &[u8], mut start: usize, end: usize) -> Span {
         value = rest;
     }
     Span::new(start, start + value.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indexed(lines: usize) -> Index {
+        let text = "A: b\r\n".repeat(lines) + "\r\n";
+        let mut found = Index::new();
+        assert_eq!(index(text.as_bytes(), 0, &mut found), Ok(text.len()));
+        found
+    }
+
+    #[test]
+    fn a_carriers_invite_is_indexed_without_the_heap() {
+        assert!(!indexed(INLINE).spilled());
+        assert_eq!(indexed(INLINE + 1).len(), INLINE + 1);
+    }
+
+    #[test]
+    fn a_colon_on_the_next_line_belongs_to_no_name() {
+        let mut found = Index::new();
+        let error = index(b"no colon\r\nVia: x\r\n\r\n", 0, &mut found);
+        assert_eq!(error, Err(ParseError::new(Part::Message, Fault::NoColon)));
+    }
 }

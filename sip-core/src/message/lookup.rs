@@ -4,7 +4,7 @@ use super::Name;
 use super::name::TABLE;
 
 /// No name in the table below is longer (that would not compile); a longer one is [`Name::Other`] without being looked at.
-const LONGEST: usize = 24;
+pub(super) const LONGEST: usize = 24;
 
 /// A name as three words: its bytes in lower case, then zeros. Comparing two keys is three comparisons whatever the name.
 type Key = [u64; LONGEST / 8];
@@ -40,6 +40,18 @@ const fn key(bytes: &[u8; LONGEST], len: usize) -> Key {
         i += 1;
     }
     key
+}
+
+/// The offset of the first colon in these bytes, eight at a time.
+#[inline]
+pub(super) fn colon(bytes: &[u8; LONGEST]) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().enumerate().find_map(|(i, word)| {
+        // A byte of `other` is zero where there is a colon; the lowest high bit of `found` marks the first of them.
+        let other = u64::from_le_bytes(*word) ^ 0x3a3a_3a3a_3a3a_3a3a;
+        let found = other.wrapping_sub(0x0101_0101_0101_0101) & !other & 0x8080_8080_8080_8080;
+        (found != 0).then(|| 8 * i + found.trailing_zeros() as usize / 8)
+    })
 }
 
 #[inline]
@@ -166,6 +178,22 @@ mod tests {
         assert_eq!(Name::from_bytes(&[b'a'; 300]), Name::Other);
         for near in [&b"v\0"[..], b"\0v", b"Via\0", b"Call\rID", b"Call\x0dID", b"Vi\xe1", b"Via:", b"Via "] {
             assert_eq!(Name::from_bytes(near), Name::Other, "{near:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_colon_is_found_wherever_it_stands_and_nothing_else_is() {
+        for at in 0..LONGEST {
+            let mut bytes = [b';'; LONGEST];
+            bytes[at] = b':';
+            bytes[LONGEST - 1] = b':';
+            assert_eq!(colon(&bytes), Some(at));
+        }
+        for byte in (0..=255).filter(|byte| *byte != b':') {
+            assert_eq!(colon(&[byte; LONGEST]), None, "{byte}");
+            let mut bytes = [byte; LONGEST];
+            bytes[9] = b':';
+            assert_eq!(colon(&bytes), Some(9), "{byte}");
         }
     }
 }
