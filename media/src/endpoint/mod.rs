@@ -83,7 +83,8 @@ pub(crate) struct Endpoint {
     pub phase: u64,
     /// Its events that wait.
     pub reserve: Reserve,
-    stream: Option<Stream>,
+    /// Boxed: it is taken out while a packet is worked on.
+    stream: Option<Box<Stream>>,
     outbound: Outbound,
     pace: Option<Pace>,
     player: Option<Player>,
@@ -134,7 +135,8 @@ impl Endpoint {
             return ctx.events.push(Event::Failed { id: self.id, error });
         }
         let gate = match self.stream.take() {
-            Some(Stream { mut gate, .. }) => {
+            Some(stream) => {
+                let mut gate = stream.gate;
                 gate.reconfigure(&config);
                 gate
             }
@@ -151,7 +153,7 @@ impl Endpoint {
         self.watch.configure(&config, ctx.now.mono);
         let sends = config.send && gate.has_destination();
         self.pace = if sends { self.pace.or_else(|| Some(self.first_pace(ctx.ms()))) } else { None };
-        self.stream = Some(Stream { config, gate });
+        self.stream = Some(Box::new(Stream { config, gate }));
     }
 
     /// The first millisecond from now that has the endpoint's phase.

@@ -80,11 +80,14 @@ impl Endpoint {
     /// A frame of the prompt, or of silence.
     fn send_audio(&mut self, stream: &Stream, timestamp: u64, samples: usize, ctx: &mut Context<'_>) {
         let codec = stream.config.codec;
-        let mut padded = [0; MAX_FRAME];
+        let mut padded;
         let player = self.player.as_mut().filter(|_| self.keys.is_idle());
         let payload = match player.and_then(|player| player.next(codec, samples)) {
             Some(frame) if frame.len() == samples => frame,
-            Some(frame) => pad(&mut padded, frame, silence(codec, samples)),
+            Some(frame) => {
+                padded = [0; MAX_FRAME];
+                pad(&mut padded, frame, silence(codec, samples))
+            }
             None => silence(codec, samples),
         };
         let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, timestamp, payload);
