@@ -147,7 +147,7 @@ fn read_value<'a>(scan: &mut Scan<'a>) -> Result<&'a [u8], ParseError> {
 fn push_text(out: &mut String, text: &[u8]) {
     match std::str::from_utf8(text) {
         Ok(text) if !text.bytes().any(|b| b.is_ascii_control()) => out.push_str(text),
-        _ => out.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c })),
+        _ => out.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_ascii_control() { ' ' } else { c })),
     }
 }
 
@@ -213,6 +213,13 @@ mod tests {
         assert_eq!(params.get("a"), Some(r#""x;\"y,=""#));
         assert_eq!(params.get_unquoted("a").unwrap(), r#"x;"y,="#);
         assert_eq!(params.get("b"), Some("2"));
+    }
+
+    #[test]
+    fn text_beyond_ascii_is_kept_and_control_characters_are_not() {
+        assert_eq!(params(";a=\u{85}é;b=\"\0x\"").to_string(), ";a=\u{85}é;b=\" x\"");
+        assert_eq!(Params::parse(b";a=\xff").unwrap().to_string(), ";a=\u{fffd}");
+        assert!(Params::parse(b";a=\0").is_err());
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn look_at_request(message: &Message) {
 
 fn look_at_values(data: &[u8]) {
     let value = scan::unfold(data.get(..MAX_LINE_BYTES).unwrap_or(data));
-    let read = |value: &dyn Display| assert!(!value.to_string().chars().any(char::is_control));
+    let read = |value: &dyn Display| assert!(!value.to_string().bytes().any(|b| b.is_ascii_control()));
     if let Ok(address) = NameAddr::parse(&value) {
         read(&address);
         written_again(&address, NameAddr::parse);

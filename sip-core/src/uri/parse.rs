@@ -10,18 +10,27 @@ impl Uri {
     /// On white space, quotes and angle brackets anywhere, a missing scheme or host, a port out of range, empty
     /// parameters, and more than [`MAX_URI_BYTES`].
     pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
+        let too_long = ParseError::new(Part::Value, Fault::UriTooLong);
         if text.len() > MAX_URI_BYTES {
-            return Err(ParseError::new(Part::Value, Fault::UriTooLong));
+            return Err(too_long);
         }
         let colon = memchr::memchr(b':', text).ok_or(ParseError::syntax("a URI scheme"))?;
         let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
         if !is_scheme(scheme) || rest.is_empty() {
             return Err(ParseError::syntax("a URI"));
         }
-        match scheme_of(scheme) {
-            Scheme::Other => Ok(Self::opaque(escape::clean(text, b"%#\\^`{|}")?)),
-            Scheme::Tel => Self::parse_tel(escape::clean(text, b"#")?),
-            known => Self::parse_sip(known, escape::clean(text, b"")?),
+        let scheme = scheme_of(scheme);
+        let verbatim: &[u8] = match scheme {
+            Scheme::Other => b"%#\\^`{|}",
+            Scheme::Tel => b"#",
+            Scheme::Sip | Scheme::Sips => b"",
+        };
+        let clean = escape::clean(text, verbatim)?;
+        match scheme {
+            _ if clean.len() > MAX_URI_BYTES => Err(too_long),
+            Scheme::Other => Ok(Self::opaque(clean)),
+            Scheme::Tel => Self::parse_tel(clean),
+            known => Self::parse_sip(known, clean),
         }
     }
 
