@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         _ => "warn",
     };
     log::start(level);
+    // The one TLS provider; an error means that it stands already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
