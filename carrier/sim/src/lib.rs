@@ -8,7 +8,9 @@
 //! | [`Carrier`] | the carrier itself: sans-IO, like the cores it is made of |
 //! | [`edge`] | the faults, and Twilio's manners (TWILIO.md §1) |
 //! | [`listen`](mod@listen) | which prompt was heard, and whether it was whole |
+//! | [`node`] | what stands on a network: a carrier, a switch, a test's phone |
 //! | [`virtual_network`] | a network and a clock as values, replayable from one seed |
+//! | `net` | the same carrier on real sockets (feature `net`) |
 //!
 //! It imports only `base`, `sip-core` and `media`, and nothing that answers calls for a living imports it.
 
@@ -16,6 +18,9 @@ mod carrier;
 pub mod config;
 pub mod edge;
 pub mod listen;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod node;
 mod report;
 pub mod script;
 pub mod twilio;

@@ -1,5 +1,7 @@
 //! What the carrier hears over the network: the prompt, whole or with a hole, and what the figures say.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 mod world;
 
 use carrier_sim::virtual_network::{Impairment, Passing};

@@ -1,5 +1,7 @@
 //! Each word of a script, on virtual time.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 mod world;
 
 use carrier_sim::{Direction, Outcome};

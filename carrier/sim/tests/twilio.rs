@@ -1,5 +1,7 @@
 //! Twilio's manners: the challenge, the edge, the rules about numbers, and calls in.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 mod world;
 
 use base::Rng;
@@ -13,8 +15,9 @@ use world::{PASSWORD, PhoneCommand, PhoneEvent, World, credentials, twilio};
 const SCRIPT: &str = "ring 150ms, answer 500ms, say hello";
 
 fn received(world: &World) -> Vec<Message> {
-    let message =
-        |event: &PhoneEvent| if let PhoneEvent::Received(message) = event { Some(message.clone()) } else { None };
+    let message = |event: &PhoneEvent| {
+        if let PhoneEvent::Received(message) = event { Some(Message::clone(message)) } else { None }
+    };
     world.events.iter().filter_map(|(_, event)| message(event)).collect()
 }
 
@@ -288,6 +291,20 @@ fn a_call_in_to_nowhere_is_reported_at_once() {
     world.run(0);
     assert!(matches!(&world.report().outcome, Outcome::Failed(why) if why.contains("nowhere")));
     assert!(world.the_carrier().is_idle());
+}
+
+#[test]
+fn a_call_without_rtp_for_a_minute_is_dropped() {
+    let mut world = World::new(1, twilio("answer"));
+    world.network.tap(Box::new(|passing, _| {
+        !matches!(passing, carrier_sim::virtual_network::Passing::Media { to, .. } if to.ip().to_string() == world::CARRIER)
+    }));
+    world.phone(PhoneCommand::call_with(credentials()));
+    world.run(70);
+    let report = world.report();
+    assert_eq!((&report.outcome, report.complaints[0].as_str()), (&Outcome::EndedByCarrier, "no RTP for a minute"));
+    assert!((60_000..61_000).contains(&report.talked_ms()), "{}", report.talked_ms());
+    world.assert_idle();
 }
 
 #[test]

@@ -331,8 +331,11 @@ impl Carrier {
             return;
         }
         self.tally.reports += 1;
-        self.plant.edge.forget(&call.report.call_id);
-        self.by_call_id.remove(&call.report.call_id);
+        // Another INVITE may have taken the Call-ID over; then it and its rules are that one's.
+        if self.by_call_id.get(&call.report.call_id) == Some(&call.key) {
+            self.plant.edge.forget(&call.report.call_id);
+            self.by_call_id.remove(&call.report.call_id);
+        }
         if let Some(session) = call.session {
             self.plant.by_session.remove(&session);
         }

@@ -1,8 +1,8 @@
 //! The carrier on a network of either kind.
 
 use super::{Carrier, Command, Input, Note, Output};
+use crate::node as network;
 use crate::report::CallReport;
-use crate::virtual_network as network;
 use base::Now;
 
 /// What a carrier tells its user.

@@ -1,6 +1,6 @@
 //! One host of the virtual network: a node, its media shard, and the ports that are open.
 
-use super::node::{Input, Node, Output};
+use crate::node::{Input, Node, Output};
 use base::Now;
 use media::{Channel, EndpointId, Leg, PacketIo, SendResult, Shard};
 use sip_core::transport::{Effect, Local, LocalId, Transport};

@@ -7,7 +7,6 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `node` | what can stand on a network |
 //! | `impairment` | what happens to packets |
 //! | `queue` | what is on its way |
 //! | `host` | one host: node, shard, ports |
@@ -16,14 +15,13 @@
 
 mod host;
 mod impairment;
-mod node;
 mod queue;
 mod streams;
 mod trace;
 
+pub use crate::node::{Input, Node, Output};
 pub use host::Site;
 pub use impairment::Impairment;
-pub use node::{Input, Node, Output};
 pub use trace::Trace;
 
 use base::{Now, Rng};

@@ -187,13 +187,8 @@ impl World {
     }
 
     pub fn reports(&self) -> Vec<&CallReport> {
-        let report = |(_, told): &'_ (Now, Told)| match told {
-            Told::Report(_) => true,
-            Told::Note(_) => false,
-        };
         self.told
             .iter()
-            .filter(|told| report(told))
             .filter_map(|(_, told)| if let Told::Report(report) = told { Some(&**report) } else { None })
             .collect()
     }

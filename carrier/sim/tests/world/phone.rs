@@ -7,7 +7,7 @@ use media::{Codec, Command as Media, EndpointId, Event as Heard, Latch, PlayId, 
 use sip_core::auth::Credentials;
 use sip_core::endpoint::{self, Config, Endpoint, Event, Invite, NextHop, SessionId};
 use sip_core::header::NameAddr;
-use sip_core::message::{Message, Name, StatusCode};
+use sip_core::message::{Message, StatusCode};
 use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, Negotiated, SessionDescription};
 use sip_core::transport::{self, Local, Transport};
 use sip_core::uri::Uri;
@@ -16,6 +16,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Changes a datagram, or loses it.
+pub type Tamper = Box<dyn FnMut(&[u8]) -> Option<bytes::Bytes> + Send>;
 
 /// What a phone is told.
 pub enum PhoneCommand {
@@ -37,7 +40,7 @@ pub enum PhoneCommand {
     /// Sends `a=sendonly` in every session.
     Hold,
     /// Changes each datagram that leaves.
-    Tamper(Box<dyn FnMut(&[u8]) -> Option<bytes::Bytes> + Send>),
+    Tamper(Tamper),
 }
 
 impl PhoneCommand {
@@ -65,7 +68,7 @@ impl PhoneCommand {
 /// What a phone tells.
 #[derive(Clone, Debug)]
 pub enum PhoneEvent {
-    Received(Message),
+    Received(Box<Message>),
     Failed(String),
     Key(char),
     Ended(String),
@@ -98,7 +101,7 @@ pub struct Phone {
     sessions: BTreeMap<SessionId, Session>,
     out: VecDeque<Output<PhoneEvent>>,
     refuse: Option<u16>,
-    tamper: Option<Box<dyn FnMut(&[u8]) -> Option<bytes::Bytes> + Send>>,
+    tamper: Option<Tamper>,
     next: u64,
     wake: Option<u64>,
 }
@@ -245,7 +248,7 @@ impl Phone {
     fn event(&mut self, event: Event, now: Now) {
         match event {
             Event::Incoming { session: id, request, .. } => {
-                self.tell(PhoneEvent::Received(request.clone()));
+                self.tell(PhoneEvent::Received(Box::new(request.clone())));
                 if let Some(status) = self.refuse.take() {
                     return self.endpoint.reject(id, StatusCode::new(status).unwrap(), Vec::new(), now);
                 }
@@ -260,18 +263,18 @@ impl Phone {
                 if !response.body().is_empty() {
                     self.accept_answer(session, response.body());
                 }
-                self.tell(PhoneEvent::Received(response));
+                self.tell(PhoneEvent::Received(Box::new(response)));
             }
             Event::Answered { session: id, response } => {
                 // An INVITE without an offer: the answer belongs in the ACK, which is gone; the carrier's offer stands.
                 if self.sessions.get(&id).is_some_and(|session| session.sent.is_some()) {
                     self.accept_answer(id, response.body());
                 }
-                self.tell(PhoneEvent::Received(response));
+                self.tell(PhoneEvent::Received(Box::new(response)));
             }
             Event::ReofferDone { session, result: Ok(response) } => {
                 self.accept_answer(session, response.body());
-                self.tell(PhoneEvent::Received(response));
+                self.tell(PhoneEvent::Received(Box::new(response)));
             }
             Event::Reoffer { session: id, id: reoffer, request } => {
                 let mut session = self.sessions.remove(&id).unwrap();
@@ -281,7 +284,7 @@ impl Phone {
                 self.agree(id, &agreed);
                 let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp));
                 self.endpoint.respond(id, reoffer, StatusCode::OK, body, now);
-                self.tell(PhoneEvent::Received(request));
+                self.tell(PhoneEvent::Received(Box::new(request)));
             }
             Event::Failed { session, failure } => {
                 self.close(session);
@@ -291,14 +294,14 @@ impl Phone {
                     other => format!("{other:?}"),
                 };
                 if let endpoint::Failure::Response(response) = failure {
-                    self.tell(PhoneEvent::Received(response));
+                    self.tell(PhoneEvent::Received(Box::new(response)));
                 }
                 self.tell(PhoneEvent::Failed(why));
             }
             Event::Ended { session, by, request } => {
                 self.close(session);
                 if let Some(request) = request {
-                    self.tell(PhoneEvent::Received(request));
+                    self.tell(PhoneEvent::Received(Box::new(request)));
                 }
                 self.tell(PhoneEvent::Ended(format!("{by:?}")));
             }
@@ -353,9 +356,4 @@ impl Node for Phone {
     fn poll(&mut self) -> Output<PhoneEvent> {
         self.out.pop_front().unwrap_or(Output::Timeout(self.wake))
     }
-}
-
-/// A header of a message, as text.
-pub fn header(message: &Message, name: Name) -> String {
-    message.header_str(name).unwrap_or_default().into_owned()
 }

@@ -1,4 +1,5 @@
-//! What stands on a network: anything that takes messages, media events and the time, and gives effects back.
+//! What stands on a network, a virtual or a real one: anything that takes messages, media events and the time, and
+//! gives effects back.
 
 use base::Now;
 use sip_core::transport;
