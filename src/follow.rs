@@ -68,7 +68,12 @@ fn words(event: &Value) -> Option<String> {
 fn ending(data: &Value) -> String {
     let cause = &data["cause"];
     let who = cause["origin"].as_str().or(cause["who"].as_str()).unwrap_or_default();
-    format!("{} ({} by {who}, Q.850 {})", data["status"].as_str().unwrap_or_default(), cause["reason"].as_str().unwrap_or_default(), cause["q850"])
+    format!(
+        "{} ({} by {who}, Q.850 {})",
+        data["status"].as_str().unwrap_or_default(),
+        cause["reason"].as_str().unwrap_or_default(),
+        cause["q850"]
+    )
 }
 
 /// Prints the messages of a call, a line each, with times counted from the first.
@@ -77,12 +82,11 @@ pub async fn ladder(client: &Client, sid: &str, out: &mut impl Write) -> Result<
     let items = ladder["items"].as_array().cloned().unwrap_or_default();
     let first = items.first().and_then(|item| millis_of_day(clock(item))).unwrap_or(0);
     for item in &items {
-        let entry = if item["data"].is_object() { &item["data"] } else { item };
         let at = millis_of_day(clock(item)).unwrap_or(first).saturating_sub(first);
-        let arrow = if entry["sent"] == true { "──────▶" } else { "◀──────" };
-        let again = if entry["retransmission"] == true { "  (again)" } else { "" };
-        let line = entry["line"].as_str().unwrap_or_default();
-        let cseq = entry["cseq"].as_str().unwrap_or_default();
+        let arrow = if item["direction"] == "sent" { "──────▶" } else { "◀──────" };
+        let again = if item["retransmission"] == true { "  (again)" } else { "" };
+        let line = item["line"].as_str().unwrap_or_default();
+        let cseq = item["cseq"].as_str().unwrap_or_default();
         say(out, &format!("  {at:>6} ms  tandem {arrow} carrier   {line}   [{cseq}]{again}"));
     }
     Ok(())

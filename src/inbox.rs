@@ -87,7 +87,6 @@ impl<T> Inbox<T> {
         }
     }
 
-
     /// Puts in what may not be lost; waits for room where there is none.
     pub fn deliver(&self, item: T) {
         self.depth.fetch_add(1, Ordering::Relaxed);

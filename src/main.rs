@@ -49,7 +49,9 @@ async fn run(command: Command) -> commands::Outcome {
         Command::Demo(args) => demo::demo(args).await,
         Command::Serve(args) => commands::serve(&args.config).await,
         Command::Check(args) => commands::check(&args.config),
-        Command::Key(KeyCommand::Create { config, tenant, scopes }) => commands::create_key(&config, &tenant, &scopes).await,
+        Command::Key(KeyCommand::Create { config, tenant, scopes }) => {
+            commands::create_key(&config, &tenant, &scopes).await
+        }
         Command::Call(args) => commands::call(args).await,
         Command::Status(api) => commands::status(api).await,
         Command::Carrier(args) => commands::carrier(args).await,

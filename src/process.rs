@@ -127,7 +127,13 @@ fn media_bind(config: &Config) -> IpAddr {
 
 fn media_address(config: &Config, bind: IpAddr) -> switch::MediaAddress {
     let inside = if bind.is_unspecified() {
-        config.sip.listen.iter().map(|listen| listen.addr.ip()).find(|ip| !ip.is_unspecified()).unwrap_or_else(outward_address)
+        config
+            .sip
+            .listen
+            .iter()
+            .map(|listen| listen.addr.ip())
+            .find(|ip| !ip.is_unspecified())
+            .unwrap_or_else(outward_address)
     } else {
         bind
     };
@@ -248,7 +254,8 @@ impl Process {
                 figures.store(Arc::new(new));
             })
         };
-        let signalling = Signalling { switch, outlet, net: net.clone(), engine, ledger: ledger.clone(), clock, publish };
+        let signalling =
+            Signalling { switch, outlet, net: net.clone(), engine, ledger: ledger.clone(), clock, publish };
         let thread = signalling.start()?;
         let commander = commander(&inbox);
         let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
@@ -287,7 +294,7 @@ impl Process {
         self.drain();
         self.inbox.deliver(Input::Command(Command::EndAll));
         let quiet = async {
-            while self.figures.load().load.sip.transactions > 0 || !self.figures.load().drained {
+            while !self.figures.load().is_quiet() {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
@@ -341,7 +348,8 @@ fn start_media(
 async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartError> {
     for number in &config.numbers {
         let Some(answer) = &number.answer else { continue };
-        let failed = |error: api::PromptError| StartError::Prompt { number: number.number.clone(), error: error.to_string() };
+        let failed =
+            |error: api::PromptError| StartError::Prompt { number: number.number.clone(), error: error.to_string() };
         prompts.ensure(answer.prompts()).await.map_err(failed)?;
     }
     Ok(())

@@ -29,6 +29,13 @@ pub struct Figures {
     pub drained: bool,
 }
 
+impl Figures {
+    /// Drained, every BYE answered and every registration withdrawn.
+    pub fn is_quiet(&self) -> bool {
+        self.drained && self.load.sip.sessions == 0 && self.load.requests == 0
+    }
+}
+
 /// What the thread works with.
 pub struct Signalling {
     /// The switch.

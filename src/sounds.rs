@@ -9,8 +9,25 @@ macro_rules! sounds {
 }
 
 sounds![
-    "busy", "digit-0", "digit-1", "digit-2", "digit-3", "digit-4", "digit-5", "digit-6", "digit-7", "digit-8",
-    "digit-9", "digit-pound", "digit-star", "goodbye", "hold-music", "menu", "ringback", "sorry", "welcome",
+    "busy",
+    "digit-0",
+    "digit-1",
+    "digit-2",
+    "digit-3",
+    "digit-4",
+    "digit-5",
+    "digit-6",
+    "digit-7",
+    "digit-8",
+    "digit-9",
+    "digit-pound",
+    "digit-star",
+    "goodbye",
+    "hold-music",
+    "menu",
+    "ringback",
+    "sorry",
+    "welcome",
 ];
 
 #[cfg(test)]
@@ -22,7 +39,9 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sounds");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().into_string().unwrap().strip_suffix(".wav").map(str::to_owned))
+            .filter_map(|entry| {
+                entry.unwrap().file_name().into_string().unwrap().strip_suffix(".wav").map(str::to_owned)
+            })
             .collect();
         files.sort();
         let built_in: Vec<&str> = SOUNDS.iter().map(|(name, _)| *name).collect();

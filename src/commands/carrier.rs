@@ -72,10 +72,17 @@ fn tell(told: &Told, json: bool, out: &mut impl Write) -> Outcome {
     match told {
         Told::Report(report) if json => writeln!(out, "{}", serde_json::to_string(report)?)?,
         Told::Report(report) => {
-            let heard: Vec<String> =
-                report.heard.iter().map(|heard| format!("{}{}", heard.prompt, if heard.exact { "" } else { " (not whole)" })).collect();
+            let heard: Vec<String> = report
+                .heard
+                .iter()
+                .map(|heard| format!("{}{}", heard.prompt, if heard.exact { "" } else { " (not whole)" }))
+                .collect();
             let heard = if heard.is_empty() { "nothing it knows".to_owned() } else { heard.join(", ") };
-            writeln!(out, "{} → {}: {:?}, heard {heard}, keys \"{}\"", report.from, report.to, report.outcome, report.digits)?;
+            writeln!(
+                out,
+                "{} → {}: {:?}, heard {heard}, keys \"{}\"",
+                report.from, report.to, report.outcome, report.digits
+            )?;
         }
         Told::Note(note) if !json => writeln!(out, "  {} {}", note.call_id, note.what)?,
         Told::Note(_) => {}

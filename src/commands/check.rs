@@ -21,7 +21,10 @@ pub fn check(path: &Path) -> Outcome {
     println!("  database   {}", without_password(&config.database_url));
     println!("  journal    {} (at most {} MB)", config.journal_dir.display(), config.journal_max_mb);
     for trunk in &config.trunks {
-        println!("  trunk      {} dials {} (at most {} calls a second, {} at once)", trunk.name, trunk.uri, trunk.max_cps, trunk.max_calls);
+        println!(
+            "  trunk      {} dials {} (at most {} calls a second, {} at once)",
+            trunk.name, trunk.uri, trunk.max_cps, trunk.max_calls
+        );
         let notes = carrier::Trunk::new(trunk.clone()).map(|trunk| trunk.notes()).unwrap_or_default();
         notes.iter().for_each(|note| println!("    note: {note}"));
     }
@@ -36,14 +39,19 @@ pub fn check(path: &Path) -> Outcome {
 /// Prompts that a number names and that are neither built in nor in the folder.
 fn missing_prompts(config: &Config) -> Vec<String> {
     let there = |name: &str| {
-        let in_folder = |dir: &std::path::PathBuf| ["wav", "mp3", "flac", "ogg"].iter().any(|ending| dir.join(format!("{name}.{ending}")).is_file());
+        let in_folder = |dir: &std::path::PathBuf| {
+            ["wav", "mp3", "flac", "ogg"].iter().any(|ending| dir.join(format!("{name}.{ending}")).is_file())
+        };
         SOUNDS.iter().any(|(known, _)| *known == name) || config.prompts_dir.as_ref().is_some_and(in_folder)
     };
     let mut missing = Vec::new();
     for number in &config.numbers {
         let named = number.answer.as_ref().map(ivr::Answer::prompts).unwrap_or_default();
         for name in named.into_iter().filter(|name| !there(name)) {
-            missing.push(format!("[[number]] {}: there is no prompt \"{name}\": put {name}.wav into prompts.dir, or name a built-in one", number.number));
+            missing.push(format!(
+                "[[number]] {}: there is no prompt \"{name}\": put {name}.wav into prompts.dir, or name a built-in one",
+                number.number
+            ));
         }
     }
     missing

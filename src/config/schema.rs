@@ -83,7 +83,10 @@ fn api(mut section: Section) -> Option<String> {
     if let Some(Found { value, place }) = &key
         && value.chars().count() < BOOTSTRAP_KEY_MIN
     {
-        section.fault(place, format!("api.bootstrap_key is too short to be a secret; write {BOOTSTRAP_KEY_MIN} characters or more"));
+        section.fault(
+            place,
+            format!("api.bootstrap_key is too short to be a secret; write {BOOTSTRAP_KEY_MIN} characters or more"),
+        );
     }
     section.finish();
     key.map(|found| found.value)
@@ -156,7 +159,12 @@ fn sip(mut section: Section, has_tls: bool) -> Sip {
     registrar(&mut section);
     section.finish();
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
-    let default = || vec![Listen { transport: Transport::Udp, addr: everywhere }, Listen { transport: Transport::Tcp, addr: everywhere }];
+    let default = || {
+        vec![
+            Listen { transport: Transport::Udp, addr: everywhere },
+            Listen { transport: Transport::Tcp, addr: everywhere },
+        ]
+    };
     Sip { listen: listen.unwrap_or_else(default), advertise, local_net, domains }
 }
 
@@ -165,7 +173,10 @@ fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: b
         section.fault(place, format!("sip.listen has {} entries; write 1 to {MAX_LISTENERS}", list.len()));
     }
     if !has_tls && list.iter().any(|listen| listen.transport == Transport::Tls) {
-        section.fault(place, "sip.listen has a tls:// entry and there is no [tls] section; write one with cert_file and key_file");
+        section.fault(
+            place,
+            "sip.listen has a tls:// entry and there is no [tls] section; write one with cert_file and key_file",
+        );
     }
     for (index, listen) in list.iter().enumerate() {
         if listen.addr.port() != 0 && list[..index].contains(listen) {
@@ -178,7 +189,8 @@ fn registrar(section: &mut Section) {
     if let Some(Found { value, place }) = section.text("registrar")
         && value != "digest"
     {
-        section.fault(&place, format!("sip.registrar = \"{value}\": phones cannot register in this version; remove it"));
+        section
+            .fault(&place, format!("sip.registrar = \"{value}\": phones cannot register in this version; remove it"));
     }
 }
 

@@ -35,7 +35,11 @@ fn a_typo_is_named_with_its_line_and_the_key_that_was_meant() {
 fn all_mistakes_are_said_at_once_in_the_order_of_the_file() {
     let said = faults("[media]\nports = \"10000\"\nthreads = \"four\"\n[limits]\ncalls_per_second = 0\n");
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].starts_with("tandem.toml:2: media.ports = \"10000\": write the first and the last port"), "{}", said[0]);
+    assert!(
+        said[0].starts_with("tandem.toml:2: media.ports = \"10000\": write the first and the last port"),
+        "{}",
+        said[0]
+    );
     assert!(said[1].starts_with("tandem.toml:3: media.threads is a string; write a whole number"), "{}", said[1]);
     assert!(said[2].contains("limits.calls_per_second = 0; write a number from 1"), "{}", said[2]);
 }
@@ -56,7 +60,10 @@ fn what_is_impossible_says_what_to_write_instead() {
         ("[[trunk]]\nname = \"t\"\nuri = \"sip:x@y\"", "without a user"),
         ("[[trunk]]\nname = \"t\"\nprofile = \"twillio\"\nuri = \"sip:y\"", "\"twilio\" or \"generic\""),
         ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"", "password"),
-        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"\npassword_file = \"/nowhere\"", "cannot read /nowhere"),
+        (
+            "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"\npassword_file = \"/nowhere\"",
+            "cannot read /nowhere",
+        ),
         ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nsrtp = true", "srtp is not built yet"),
     ];
     for (text, words) in table {

@@ -190,7 +190,8 @@ fn insert(node: &mut Node, path: &[String], value: Node) -> Result<(), String> {
         Value::List(items) => {
             let count = items.len();
             let item = first.parse::<usize>().ok().and_then(|index| items.get_mut(index));
-            let item = item.ok_or_else(|| format!("\"{first}\" is not a place in a list of {count} (counted from 0)"))?;
+            let item =
+                item.ok_or_else(|| format!("\"{first}\" is not a place in a list of {count} (counted from 0)"))?;
             insert(item, rest, value)
         }
         other => Err(format!("{} stands where a table is wanted", other.kind())),
@@ -210,7 +211,11 @@ mod tests {
     #[test]
     fn the_environment_lies_over_the_file_also_inside_a_list() {
         let mut root = parse("t.toml", "[media]\nthreads = 1\n[[trunk]]\nname = \"a\"\n").unwrap();
-        let set = [("TANDEM__MEDIA__THREADS", "4"), ("TANDEM__TRUNK__0__PASSWORD", "p=4"), ("TANDEM__SIP__LISTEN", "[\"udp://x\"]")];
+        let set = [
+            ("TANDEM__MEDIA__THREADS", "4"),
+            ("TANDEM__TRUNK__0__PASSWORD", "p=4"),
+            ("TANDEM__SIP__LISTEN", "[\"udp://x\"]"),
+        ];
         overlay(&mut root, set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).unwrap();
         let json = root.value.to_json();
         assert_eq!(json["media"]["threads"], 4);

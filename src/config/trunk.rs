@@ -54,7 +54,8 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.try_timeout_ms = section.number("try_timeout_ms", 500..=32_000, config.try_timeout_ms);
     config.options_s = section.number("options_s", 0..=86_400, config.options_s);
     config.register = section.flag("register", false);
-    config.register_expires_s = section.number("register_expires_s", 60..=86_400, config.register_expires_s.into()) as u32;
+    config.register_expires_s =
+        section.number("register_expires_s", 60..=86_400, config.register_expires_s.into()) as u32;
     config.accept_from = ranges(section, "accept_from");
     config.media_from = ranges(section, "media_from");
     config.srtp = section.flag("srtp", false);

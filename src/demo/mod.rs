@@ -14,9 +14,9 @@ use crate::process::Process;
 use crate::sounds::SOUNDS;
 use carrier_sim::net::{Running, Setup};
 use carrier_sim::{CallReport, CarrierConfig, Told};
+use serde_json::{Value, json};
 use sip_core::net::Listener;
 use sip_core::transport::Transport;
-use serde_json::{Value, json};
 use std::io::Stdout;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,10 @@ pub async fn demo(args: DemoArgs) -> Outcome {
     let process = Process::start(&config).await?;
     let url = format!("http://{}", process.http);
     let client = Client::new(&url, &key)?;
-    say(&mut out, &format!("         HTTP on {}, SIP on {}, the carrier on {}\n", process.http, process.sip[0].1, listening));
+    say(
+        &mut out,
+        &format!("         HTTP on {}, SIP on {}, the carrier on {}\n", process.http, process.sip[0].1, listening),
+    );
     say(&mut out, "POST /v1/calls");
     let made = client.post("/v1/calls", &json!({ "from": FROM, "to": TO, "answer": answer() })).await?;
     let sid = made["sid"].as_str().unwrap_or_default().to_owned();
@@ -92,7 +95,12 @@ async fn show(client: &Client, sid: &str, ended: &Value, heard: &CallReport, dir
 async fn keep(url: &str, key: &str, out: &mut Stdout) -> Outcome {
     let body = json!({ "from": FROM, "to": TO, "answer": answer() });
     say(out, "\nStill serving; Ctrl-C ends it. The next call:\n");
-    say(out, &format!("curl -sS {url}/v1/calls -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'"));
+    say(
+        out,
+        &format!(
+            "curl -sS {url}/v1/calls -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'"
+        ),
+    );
     tokio::signal::ctrl_c().await?;
     Ok(())
 }
@@ -129,7 +137,12 @@ async fn start_carrier(secret: &str) -> Result<Running, Box<dyn std::error::Erro
 }
 
 /// The demo's configuration is read as any other, from a text.
-fn configuration(dir: &Path, key: &str, secret: &str, carrier: SocketAddr) -> Result<config::Config, config::ConfigError> {
+fn configuration(
+    dir: &Path,
+    key: &str,
+    secret: &str,
+    carrier: SocketAddr,
+) -> Result<config::Config, config::ConfigError> {
     let text = format!(
         r#"
         [http]

@@ -12,7 +12,10 @@ pub fn cdr(call: &Value, out: &mut Stdout) {
     let text = |key: &str| call[key].as_str().map_or_else(|| call[key].to_string(), str::to_owned);
     say(out, &format!("  {}  {} → {}  over {}", text("sid"), text("from"), text("to"), text("trunk")));
     say(out, &format!("  status {}   cause {}", text("status"), call["cause"]));
-    say(out, &format!("  queued {}   answered {}   ended {}", text("queued_at"), text("answered_at"), text("ended_at")));
+    say(
+        out,
+        &format!("  queued {}   answered {}   ended {}", text("queued_at"), text("answered_at"), text("ended_at")),
+    );
     for key in ["duration_ms", "billable_ms", "pdd_ms", "codec", "carrier_call_id"] {
         say(out, &format!("  {key:<16} {}", text(key)));
     }

@@ -41,6 +41,8 @@ pub struct Load {
     pub ports: usize,
     /// Timers of calls.
     pub timers: usize,
+    /// Requests of trunks (REGISTER, OPTIONS) that are not answered yet.
+    pub requests: usize,
     /// The user agent's own.
     pub sip: endpoint::Load,
 }
@@ -112,6 +114,7 @@ impl Switch {
             queued: self.calls.values().filter(|call| call.is_queued()).count(),
             ports: self.desk.by_media.len(),
             timers: self.desk.timers.len() - self.desk.trunks.standing_timers(&self.desk.timers),
+            requests: self.desk.trunks.open_requests(),
             sip: self.desk.endpoint.load(),
         }
     }

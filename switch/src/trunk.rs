@@ -217,6 +217,11 @@ impl Trunks {
             .count()
     }
 
+    /// Requests that are not answered yet.
+    pub(crate) fn open_requests(&self) -> usize {
+        self.requests.len()
+    }
+
     /// How each is.
     pub(crate) fn status(&self) -> Vec<TrunkStatus> {
         self.lines.iter().map(Line::status).collect()

@@ -168,10 +168,14 @@ fn carrier_config() -> CarrierConfig {
     let ports = PortRange::new(10_000, 31_999).expect("a range");
     let site = Site::at(CARRIER.into());
     let mut config = CarrierConfig::new(site.locals.clone(), CARRIER.into(), ports);
-    config.credentials =
-        Some(Credentials { username: "us".to_owned(), password: "secret".into(), realm: Some("sip.twilio.com".to_owned()) });
+    config.credentials = Some(Credentials {
+        username: "us".to_owned(),
+        password: "secret".into(),
+        realm: Some("sip.twilio.com".to_owned()),
+    });
     config.mix = MIX.iter().map(|(weight, script)| (*weight, script.parse().expect(script))).collect();
-    config.by_number = vec![Rule { number: "*000".to_owned(), script: "answer 100ms, hangup after 2s".parse().expect("a script") }];
+    config.by_number =
+        vec![Rule { number: "*000".to_owned(), script: "answer 100ms, hangup after 2s".parse().expect("a script") }];
     config.prompts = vec![words(), ringback()];
     let host = IpAddr::from(SWITCH).to_string();
     config.originate_to = Some(NextHop { host, port: Some(5060), transport: Transport::Udp });
@@ -239,7 +243,8 @@ pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
         network.command(switch, Order::Switch(Command::Originate(Box::new(order))));
         if n % 10 == 3 {
             town.inbound += 1;
-            let script = ["press 5 after 500ms, wait 20s", "hangup after 700ms", "cancel after 3ms"][n as usize / 10 % 3];
+            let script =
+                ["press 5 after 500ms, wait 20s", "hangup after 700ms", "cancel after 3ms"][n as usize / 10 % 3];
             let script = script.parse().expect("a script");
             let (from, to) = (format!("+1666{n:07}"), "+18325550100".to_owned());
             network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));

@@ -71,7 +71,10 @@ fn statuses(records: &[&Record], cdr: &Cdr) -> Result<(), String> {
                 (Status::Queued, Status::Ringing | Status::InProgress)
                     | (Status::Ringing, Status::InProgress)
                     | (Status::InProgress, Status::Completed | Status::Failed)
-                    | (Status::Queued | Status::Ringing, Status::Busy | Status::Failed | Status::NoAnswer | Status::Canceled)
+                    | (
+                        Status::Queued | Status::Ringing,
+                        Status::Busy | Status::Failed | Status::NoAnswer | Status::Canceled
+                    )
             );
         if !legal {
             return Err(format!("from {status:?} to {:?}", view.status));

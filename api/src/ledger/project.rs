@@ -250,6 +250,10 @@ impl Run {
     /// Reads on from `from`, not beyond `end`, which lies behind it.
     fn read(dir: &Path, from: Position, end: Position) -> io::Result<Self> {
         let here = if from.offset == 0 { following(dir, from.segment.max(1), end)? } else { from };
+        if here >= end {
+            // A segment that has only just begun.
+            return Ok(Self { entries: Vec::new(), next: end });
+        }
         let limit = if here.segment == end.segment { end.offset } else { u64::MAX };
         let length = (MAX_PAYLOAD + HEAD) as u64;
         let bytes = match segment::read(&segment::path(dir, here.segment), here.offset, length.min(limit - here.offset))

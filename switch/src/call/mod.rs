@@ -262,7 +262,9 @@ fn log(fact: &Fact) {
     match fact {
         Fact::Dialing { trunk, attempt, sip_call_id } => tracing::debug!(trunk, attempt, sip_call_id, "dialing"),
         Fact::Answered { sip_status, codec, .. } => tracing::debug!(sip_status, codec, "answered"),
-        Fact::AttemptFailed { trunk, sip_status, reason } => tracing::info!(trunk, sip_status, reason, "attempt failed"),
+        Fact::AttemptFailed { trunk, sip_status, reason } => {
+            tracing::info!(trunk, sip_status, reason, "attempt failed")
+        }
         Fact::Ended(cdr) => {
             let Cdr { status, cause, billable_ms, trunk, .. } = cdr.as_ref();
             tracing::info!(status = status.as_str(), ?cause, billable_ms, trunk, "ended");
