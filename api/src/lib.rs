@@ -21,6 +21,7 @@ pub mod journal;
 pub mod keys;
 pub mod ledger;
 pub mod prompts;
+mod refused;
 pub mod store;
 #[cfg(test)]
 mod testing;
@@ -30,8 +31,9 @@ pub use commander::{Commander, Full};
 pub use directory::{Directory, Limits, OwnedNumber, Tenant};
 pub use http::{App, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
 pub use keys::{Keys, Scope, create_key};
-pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered, Refused};
+pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use prompts::{Builtin, PromptError, Prompts};
+pub use refused::Refused;
 pub use store::{Store, StoreError};
 
 use std::sync::Arc;

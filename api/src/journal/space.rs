@@ -3,6 +3,7 @@
 //! Admissions stop while there is still room for the facts of the calls that live. Those facts are written as long as
 //! the disk takes them: a call that was admitted is never without its end for want of `max_mb`.
 
+use crate::Refused;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,32 +19,13 @@ pub const MAX_RESERVE: u64 = 64 << 20;
 /// has reached its length is closed and the next is begun.
 pub const SEGMENT_LENGTH: (u64, u64) = (64 << 10, 16 << 20);
 
-/// Why a call is not admitted. Each is a 503 that goes by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The journal has reached `journal.max_mb`, or its disk is nearly full.
-    #[error("the journal is full: calls end, but none begins until the database has caught up or the disk has room")]
-    JournalFull,
-    /// The journal's disk does not take what is written to it.
-    #[error("the journal's disk is failing: no call begins that could not be accounted for")]
-    JournalFailing,
-    /// More facts wait in memory than a healthy disk leaves there, or more ended calls wait for the database.
-    #[error("more is happening than is being written down; try again shortly")]
-    Overloaded,
-    /// `limits.concurrent_calls` calls are live.
-    #[error("limits.concurrent_calls is reached: {0} calls are live")]
-    TooManyCalls(usize),
-    /// The switch is going down.
-    #[error("the switch is going down")]
-    Closed,
-}
-
 /// The state of the journal's disk, shared by the writer, the projector and whoever admits.
 #[derive(Debug)]
 pub struct Space {
     dir: PathBuf,
     max: u64,
     used: AtomicU64,
+    commits: AtomicU64,
     low: AtomicBool,
     failing: AtomicBool,
 }
@@ -56,6 +38,7 @@ impl Space {
             dir: dir.to_owned(),
             max,
             used: AtomicU64::new(used),
+            commits: AtomicU64::new(0),
             low: AtomicBool::new(false),
             failing: AtomicBool::new(false),
         };
@@ -100,9 +83,16 @@ impl Space {
         self.used.fetch_add(octets, Ordering::Relaxed);
     }
 
-    /// Takes note of a write that succeeded.
-    pub fn works(&self) {
+    /// Takes note of a write that was synced.
+    pub fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
         self.failing.store(false, Ordering::Relaxed);
+    }
+
+    /// Writes synced since the start: fewer than entries, where group commit serves.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Takes note of a segment deleted.
@@ -146,7 +136,7 @@ mod tests {
         let space = Space::new(dir.path(), 8_000, 0);
         assert!(space.failed() && !space.failed());
         assert_eq!(space.admits(), Err(Refused::JournalFailing));
-        space.works();
+        space.committed();
         assert_eq!(space.admits(), Ok(()));
     }
 }

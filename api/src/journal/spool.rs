@@ -1,7 +1,7 @@
 //! What waits in memory for the journal's writer. Putting something in never waits for the disk.
 
 use super::frame::Entry;
-use super::space::Refused;
+use crate::Refused;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use switch::Fact;
@@ -35,8 +35,21 @@ pub struct Taken {
 #[derive(Debug, Default)]
 struct State {
     jobs: Vec<Job>,
+    /// Jobs that the writer has and that are not on disk yet.
+    taken: usize,
     closed: bool,
     dropped: u64,
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.jobs.len() + self.taken
+    }
+
+    fn hand_out(&mut self) -> Taken {
+        self.taken += self.jobs.len();
+        Taken { jobs: std::mem::take(&mut self.jobs), closed: self.closed }
+    }
 }
 
 /// The queue between everybody and the writer.
@@ -62,7 +75,7 @@ impl Spool {
         if state.closed {
             return Err(Refused::Closed);
         }
-        if state.jobs.len() >= ADMIT_BELOW {
+        if state.waiting() >= ADMIT_BELOW {
             return Err(Refused::Overloaded);
         }
         state.jobs.push(Job { entry, waiter: Some(waiter) });
@@ -78,7 +91,7 @@ impl Spool {
         if state.closed {
             return false;
         }
-        if state.jobs.len() >= LINES_BELOW && is_line(&entry) {
+        if state.waiting() >= LINES_BELOW && is_line(&entry) {
             state.dropped += 1;
             return true;
         }
@@ -88,10 +101,22 @@ impl Spool {
         true
     }
 
-    /// How many entries wait.
+    /// How many entries are not on disk yet, those that the writer has included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state().jobs.len()
+        self.state().waiting()
+    }
+
+    /// True where everything is on disk.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `count` of the entries that were taken are on disk, or were refused.
+    pub fn settled(&self, count: usize) {
+        let mut state = self.state();
+        state.taken = state.taken.saturating_sub(count);
     }
 
     /// Takes all that waits, as soon as there is something, at the latest after `patience`.
@@ -105,7 +130,7 @@ impl Spool {
         if std::mem::take(&mut state.dropped) > 0 {
             tracing::error!("the journal could not keep up: lines of ladders were dropped");
         }
-        Taken { jobs: std::mem::take(&mut state.jobs), closed: state.closed }
+        state.hand_out()
     }
 
     /// Takes all that waits after `pause`, or at once when the spool is closed.
@@ -150,6 +175,12 @@ mod tests {
         assert_eq!(spool.len(), LINES_BELOW);
         assert!(spool.append(entry(calls::ended(1, 2, 5))));
         assert_eq!(spool.len(), LINES_BELOW + 1);
+        // What the writer cannot get rid of counts as much.
+        let taken = spool.take(Duration::ZERO).jobs.len();
+        assert_eq!(spool.len(), taken);
+        assert_eq!(spool.admit(entry(calls::admitted(2, 1))).unwrap_err(), Refused::Overloaded);
+        spool.settled(taken);
+        assert!(spool.is_empty());
         spool.close();
         assert!(!spool.append(Entry::Checkpoint(0)));
         assert!(spool.take(Duration::ZERO).closed);

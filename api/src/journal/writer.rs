@@ -8,9 +8,9 @@
 use super::Position;
 use super::frame::{Entry, encode};
 use super::segment::{JournalId, Segment};
-use super::space::{Refused, Space};
+use super::space::Space;
 use super::spool::{Job, Spool};
-use crate::Wall;
+use crate::{Refused, Wall};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ impl Writer {
             return Err(error);
         }
         self.space.grew(bytes.len() as u64);
-        self.space.works();
+        self.space.committed();
         Ok(ends)
     }
 
@@ -143,6 +143,7 @@ impl Writer {
     }
 
     fn announce(&mut self, jobs: Vec<Job>, ends: &[Option<Position>]) {
+        self.spool.settled(jobs.len());
         // First, so that whoever is woken below finds the journal at least as far as his own entry.
         if let Some(end) = ends.iter().rev().find_map(|end| *end) {
             self.durable.send_replace(end);
@@ -164,10 +165,10 @@ impl Writer {
         if self.space.failed() {
             tracing::error!(%error, dir = %self.dir.display(), "the journal cannot be written: new calls are refused, facts are kept");
         }
-        for refused in backlog.extract_if(.., |job| job.waiter.is_some()) {
-            if let Some(waiter) = refused.waiter {
-                let _ = waiter.send(Err(Refused::JournalFailing));
-            }
+        let refused: Vec<Job> = backlog.extract_if(.., |job| job.waiter.is_some()).collect();
+        self.spool.settled(refused.len());
+        for waiter in refused.into_iter().filter_map(|job| job.waiter) {
+            let _ = waiter.send(Err(Refused::JournalFailing));
         }
     }
 
@@ -178,5 +179,68 @@ impl Writer {
                 Err(why) => tracing::error!(%why, "new calls are refused"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::calls;
+
+    fn writer(dir: &std::path::Path) -> (Writer, watch::Receiver<Position>) {
+        let id = JournalId([7; 16]);
+        let segment = Segment::create(dir, id, 1).unwrap();
+        let (durable, seen) = watch::channel(segment.end());
+        let writer = Writer {
+            dir: dir.to_owned(),
+            id,
+            segment: Some(segment),
+            next_number: 2,
+            spool: Arc::default(),
+            space: Arc::new(Space::new(dir, 1 << 30, 0)),
+            durable,
+            events: broadcast::channel(16).0,
+            lives: Box::new(|| false),
+            wall: Arc::new(|| 0),
+        };
+        (writer, seen)
+    }
+
+    #[test]
+    fn a_hundred_admissions_that_wait_share_one_sync_and_are_told_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, durable) = writer(dir.path());
+        let (spool, space) = (writer.spool.clone(), writer.space.clone());
+        let admit = |n| spool.admit(Entry::Record(Arc::new(calls::admitted(n, n)))).unwrap();
+        let waiting: Vec<_> = (0..100).map(admit).collect();
+        spool.close();
+        writer.run();
+        assert_eq!(space.commits(), 1);
+        assert!(waiting.into_iter().all(|done| done.blocking_recv() == Ok(Ok(()))));
+        let mut read = 0;
+        let found = crate::journal::directory::scan(dir.path(), |_| read += 1).unwrap();
+        assert_eq!((read, found.end()), (100, Some(*durable.borrow())));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_refuses_admissions_keeps_facts_and_gives_up_only_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, _durable) = writer(dir.path());
+        let (spool, space) = (writer.spool.clone(), writer.space.clone());
+        writer.segment = None;
+        writer.dir = dir.path().join("gone");
+        let admission = spool.admit(Entry::Record(Arc::new(calls::admitted(1, 1)))).unwrap();
+        assert!(spool.append(Entry::Record(Arc::new(calls::ended(2, 1, 1)))));
+        let there = writer.dir.clone();
+        let running = std::thread::spawn(move || writer.run());
+        assert_eq!(admission.blocking_recv(), Ok(Err(Refused::JournalFailing)));
+        assert_eq!(space.admits(), Err(Refused::JournalFailing));
+        assert_eq!(spool.len(), 1, "the fact is kept");
+        std::fs::create_dir(&there).unwrap();
+        spool.close();
+        running.join().unwrap();
+        let mut read = 0;
+        crate::journal::directory::scan(&there, |_| read += 1).unwrap();
+        assert_eq!((read, space.admits()), (1, Ok(())));
     }
 }

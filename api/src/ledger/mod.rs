@@ -3,7 +3,7 @@
 //! Signalling [`append`](Ledger::append)s and never waits; an HTTP request [`admit`](Ledger::admit)s and waits until its
 //! record is on disk; `GET` reads the [`Live`] view merged over the database, which the projector brings up to the
 //! journal. The ledger decides nothing about a call: at a start it closes those that the last process left open
-//! ([`recover`]), and that is all it ever says of its own.
+//! (`recover`), and that is all it ever says of its own.
 
 mod live;
 mod project;
@@ -11,8 +11,8 @@ mod recover;
 
 pub use crate::journal::Position;
 pub use crate::journal::directory::{Damage, OpenError};
-pub use crate::journal::space::Refused;
 pub use crate::journal::writer::Event;
+pub use crate::refused::Refused;
 pub use live::{FACTS_IN_MEMORY, Live, MAX_CALLS};
 pub use project::Progress;
 
@@ -261,6 +261,12 @@ impl Ledger {
     #[must_use]
     pub fn durable(&self) -> Position {
         *self.inner.durable.borrow()
+    }
+
+    /// Writes of the journal that were synced since the start.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.inner.space.commits()
     }
 
     /// Octets in the journal, and how many it may hold.

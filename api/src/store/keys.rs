@@ -49,7 +49,7 @@ impl Store {
         }))
     }
 
-    /// Every key, the newest first, at most [`MAX_KEYS`].
+    /// Every key, the newest first, at most `MAX_KEYS`.
     ///
     /// # Errors
     /// Where the database is away.

@@ -4,6 +4,8 @@
 //! journal, the database and the connections are real. `TANDEM_TEST_POSTGRES=postgres://…` runs the tests of the store on
 //! PostgreSQL as well.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)] // a test's helpers may fail, loudly
+
 mod bad_input;
 mod calls;
 mod connections;

@@ -1,0 +1,21 @@
+//! Why a call is not admitted: what the journal and the ledger say, and what HTTP makes a problem of.
+
+/// Why a call is not admitted. Each is a 503 that goes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The journal has reached `journal.max_mb`, or its disk is nearly full.
+    #[error("the journal is full: calls end, but none begins until the database has caught up or the disk has room")]
+    JournalFull,
+    /// The journal's disk does not take what is written to it.
+    #[error("the journal's disk is failing: no call begins that could not be accounted for")]
+    JournalFailing,
+    /// More facts wait in memory than a healthy disk leaves there, or more ended calls wait for the database.
+    #[error("more is happening than is being written down; try again shortly")]
+    Overloaded,
+    /// `limits.concurrent_calls` calls are live.
+    #[error("limits.concurrent_calls is reached: {0} calls are live")]
+    TooManyCalls(usize),
+    /// The switch is going down.
+    #[error("the switch is going down")]
+    Closed,
+}
