@@ -28,7 +28,7 @@ pub const GOOD: Impairment = Impairment::CLEAN;
 
 const SWITCH: [u8; 4] = [10, 0, 0, 1];
 const CARRIER: [u8; 4] = [10, 0, 0, 2];
-/// What calls meet, by weight. `listen` names scripts that hear the program to its end.
+/// What calls meet, by weight.
 const MIX: &[(u32, &str)] = &[
     (30, "ring 200ms, answer 300ms, wait 20s"),
     (10, "early ringback, answer 700ms, wait 20s"),

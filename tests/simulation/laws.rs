@@ -22,6 +22,14 @@ pub fn check(town: &Town, seed: u64) {
     assert!(town.carrier_idle, "seed {seed}: the carrier still holds a call");
 }
 
+/// How many prompts the switch says that it has played to their end in the call with this Call-ID.
+pub fn prompts_played_whole(town: &Town, call_id: &str) -> usize {
+    let dialed = |record: &Record| matches!(&record.fact, Fact::Dialing { sip_call_id, .. } if sip_call_id == call_id);
+    let Some(sid) = town.records.iter().find(|record| dialed(record)).map(|record| record.sid) else { return 0 };
+    let whole = |record: &&Record| record.sid == sid && matches!(record.fact, Fact::Played { finished: true, .. });
+    town.records.iter().filter(whole).count()
+}
+
 fn books(town: &Town) -> BTreeMap<CallSid, Vec<&Record>> {
     let mut books: BTreeMap<CallSid, Vec<&Record>> = BTreeMap::new();
     for record in &town.records {
@@ -104,7 +112,8 @@ fn agrees(records: &[&Record], cdr: &Cdr) -> Result<(), String> {
     if answered != cdr.at.answered.is_some() || (!answered && cdr.billable_ms != 0) {
         return Err("the CDR and the answer do not agree".to_owned());
     }
-    if answered == matches!(cdr.status, Status::Busy | Status::NoAnswer | Status::Canceled) {
+    let unanswered = matches!(cdr.status, Status::Busy | Status::NoAnswer | Status::Canceled);
+    if (answered && unanswered) || (!answered && cdr.status == Status::Completed) {
         return Err(format!("answered: {answered}, and it is {:?}", cdr.status));
     }
     let times = [Some(cdr.at.queued), cdr.at.sent, cdr.at.answered, cdr.at.ended];
