@@ -121,7 +121,7 @@ impl CarrierConfig {
 /// Which script a call meets. A choice by weight follows from the Call-ID, so that the INVITE that answers a challenge
 /// meets the same as the one that was challenged.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub(crate) struct Choice {
     default: Arc<Script>,
     by_number: Vec<(Rule, Arc<Script>)>,
     mix: Vec<(u32, Arc<Script>)>,

@@ -246,6 +246,11 @@ impl Call {
         if !self.is_due(&cursor, step.when, plant) {
             return false;
         }
+        // Where the offer was ours, the answer comes with the ACK, and that comes back here.
+        let speaks = matches!(step.act, During::Say { .. } | During::Press(_));
+        if speaks && self.sound.line().is_some_and(|line| !line.is_agreed()) {
+            return false;
+        }
         let mut done = Some(plant.now.mono);
         let mut spoken = None;
         match &step.act {

@@ -125,8 +125,7 @@ fn target(to: &str, known: Option<&NextHop>) -> Result<(Uri, NextHop), String> {
 /// What Twilio adds to an INVITE of its own.
 fn headers(plant: &Plant, identity: &NameAddr, uri: &Uri, call_sid: &str) -> Headers {
     let dialled = uri.user().unwrap_or_default();
-    let account = format!("AC{}", &crate::config::hash(plant.salt, "account").to_string().repeat(4));
-    let account: String = account.chars().take(34).collect();
+    let account = format!("AC{0:016x}{0:016x}", crate::config::hash(plant.salt, "account"));
     [
         ("P-Asserted-Identity", identity.to_string()),
         ("Diversion", format!("<sip:{dialled}@twilio.com>;reason=unconditional")),

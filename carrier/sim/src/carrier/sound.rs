@@ -188,6 +188,11 @@ impl Line {
         Ok(())
     }
 
+    /// True once both sides have said what they do.
+    pub(super) const fn is_agreed(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// What we say from now on about our direction.
     pub(super) const fn hold(&mut self, on: bool) {
         self.local.direction = if on { Direction::SendOnly } else { Direction::SendRecv };

@@ -65,7 +65,8 @@ pub const MAX_TIME: Duration = Duration::from_secs(86_400);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Script {
-    /// Whether an INVITE without credentials is challenged; unsaid, the carrier's configuration decides.
+    /// Whether an INVITE without credentials is challenged; unsaid, it is where the carrier knows a user. A carrier that
+    /// knows none has nobody to challenge.
     pub challenge: Option<bool>,
     /// What comes before the final answer, in order.
     pub before: Vec<Step<Before>>,
