@@ -43,7 +43,7 @@ impl Leg {
         LocalAudio {
             addr: address,
             port: port.port,
-            codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
+            codecs: AudioCodec::ALL.to_vec(),
             telephone_event: Some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,
             direction: Direction::SendRecv,
