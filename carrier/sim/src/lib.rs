@@ -28,6 +28,6 @@ pub mod virtual_network;
 
 pub use carrier::{Carrier, Command, Input, Load, Note, Output, Tally, Told, What};
 pub use config::{CarrierConfig, Rule};
-pub use listen::Heard;
+pub use listen::{Ear, Heard};
 pub use report::{CallReport, Direction, MAX_COMPLAINTS, Outcome, Times};
 pub use script::{Script, ScriptError};

@@ -5,7 +5,6 @@ use super::plant::{Alarm, CallKey, Plant};
 use super::sound::Sound;
 use super::steps::Cursor;
 use crate::edge::{Deaf, Mute};
-use crate::listen::listen;
 use crate::report::{CallReport, Direction, Outcome, Times};
 use crate::script::{Before, During, Finally, Script, When};
 use bytes::Bytes;
@@ -368,7 +367,7 @@ impl Call {
     pub(super) fn sound_closed(&mut self, quality: Quality, capture: Option<Capture>, plant: &mut Plant) {
         self.report.quality = Some(quality);
         if let Some(capture) = capture {
-            self.report.heard = listen(&capture, &plant.config.prompts);
+            self.report.heard = plant.ear.listen(&capture);
             self.report.capture = plant.config.keeps_captures.then_some(capture);
         }
         self.sound.closed(plant);

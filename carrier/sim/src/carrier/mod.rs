@@ -31,6 +31,7 @@ pub use node::Told;
 
 use crate::config::{CarrierConfig, Choice};
 use crate::edge::{Edge, Inbound};
+use crate::listen::Ear;
 use crate::script::OnCancel;
 use base::{Now, Rng, Timers};
 use bytes::Bytes;
@@ -115,6 +116,7 @@ impl Carrier {
             timers: Timers::default(),
             out: VecDeque::new(),
             by_session: HashMap::new(),
+            ear: Ear::new(&config.prompts),
             salt: rng.u64(),
             last_id: 0,
             rng,

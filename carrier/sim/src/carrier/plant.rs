@@ -3,6 +3,7 @@
 use super::io::{Note, Output, What};
 use crate::config::{CarrierConfig, hash};
 use crate::edge::Edge;
+use crate::listen::Ear;
 use base::{Now, Rng, Timers};
 use media::PortPool;
 use sip_core::endpoint::{Endpoint, Headers, SessionId};
@@ -36,6 +37,7 @@ pub(super) struct Plant {
     pub(super) out: VecDeque<Output>,
     /// Whose session it is. Looked up, never listed.
     pub(super) by_session: HashMap<SessionId, CallKey>,
+    pub(super) ear: Ear,
     pub(super) salt: u64,
     pub(super) last_id: u64,
 }

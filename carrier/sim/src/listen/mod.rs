@@ -1,25 +1,22 @@
 //! Which prompt was heard, and whether it was heard whole: a capture compared, octet by octet, with what the known
 //! prompts are once they are compressed.
 //!
-//! A prompt is looked for by some of its own frames that are not silence (anchors); wherever one stands in the capture,
-//! the whole prompt is laid beside it. So silence never passes for a prompt, and a prompt with a hole is found by the
+//! A prompt is looked for by some of its own frames that are not silence (`anchors`); wherever one stands in the
+//! capture, the whole prompt is laid beside it. So silence never passes for a prompt, and a prompt with a hole is found by the
 //! frames beside the hole.
 
+mod anchors;
+
+use anchors::Anchors;
+use media::prompt::{FRAME, SAMPLE_RATE};
 use media::{Capture, Codec, Prompt};
-use memchr::memmem::Finder;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The most prompts reported of one call; later ones are not looked at.
+/// The most prompts reported of one call, and the most places where one prompt is looked at; later ones are left out.
 pub const MAX_HEARD: usize = 64;
-/// How many frames of a prompt are looked for: as many losses in the wrong places hide it.
-const ANCHORS: usize = 6;
-/// Samples in an anchor: a packet's worth.
-const ANCHOR: usize = media::prompt::FRAME;
-/// An anchor has at least so many octets that differ from the one before: not silence, nor a click in it.
-const LIVELY: usize = ANCHOR / 4;
 /// What overlaps less than this much of a prompt is another prompt that shares some sound with it.
-const LEAST_MATCH: usize = 4 * ANCHOR;
+const LEAST_MATCH: usize = 4 * FRAME;
 
 /// A prompt that was heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,96 +37,129 @@ pub struct Heard {
     pub cut: usize,
 }
 
-/// What stands in the capture, in order of time.
+/// What stands in the capture, in order of time. Whoever listens often keeps an [`Ear`].
 #[must_use]
 pub fn listen(capture: &Capture, known: &[Arc<Prompt>]) -> Vec<Heard> {
-    if is_silent(capture) {
-        return Vec::new();
+    Ear::new(known).listen(capture)
+}
+
+/// The known prompts, made ready to be recognised.
+#[derive(Debug)]
+pub struct Ear {
+    pcmu: Known,
+    pcma: Known,
+}
+
+impl Ear {
+    /// An ear for these prompts.
+    #[must_use]
+    pub fn new(prompts: &[Arc<Prompt>]) -> Self {
+        Self { pcmu: Known::new(prompts, Codec::Pcmu), pcma: Known::new(prompts, Codec::Pcma) }
     }
-    let mut found: Vec<_> = known.iter().flat_map(|prompt| Sound::of(prompt, capture.codec).places(capture)).collect();
-    // The best match takes its stretch; what else claims a part of it has only a sound in common with it.
-    found.sort_by_key(|place| (std::cmp::Reverse(place.matched), place.at));
-    let mut kept: Vec<Place<'_>> = Vec::new();
-    for place in found {
-        if kept.len() < MAX_HEARD && !kept.iter().any(|other| other.overlaps(&place)) {
-            kept.push(place);
+
+    /// What stands in the capture, in order of time.
+    #[must_use]
+    pub fn listen(&self, capture: &Capture) -> Vec<Heard> {
+        if is_silent(capture) {
+            return Vec::new();
         }
+        let known = match capture.codec {
+            Codec::Pcmu => &self.pcmu,
+            Codec::Pcma => &self.pcma,
+        };
+        let mut found = known.places(capture);
+        // The best match takes its stretch; what else claims a part of it has only a sound in common with it.
+        found.sort_by_key(|place| (std::cmp::Reverse(place.matched), place.at));
+        let mut kept: Vec<Place<'_>> = Vec::new();
+        for place in found {
+            if kept.len() < MAX_HEARD && !kept.iter().any(|other| other.overlaps(&place)) {
+                kept.push(place);
+            }
+        }
+        kept.sort_by_key(|place| place.at);
+        kept.into_iter().map(Place::heard).collect()
     }
-    kept.sort_by_key(|place| place.at);
-    kept.into_iter().map(Place::heard).collect()
 }
 
 fn is_silent(capture: &Capture) -> bool {
     capture.payload.iter().all(|&octet| octet == capture.codec.silence())
 }
 
-/// A prompt as a codec makes it, without the padding of its last frame.
-struct Sound<'a> {
-    name: &'a str,
-    octets: &'a [u8],
-    silence: u8,
+/// The prompts as one codec makes them.
+#[derive(Debug)]
+struct Known {
+    sounds: Vec<Sound>,
+    anchors: Anchors,
 }
 
-impl<'a> Sound<'a> {
-    fn of(prompt: &'a Prompt, codec: Codec) -> Self {
-        let padded: &[u8] = prompt.payload(codec);
-        let octets = padded.get(..prompt.samples().len()).unwrap_or(padded);
-        Self { name: prompt.name(), octets, silence: codec.silence() }
+impl Known {
+    fn new(prompts: &[Arc<Prompt>], codec: Codec) -> Self {
+        let sounds: Vec<_> = prompts.iter().map(|prompt| Sound { prompt: Arc::clone(prompt), codec }).collect();
+        let anchors = Anchors::of(sounds.iter().map(Sound::octets));
+        Self { sounds, anchors }
     }
 
-    /// Where its anchors begin, spread over the prompt.
-    fn anchors(&self) -> Vec<usize> {
-        let lively: Vec<_> =
-            self.octets.chunks_exact(ANCHOR).enumerate().filter(|(_, frame)| is_lively(frame)).collect();
-        let step = lively.len().div_ceil(ANCHORS).max(1);
-        lively.into_iter().step_by(step).map(|(frame, _)| frame * ANCHOR).collect()
-    }
-
-    /// Where it stands in the capture, wholly or in part.
-    fn places(self, capture: &Capture) -> Vec<Place<'a>> {
-        let mut places: Vec<Place<'a>> = Vec::new();
-        for anchor in self.anchors() {
-            let Some(octets) = self.octets.get(anchor..anchor + ANCHOR) else { continue };
-            for found in Finder::new(octets).find_iter(&capture.payload).take(MAX_HEARD) {
-                let at = found as i64 - anchor as i64;
-                if !places.iter().any(|place| place.at == at) {
-                    places.extend(self.beside(capture, at));
-                }
+    /// Where each stands in the capture, wholly or in part.
+    fn places(&self, capture: &Capture) -> Vec<Place<'_>> {
+        let mut found: Vec<Vec<i64>> = vec![Vec::new(); self.sounds.len()];
+        let octets = |prompt: usize| self.sounds.get(prompt).map_or(&[][..], Sound::octets);
+        self.anchors.find(&capture.payload, octets, |prompt, at| {
+            if let Some(places) = found.get_mut(prompt)
+                && places.len() < MAX_HEARD
+                && !places.contains(&at)
+            {
+                places.push(at);
             }
-        }
-        places
+        });
+        let sounds = self.sounds.iter().zip(found);
+        sounds.flat_map(|(sound, places)| places.into_iter().filter_map(|at| sound.beside(capture, at))).collect()
+    }
+}
+
+/// A prompt as a codec makes it.
+#[derive(Debug)]
+struct Sound {
+    prompt: Arc<Prompt>,
+    codec: Codec,
+}
+
+impl Sound {
+    /// Without the padding of its last frame.
+    fn octets(&self) -> &[u8] {
+        let padded: &[u8] = self.prompt.payload(self.codec);
+        padded.get(..self.prompt.samples().len()).unwrap_or(padded)
     }
 
     /// The comparison with the capture from `at` on, which lies before its start where the beginning was not heard.
-    fn beside(&self, capture: &Capture, at: i64) -> Option<Place<'a>> {
+    fn beside(&self, capture: &Capture, at: i64) -> Option<Place<'_>> {
+        let (octets, silence) = (self.octets(), self.codec.silence());
         let arrived = |index: usize| {
             let position = usize::try_from(at + index as i64).ok()?;
             capture.payload.get(position).copied()
         };
-        let sounds = |index: &usize| {
-            self.octets.get(*index).is_some_and(|&octet| octet != self.silence && arrived(*index) == Some(octet))
+        let sounds =
+            |index: &usize| octets.get(*index).is_some_and(|&octet| octet != silence && arrived(*index) == Some(octet));
+        let last = (0..octets.len()).rev().find(sounds)?;
+        let lost = Lost::new(capture, at, octets.len());
+        let mut place = Place {
+            name: self.prompt.name(),
+            at,
+            samples: octets.len(),
+            end: at + last as i64 + 1,
+            ..Place::default()
         };
-        let last = (0..self.octets.len()).rev().find(sounds)?;
-        let lost = Lost::new(capture, at);
-        let mut place =
-            Place { name: self.name, at, samples: self.octets.len(), end: at + last as i64 + 1, ..Place::default() };
-        for (index, &octet) in self.octets.iter().enumerate() {
+        for (index, &octet) in octets.iter().enumerate() {
             match arrived(index) {
                 _ if lost.contains(index) => place.missing += 1,
                 Some(heard) if heard == octet => place.matched += 1,
-                Some(heard) if heard == self.silence && index > last => place.cut += 1,
+                Some(heard) if heard == silence && index > last => place.cut += 1,
                 Some(_) => place.altered += 1,
                 None if index > last => place.cut += 1,
                 None => place.missing += 1,
             }
         }
-        (place.matched >= LEAST_MATCH.min(self.octets.len())).then_some(place)
+        (place.matched >= LEAST_MATCH.min(octets.len())).then_some(place)
     }
-}
-
-/// Enough change in it that no two stretches of speech have it in common.
-fn is_lively(frame: &[u8]) -> bool {
-    frame.windows(2).filter(|pair| pair.first() != pair.last()).count() >= LIVELY
 }
 
 /// The capture's gaps as a prompt sees them that begins at `at`.
@@ -138,12 +168,16 @@ struct Lost {
 }
 
 impl Lost {
-    fn new(capture: &Capture, at: i64) -> Self {
+    fn new(capture: &Capture, at: i64, samples: usize) -> Self {
         let range = |gap: &media::Gap| (gap.at as i64 - at, (gap.at + gap.samples) as i64 - at);
-        Self { ranges: capture.gaps.iter().map(range).collect() }
+        let inside = |range: &(i64, i64)| range.1 > 0 && range.0 < samples as i64;
+        Self { ranges: capture.gaps.iter().map(range).filter(inside).collect() }
     }
 
     fn contains(&self, index: usize) -> bool {
+        if self.ranges.is_empty() {
+            return false;
+        }
         let index = index as i64;
         let after = self.ranges.partition_point(|range| range.1 <= index);
         self.ranges.get(after).is_some_and(|range| range.0 <= index)
@@ -172,7 +206,7 @@ impl Place<'_> {
     fn heard(self) -> Heard {
         Heard {
             prompt: self.name.to_owned(),
-            offset_ms: u64::try_from(self.at).unwrap_or(0) * 1_000 / u64::from(media::prompt::SAMPLE_RATE),
+            offset_ms: u64::try_from(self.at).unwrap_or(0) * 1_000 / u64::from(SAMPLE_RATE),
             samples: self.samples,
             exact: self.matched == self.samples,
             missing: self.missing,
