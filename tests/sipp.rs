@@ -10,6 +10,7 @@ use common::rtp::{Ear, Heard, Speaks, lateness};
 use common::sipp::{Message, Sipp, requests, transcript};
 use common::switch::{CALLED, OWNED, Setup, Switch};
 use common::{audio, secs, until};
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 
 const USER: &str = "tandem-trunk";
 const PASSWORD: &str = "Correct-Horse-7-Battery";
-const CREDENTIALS: [(&str, &str); 2] = [("auth_user", USER), ("auth_password", PASSWORD)];
 /// A call with a prompt of three seconds, on a machine that does much else.
 const CALL_WITHIN: Duration = secs(30);
 
@@ -54,9 +54,8 @@ fn assert_ended(call: &Value, status: &str, sip_status: u16, origin: &str) {
 #[test]
 fn answers_a_407_and_plays_the_prompt_sample_for_sample() {
     let ear = Ear::open(Speaks::Silence);
-    let port = ear.port.to_string();
-    let keys = [CREDENTIALS[0], CREDENTIALS[1], ("rtp_port", port.as_str())];
-    let (_setup, mut sipp, switch) = with_carrier("carrier", &keys, &credentials(PASSWORD));
+    let (_setup, mut sipp, switch) =
+        with_carrier("carrier", &[("rtp_port", &ear.port.to_string())], &credentials(PASSWORD));
 
     let ended = run(&switch.http, &call());
     assert_ended(&ended, "completed", 200, "program");
@@ -86,7 +85,16 @@ fn assert_digest_is_as_rfc_7616_wants(messages: &[Message]) {
     assert_eq!((sent("qop"), sent("nc"), sent("opaque")), ("auth", "00000001", "0a1b2c3d4e5f"));
     assert!(!sent("cnonce").is_empty(), "{}", second.text);
     assert_eq!(second.start_line(), format!("INVITE {} SIP/2.0", sent("uri")));
+    assert_eq!(sent("response"), response(sent("uri"), sent("cnonce")));
     assert!(!transcript(messages).contains(PASSWORD));
+}
+
+/// What the carrier computes for itself (RFC 7616 §3.4.1, with MD5 and qop=auth).
+fn response(uri: &str, cnonce: &str) -> String {
+    let hash = |text: String| Md5::digest(text).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let ha1 = hash(format!("{USER}:sip.twilio.com:{PASSWORD}"));
+    let ha2 = hash(format!("INVITE:{uri}"));
+    hash(format!("{ha1}:5f0c1f3a:00000001:{cnonce}:auth:{ha2}"))
 }
 
 fn cseq(message: &Message) -> u32 {
@@ -118,9 +126,18 @@ fn assert_says(prompt: &str, heard: &[Heard]) {
 }
 
 #[test]
+fn answers_a_401_with_credentials_that_sipp_verifies() {
+    let ear = Ear::open(Speaks::Silence);
+    let port = ear.port.to_string();
+    let keys = [("auth_user", USER), ("auth_password", PASSWORD), ("rtp_port", port.as_str())];
+    let (_setup, mut sipp, switch) = with_carrier("carrier_401", &keys, &credentials(PASSWORD));
+    assert_ended(&run(&switch.http, &call()), "completed", 200, "program");
+    sipp.passes(secs(10));
+}
+
+#[test]
 fn gives_up_after_two_attempts_with_the_wrong_password() {
-    let (_setup, mut sipp, switch) =
-        with_carrier("wrong_password", &CREDENTIALS, &credentials("Another-Horse-8-Battery"));
+    let (_setup, mut sipp, switch) = with_carrier("wrong_password", &[], &credentials("Another-Horse-8-Battery"));
     let ended = run(&switch.http, &call());
     assert_ended(&ended, "failed", 407, "carrier");
     assert_eq!(ended["cause"]["retry"], false, "{ended:#}");
@@ -279,8 +296,7 @@ fn answers_a_caller_with_the_numbers_prompt_and_hangs_up() {
     let mut setup = setup.trunk("carrier", "generic", port, "");
     let switch = setup.start();
     let dir = setup.dir().to_owned();
-    let keys = [("rtp_port", ear.port.to_string())];
-    let keys = [(keys[0].0, keys[0].1.as_str())];
+    let keys = [("rtp_port", &*ear.port.to_string())];
     let mut sipp = Sipp::call("caller", &dir, &mut setup.ports, switch.sip_port, OWNED, &keys);
     sipp.passes(CALL_WITHIN);
     let heard = ear.close();
@@ -300,9 +316,8 @@ fn ten_calls_at_once_each_hear_the_whole_prompt() {
     let dir = setup.dir().to_owned();
     let mut carriers = Vec::new();
     for (nth, ear) in ears.iter().enumerate() {
-        let port = ear.port.to_string();
-        let keys = [CREDENTIALS[0], CREDENTIALS[1], ("rtp_port", port.as_str())];
-        carriers.push(Sipp::serve("carrier", &dir, &mut setup.ports, 1, &keys));
+        let keys = [("rtp_port", ear.port.to_string())];
+        carriers.push(Sipp::serve("carrier", &dir, &mut setup.ports, 1, &[(keys[0].0, &keys[0].1)]));
         setup = setup.trunk(&format!("carrier-{nth}"), "twilio", carriers[nth].port, &credentials(PASSWORD));
     }
     let switch = setup.start();

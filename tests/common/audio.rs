@@ -51,36 +51,47 @@ pub fn position(heard: &[u8], wanted: &[u8]) -> Option<usize> {
     heard.windows(wanted.len()).position(|window| window == wanted)
 }
 
+/// Samples that the coarse search of [`correlation`] takes together: what remains is speech below 1 kHz.
+const COARSE: usize = 4;
+
 /// The highest normalised cross-correlation of a prompt with any stretch of a recording, 1 where it is in there
 /// unchanged but for its volume; and where that stretch begins, in samples (negative: before the recording began).
+///
+/// The place is sought in sums of [`COARSE`] samples, and then to the sample around the best of those.
 pub fn correlation(recording: &[i16], prompt: &[i16]) -> (f64, isize) {
-    let prompt: Vec<f32> = prompt.iter().map(|sample| f32::from(*sample)).collect();
-    let margin = prompt.len() / 2;
+    let margin = (prompt.len() / 2).next_multiple_of(COARSE);
     let mut padded = vec![0.0; margin];
     padded.extend(recording.iter().map(|sample| f32::from(*sample)));
-    padded.extend(vec![0.0; margin]);
-    let of_prompt = energy(&prompt);
-    let mut best = (0.0, 0);
-    for (lag, window) in padded.windows(prompt.len()).enumerate() {
-        let both = (of_prompt * energy(window)).sqrt();
-        let score = if both > 0.0 { product(&prompt, window) / both } else { 0.0 };
-        if score > best.0 {
-            best = (score, lag as isize - margin as isize);
-        }
-    }
-    best
+    padded.resize(padded.len() + margin, 0.0);
+    let prompt: Vec<f32> = prompt.iter().map(|sample| f32::from(*sample)).collect();
+    let (_, coarse) = best(&sums(&padded), &sums(&prompt));
+    let from = (coarse * COARSE).saturating_sub(2 * COARSE);
+    let until = (from + prompt.len() + 4 * COARSE).min(padded.len());
+    let (score, lag) = best(&padded[from..until], &prompt);
+    (score, (from + lag) as isize - margin as isize)
 }
 
-fn energy(samples: &[f32]) -> f64 {
-    product(samples, samples)
+fn sums(samples: &[f32]) -> Vec<f32> {
+    samples.chunks_exact(COARSE).map(|chunk| chunk.iter().sum()).collect()
+}
+
+/// The best score of all lags, and its lag.
+fn best(recording: &[f32], prompt: &[f32]) -> (f64, usize) {
+    let of_prompt = product(prompt, prompt);
+    let score = |window: &[f32]| {
+        let both = (of_prompt * product(window, window)).sqrt();
+        if both > 0.0 { product(prompt, window) / both } else { 0.0 }
+    };
+    let scores = recording.windows(prompt.len()).map(score).enumerate();
+    scores.map(|(lag, score)| (score, lag)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default()
 }
 
 /// The sum of the products, in eight lanes, which is what lets the compiler use the machine's vectors.
 fn product(a: &[f32], b: &[f32]) -> f64 {
     let mut lanes = [0.0_f32; 8];
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for lane in 0..8 {
-            lanes[lane] += a[lane] * b[lane];
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
         }
     }
     lanes.iter().map(|lane| f64::from(*lane)).sum()

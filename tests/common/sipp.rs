@@ -65,8 +65,8 @@ impl Message {
 }
 
 impl Sipp {
-    /// Starts a scenario as a server, for `calls` calls, and waits until its port is bound. `keys` are the scenario's
-    /// `[name]`s.
+    /// Starts a scenario as a server, for `calls` calls, and waits until its port is bound. `keys` are the scenario's own
+    /// `[name]`s; they are filled in by the test, as SIPp would not take its own keys in a status line.
     #[track_caller]
     pub fn serve(scenario: &str, dir: &Path, ports: &mut Ports, calls: u32, keys: &[(&str, &str)]) -> Self {
         let port = ports.port();
@@ -94,15 +94,15 @@ impl Sipp {
         let name = format!("sipp-{scenario}-{port}");
         let messages = dir.join(format!("{name}.messages"));
         let errors = dir.join(format!("{name}.errors"));
+        let scenario = filled(scenario, keys);
+        let file = dir.join(format!("{name}.xml"));
+        std::fs::write(&file, scenario).unwrap();
         let process = Process::start(&name, dir, "sipp", |command| {
-            command.env("TERM", "xterm").arg("-sf").arg(in_package(&format!("tests/sipp/{scenario}.xml")));
+            command.env("TERM", "xterm").arg("-sf").arg(&file);
             command.args(["-i", "127.0.0.1", "-nostdin", "-timeout", SCENARIO_LIMIT, "-timeout_error"]);
             command.args(["-p", &port.to_string(), "-cp", &ports.port().to_string(), "-mp", &ports.port().to_string()]);
             command.args(["-m", &calls.to_string(), "-trace_msg", "-message_overwrite", "true", "-message_file"]);
             command.arg(&messages).args(["-trace_err", "-error_overwrite", "true", "-error_file"]).arg(&errors);
-            for (key, value) in keys {
-                command.args(["-key", key, value]);
-            }
             command.args(more);
         });
         Self { process, port, messages, errors }
@@ -113,7 +113,7 @@ impl Sipp {
     pub fn passes(&mut self, deadline: Duration) -> Vec<Message> {
         let status = self.process.end(deadline);
         let messages = self.messages();
-        assert!(status.success(), "SIPp: {status}\n{}\n{}", self.errors(), transcript(&messages));
+        assert!(status.success(), "SIPp: {status}");
         messages
     }
 
@@ -126,6 +126,21 @@ impl Sipp {
     fn errors(&self) -> String {
         std::fs::read_to_string(&self.errors).unwrap_or_default()
     }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- SIPp's errors and messages:\n{}\n{}---", self.errors(), transcript(&self.messages()));
+        }
+    }
+}
+
+/// A scenario with its keys filled in.
+fn filled(scenario: &str, keys: &[(&str, &str)]) -> String {
+    let file = in_package(&format!("tests/sipp/{scenario}.xml"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    keys.iter().fold(text, |text, (key, value)| text.replace(&format!("[{key}]"), value))
 }
 
 /// What SIPp's trace draws above each message, before the date.

@@ -14,6 +14,8 @@ pub const KEY: &str = "the-bootstrap-key-of-the-tests-0123456789";
 pub const OWNED: &str = "+18325550100";
 /// Whom they call.
 pub const CALLED: &str = "+18325550199";
+/// The tests look at calls more often than a client may by default.
+const NOT_LIMITED: &str = "api_requests_per_minute = 1000000";
 /// From start to ready, on a machine that compiles beside it.
 const READY_WITHIN: Duration = secs(30);
 
@@ -43,7 +45,7 @@ impl Setup {
         let (http_port, sip_port) = (ports.port(), ports.port());
         let rtp = ports.range(rtp_ports);
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, ports, http_port, sip_port, rtp, limits: String::new(), sections: String::new() }
+        Self { dir, ports, http_port, sip_port, rtp, limits: NOT_LIMITED.to_owned(), sections: String::new() }
     }
 
     /// Its folder.
@@ -135,4 +137,15 @@ pub struct Switch {
     pub http: Http,
     /// Where it speaks SIP.
     pub sip_port: u16,
+}
+
+/// Marks in its log that no test lets pass: a panic, or a fault that the switch itself calls an error.
+const FAULTS: [&str; 2] = ["panicked at", "ERROR"];
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let output = self.process.output();
+        let faults: Vec<&str> = output.lines().filter(|line| FAULTS.iter().any(|fault| line.contains(fault))).collect();
+        assert!(std::thread::panicking() || faults.is_empty(), "the switch logged:\n{}", faults.join("\n"));
+    }
 }

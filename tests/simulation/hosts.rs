@@ -76,7 +76,7 @@ impl Node for Host {
             Self::Switch(switch) => {
                 let input = match input {
                     Input::Sip(input) => switch::Input::Sip(input),
-                    Input::Media(event) => switch::Input::Media(event),
+                    Input::Media(event) => switch::Input::Media(Box::new(event)),
                     Input::Timeout => switch::Input::Timeout,
                     Input::Command(Order::Switch(command)) => switch::Input::Command(command),
                     Input::Command(Order::Carrier(_)) => return,
