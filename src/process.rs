@@ -341,7 +341,7 @@ fn start_media(
         rng,
     };
     let inbox = inbox.clone();
-    Ok(Engine::start(engine, move |event| inbox.deliver(Input::Media(event)))?)
+    Ok(Engine::start(engine, move |event| inbox.deliver(Input::Media(Box::new(event))))?)
 }
 
 /// The prompts that numbers name are decoded before the first call can come.

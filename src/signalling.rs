@@ -103,7 +103,7 @@ impl Signalling {
         let id = command.id();
         if let Err(error) = self.engine.send(self.engine.pick(id), command) {
             let event = media::Event::Failed { id, error: error.to_string() };
-            self.switch.handle(Input::Media(event), self.clock.now());
+            self.switch.handle(Input::Media(Box::new(event)), self.clock.now());
         }
     }
 

@@ -27,7 +27,7 @@ pub fn config(mut root: Section) -> Config {
     let prompts_dir = prompts(root.section("prompts"));
     let limits = limits(root.section("limits"));
     let tenants = tenants(root.sections("tenant"));
-    let trunks = root.sections("trunk").into_iter().filter_map(super::trunk::trunk).collect();
+    let trunks = super::trunk::trunks(root.sections("trunk"));
     let numbers = numbers(root.sections("number"), &tenants);
     without_effect(&mut root, &mut notes);
     root.finish();
@@ -148,9 +148,12 @@ pub fn network(text: &str) -> Result<ipnet::IpNet, String> {
 }
 
 fn sip(mut section: Section, has_tls: bool) -> Sip {
+    let before = section.faults_so_far();
     let listen = section.list("listen", listen);
     let place = section.place.clone();
-    if let Some(list) = &listen {
+    if let Some(list) = &listen
+        && section.faults_so_far() == before
+    {
         check_listeners(&section, &place, list, has_tls);
     }
     let advertise = section.parsed("advertise", address).map(|found| found.value);

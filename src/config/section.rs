@@ -91,9 +91,19 @@ impl Section {
         Some(Found { value, place: node.place })
     }
 
+    /// Where faults are noted, for after the section has been read.
+    pub fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
     /// Notes a fault at `place`.
     pub fn fault(&self, place: &Place, message: impl Into<String>) {
         self.faults.add(place, message);
+    }
+
+    /// How many faults there are by now: what follows from one need not be said too.
+    pub fn faults_so_far(&self) -> usize {
+        self.faults.list.borrow().len()
     }
 
     /// A string.

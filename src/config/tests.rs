@@ -65,6 +65,11 @@ fn what_is_impossible_says_what_to_write_instead() {
             "cannot read /nowhere",
         ),
         ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nsrtp = true", "srtp is not built yet"),
+        (
+            "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\n[[trunk]]\nname = \"t\"\nuri = \"sip:z\"",
+            "there is a [[trunk]] \"t\" already",
+        ),
+        ("[sip]\nlisten = [\"ws://127.0.0.1:5066\"]", "WebSocket is not built yet"),
     ];
     for (text, words) in table {
         let said = faults(text);

@@ -18,8 +18,24 @@ fn uri(text: &str) -> Result<Uri, String> {
     Uri::parse(text.as_bytes()).map_err(|error| format!("{error}; {example}"))
 }
 
+/// All trunks that are in order. Two of one name are a mistake: a call that asks for it would go to either.
+pub fn trunks(sections: Vec<Section>) -> Vec<TrunkConfig> {
+    let mut trunks: Vec<TrunkConfig> = Vec::new();
+    for section in sections {
+        let place = section.place.clone();
+        let faults = section.faults();
+        if let Some(config) = trunk(section) {
+            if trunks.iter().any(|known| known.name == config.name) {
+                faults.add(&place, format!("there is a [[trunk]] \"{}\" already", config.name));
+            }
+            trunks.push(config);
+        }
+    }
+    trunks
+}
+
 /// A trunk, where it is in order.
-pub fn trunk(mut section: Section) -> Option<TrunkConfig> {
+fn trunk(mut section: Section) -> Option<TrunkConfig> {
     let name = match section.required("name", "twilio") {
         Some(found) => section.read("name", found, |text| text.parse::<TrunkName>()),
         None => None,
@@ -34,12 +50,17 @@ pub fn trunk(mut section: Section) -> Option<TrunkConfig> {
         (Some(name), Some(uri)) => TrunkConfig::new(name.value, profile, uri.value),
         _ => return None,
     };
+    let before = section.faults_so_far();
     fill(&mut config, &mut section);
+    let is_read = section.faults_so_far() == before;
     section.finish_ref();
     match Trunk::new(config.clone()) {
         Ok(_) => Some(config),
         Err(error) => {
-            section.fault(&place, format!("trunk \"{}\": {}: {error}", config.name, error.key()));
+            // What could not be read has been said; what follows from that need not be.
+            if is_read {
+                section.fault(&place, format!("trunk \"{}\": {}: {error}", config.name, error.key()));
+            }
             None
         }
     }

@@ -14,6 +14,7 @@ pub(crate) struct Book {
     pub(crate) at: Timestamps,
     admitted: u64,
     answered: Option<u64>,
+    ended: Option<u64>,
     sent: Option<u64>,
     post_dial: Option<u64>,
 }
@@ -25,7 +26,7 @@ impl Book {
     /// The book of a call that was admitted at `queued_at` (wall clock); its next record is number `next`.
     pub(crate) fn new(sid: CallSid, next: u32, queued_at: u64, now: Now) -> Self {
         let at = Timestamps { queued: queued_at, ..Timestamps::default() };
-        Self { sid, next, at, admitted: now.mono, answered: None, sent: None, post_dial: None }
+        Self { sid, next, at, admitted: now.mono, answered: None, ended: None, sent: None, post_dial: None }
     }
 
     /// Gives out a fact.
@@ -65,19 +66,27 @@ impl Book {
         }
     }
 
+    /// The call's end, decided now. What is still waited for after it (the far end's last figures) does not make the call
+    /// longer.
+    pub(crate) fn end(&mut self, now: Now) {
+        self.at.ended.get_or_insert(now.wall);
+        self.ended.get_or_insert(now.mono);
+    }
+
     /// Whether the call was answered.
     pub(crate) fn was_answered(&self) -> bool {
         self.answered.is_some()
     }
 
-    /// Answer to `now`, in milliseconds; 0 where it was not answered.
-    pub(crate) fn billable_ms(&self, now: Now) -> u64 {
-        self.answered.map_or(0, |answered| now.mono.saturating_sub(answered) / MILLI)
+    /// Answer to end, in milliseconds; 0 where it was not answered.
+    pub(crate) fn billable_ms(&self) -> u64 {
+        let ended = self.ended.unwrap_or_default();
+        self.answered.map_or(0, |answered| ended.saturating_sub(answered) / MILLI)
     }
 
-    /// Admission to `now`, in milliseconds.
-    pub(crate) fn duration_ms(&self, now: Now) -> u64 {
-        now.mono.saturating_sub(self.admitted) / MILLI
+    /// Admission to end, in milliseconds.
+    pub(crate) fn duration_ms(&self) -> u64 {
+        self.ended.unwrap_or_default().saturating_sub(self.admitted) / MILLI
     }
 
     /// INVITE to the first 180, 183 or 200, in milliseconds.

@@ -8,8 +8,8 @@ use sip_core::transport;
 pub enum Input {
     /// From the network's signalling side.
     Sip(transport::Input),
-    /// From a media shard.
-    Media(media::Event),
+    /// From a media shard; boxed, because an inbox holds many of these and an event with its figures is large.
+    Media(Box<media::Event>),
     /// From the API.
     Command(Command),
     /// The time asked for has come.

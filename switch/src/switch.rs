@@ -86,7 +86,7 @@ impl Switch {
             Input::Sip(input) => {
                 self.desk.endpoint.handle(input, now);
             }
-            Input::Media(event) => self.on_media(event, now),
+            Input::Media(event) => self.on_media(*event, now),
             Input::Command(command) => self.on_command(command, now),
             Input::Timeout => self.on_timeout(now),
         }

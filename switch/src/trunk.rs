@@ -211,8 +211,7 @@ impl Trunks {
     /// Timers that trunks keep while nothing happens.
     pub(crate) fn standing_timers(&self, timers: &base::Timers<Timer>) -> usize {
         (0..self.lines.len())
-            .map(|index| [Timer::Register(index), Timer::Ping(index)])
-            .flatten()
+            .flat_map(|index| [Timer::Register(index), Timer::Ping(index)])
             .filter(|timer| timers.get(*timer).is_some())
             .count()
     }

@@ -48,6 +48,10 @@ pub(crate) struct Arrival<'a> {
 
 /// Begins an inbound call, or says with which response to refuse it before anything is kept.
 pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<Call, StatusCode> {
+    if arrival.request.body().is_empty() {
+        // A late offer (RFC 3261 §13.2.1) is not taken in this version: 488 says so, where 400 would blame the caller.
+        return Err(StatusCode::NOT_ACCEPTABLE_HERE);
+    }
     let offer = SessionDescription::parse(arrival.request.body()).map_err(|error| refusal(&error))?;
     let sid = CallSid::new(&mut desk.rng);
     let trunk = desk.trunks.name(arrival.trunk).to_owned();

@@ -166,7 +166,7 @@ impl Call {
             }
             stage => stage,
         };
-        self.book.at.ended = Some(now.wall);
+        self.book.end(now);
         desk.quiet(self.sid);
         if let Some(session) = self.leg.session {
             inbound::clear(session, &stage, &ending, desk, now);
@@ -203,7 +203,7 @@ impl Call {
                 return;
             }
         };
-        let cdr = self.cdr(ending, quality, now);
+        let cdr = self.cdr(ending, quality);
         self.record(Fact::Ended(Box::new(cdr)), desk, now);
         if self.leg.session.is_none() {
             self.give_back(desk, now);
@@ -225,7 +225,7 @@ impl Call {
         }
     }
 
-    fn cdr(&self, ending: Ending, quality: &media::Quality, now: Now) -> Cdr {
+    fn cdr(&self, ending: Ending, quality: &media::Quality) -> Cdr {
         let (received, sent) = directions(quality);
         Cdr {
             sid: self.sid,
@@ -237,8 +237,8 @@ impl Call {
             to: self.about.to.clone(),
             status: ending.status,
             at: self.book.at,
-            billable_ms: self.book.billable_ms(now),
-            duration_ms: self.book.duration_ms(now),
+            billable_ms: self.book.billable_ms(),
+            duration_ms: self.book.duration_ms(),
             pdd_ms: self.book.pdd_ms(),
             cause: ending.cause,
             codec: self.leg.codec.map(|codec| codec.name().to_owned()),
@@ -277,7 +277,7 @@ fn log(fact: &Fact) {
 fn stillborn(mut call: Call, status: Status, reason: &str, desk: &mut Desk, now: Now) -> Call {
     let ending = Ending::new(status, Origin::Switch, 503, reason).retriable();
     call.stage = Stage::Closing(ending);
-    call.book.at.ended = Some(now.wall);
+    call.book.end(now);
     call.finish(&media::Quality::default(), desk, now);
     call
 }
