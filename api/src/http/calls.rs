@@ -22,7 +22,7 @@ pub(super) async fn find(app: &App, caller: &Caller, sid: &str) -> Result<CallVi
     let sid: CallSid = sid.parse().map_err(|_| Problem::no_such_call())?;
     let view = match app.inner.ledger.live().get(sid) {
         Some(view) => Some(view),
-        None => app.inner.ledger.store().call(sid).await?,
+        None => app.stored(app.inner.ledger.store().call(sid)).await?,
     };
     view.filter(|view| view.tenant == caller.tenant()).ok_or_else(Problem::no_such_call)
 }
@@ -64,7 +64,7 @@ async fn merged(app: &App, filter: &Filter, page: Page) -> Result<(Vec<CallView>
     keys.truncate(page.limit + 1);
     let mut views: BTreeMap<Reverse<Key>, CallView> =
         keys.into_iter().filter_map(|key| live.get(key.sid).map(|view| (Reverse(key), view))).collect();
-    let rows = app.inner.ledger.store().calls(filter, Page { limit: page.limit + 1, ..page }).await?;
+    let rows = app.stored(app.inner.ledger.store().calls(filter, Page { limit: page.limit + 1, ..page })).await?;
     let horizon = (rows.len() > page.limit).then(|| rows.last().map(key)).flatten();
     for row in rows {
         // What is live is as the live view has it, also where that no longer passes the filter.

@@ -31,7 +31,7 @@ pub(super) async fn list(
         return Ok(as_csv(store, filter, params.page()?.after, rows));
     }
     let page = params.page()?;
-    let mut cdrs = store.cdrs(&filter, Page { limit: page.limit + 1, ..page }).await?;
+    let mut cdrs = app.stored(store.cdrs(&filter, Page { limit: page.limit + 1, ..page })).await?;
     let more = cdrs.len() > page.limit;
     cdrs.truncate(page.limit);
     let next = cdrs.last().filter(|_| more).map(key).map(write_cursor);

@@ -77,11 +77,11 @@ async fn facts(app: &App, sid: CallSid, which: Facts, from: u32, limit: usize) -
     // The live ones first: what is projected in between is in both, never in neither.
     let live = app.inner.ledger.live().facts(sid);
     let whole = live.first().is_some_and(|record| record.seq == 0);
-    let stored = match app.inner.ledger.store().facts(sid, which, from, limit).await {
+    let stored = match app.stored(app.inner.ledger.store().facts(sid, which, from, limit)).await {
         Ok(stored) => stored,
         // The database is away; but nothing of this call is in it.
         Err(_) if whole => Vec::new(),
-        Err(error) => return Err(error.into()),
+        Err(problem) => return Err(problem),
     };
     let live = live.into_iter().filter(|record| record.seq >= from && which.take(kind(&record.fact)));
     let merged: BTreeMap<u32, Arc<Record>> =

@@ -40,6 +40,7 @@ use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::prompts::Prompts;
+use crate::store::StoreError;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -48,6 +49,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 use base::Rng;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -57,6 +59,9 @@ use tracing::Instrument;
 
 /// How long a request may take, all in all. A slower one gets 503.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// How long a database that is known to be away is waited for before a request that needs it gets 503.
+pub const AWAY_TIME: Duration = Duration::from_millis(500);
 
 /// What the API works with.
 pub struct Parts {
@@ -124,6 +129,15 @@ impl App {
 
     fn draining(&self) -> bool {
         self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// What the database answers to `asking`; without long waiting where it is known to be away.
+    async fn stored<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+        let patience = if self.inner.ledger.progress().connected { REQUEST_TIME } else { AWAY_TIME };
+        match tokio::time::timeout(patience, asking).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Problem::database_away()),
+        }
     }
 
     fn new_sid(&self) -> CallSid {

@@ -59,6 +59,7 @@ pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> R
     // In a task of its own: a client that hangs up now must not leave an admitted call that nobody dials.
     let admitted = tokio::spawn(async move { admit(&app, tenant, asked).await });
     let view = admitted.await.map_err(|_| Problem::overloaded())??;
+    tracing::info!(sid = %view.sid, tenant = %view.tenant, "a call is admitted");
     let place = format!("/v1/calls/{}", view.sid);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(CallResource::from(&view))).into_response())
 }

@@ -116,6 +116,11 @@ impl Problem {
         Self::unavailable("draining", "the switch is going down and takes no new call", LONG_S)
     }
 
+    /// 503: what was asked for is in the database, and that does not answer.
+    pub(super) fn database_away() -> Self {
+        Self::unavailable("database_unavailable", "the database does not answer; live calls are not affected", BUSY_S)
+    }
+
     /// 503: signalling has more to do than it can.
     pub(super) fn overloaded() -> Self {
         Self::unavailable("overloaded", "the switch has more to do than it can; try again shortly", BUSY_S)
@@ -131,7 +136,7 @@ impl From<Gone> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "the database could not answer a request");
-        Self::unavailable("database_unavailable", "the database does not answer; live calls are not affected", BUSY_S)
+        Self::database_away()
     }
 }
 

@@ -14,12 +14,12 @@ use crate::journal::space::Space;
 use crate::journal::spool::Spool;
 use crate::store::batch::Batch;
 use crate::store::{Store, StoreError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use switch::{CallSid, CallView};
+use switch::{CallSid, CallView, Fact};
 use tokio::sync::watch;
 
 /// Entries in one transaction at most; what is beyond waits for the next.
@@ -145,19 +145,21 @@ impl Projector {
         Ok(())
     }
 
-    /// The calls that the run speaks of and that were projected before.
+    /// The calls that the run speaks of and that were projected before it.
     async fn known(&self, run: &Run) -> Result<BTreeMap<CallSid, CallView>, StoreError> {
-        let mut known = BTreeMap::new();
-        let mut missing = Vec::new();
+        let (mut known, mut seen, mut missing) = (BTreeMap::new(), HashSet::new(), Vec::new());
         for (entry, _) in &run.entries {
             let Entry::Record(record) = entry else { continue };
+            if !seen.insert(record.sid) {
+                continue;
+            }
             match self.open.get(&record.sid).and_then(|open| open.view.as_ref()) {
                 Some(view) => drop(known.insert(record.sid, view.clone())),
+                // One that begins here has no row, or one that is written over only by what is later.
+                None if matches!(record.fact, Fact::Admitted(_)) => {}
                 None => missing.push(record.sid),
             }
         }
-        missing.sort_unstable();
-        missing.dedup();
         for sids in missing.chunks(500) {
             known.append(&mut self.around.store.views(sids).await?);
         }

@@ -20,8 +20,8 @@ impl Recovery {
         match entry {
             Entry::Checkpoint(at) => self.alive_at = at,
             Entry::Carried(view) => {
-                let older = self.live.get(&view.sid).is_none_or(|known| known.last_seq <= view.last_seq);
-                if older {
+                let newest = self.live.get(&view.sid).is_none_or(|known| known.last_seq <= view.last_seq);
+                if newest {
                     self.live.insert(view.sid, *view);
                 }
             }

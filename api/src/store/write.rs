@@ -4,6 +4,7 @@ use super::batch::{Batch, kind_and_data};
 use super::{Store, StoreError, column, integer, on};
 use crate::journal::Position;
 use crate::journal::segment::JournalId;
+use crate::words::{direction, origin};
 use sqlx::{QueryBuilder, Row};
 use switch::{CallView, Cdr, Record};
 
@@ -138,7 +139,7 @@ macro_rules! statements {
                         .push_bind(cdr.pdd_ms.map(integer))
                         .push_bind(cdr.cause.sip_status.map(i64::from))
                         .push_bind(i64::from(cdr.cause.q850))
-                        .push_bind(crate::words::origin(cdr.cause.origin))
+                        .push_bind(origin(cdr.cause.origin))
                         .push_bind(cdr.cause.retry)
                         .push_bind(column(&cdr.cause.reason))
                         .push_bind(cdr.codec.as_deref().map(column));
@@ -165,7 +166,3 @@ const CDRS: &str = "INSERT INTO cdrs (sid, parent, tenant, trunk, direction, fro
     sip_status, q850, origin, retry, reason, codec,
     received_packets, received_lost, received_loss_percent, received_jitter_ms, received_mos,
     sent_packets, sent_lost, sent_loss_percent, sent_jitter_ms, sent_mos, carrier_call_id, price, cdr) ";
-
-fn direction(direction: switch::Direction) -> &'static str {
-    crate::words::direction(direction)
-}

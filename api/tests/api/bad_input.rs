@@ -3,6 +3,7 @@
 use crate::support::{Board, KEY, call, call_with};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -166,4 +167,15 @@ async fn an_idempotency_key_is_refused_rather_than_ignored() {
         .header(header::CONTENT_TYPE, "application/json");
     let refused = board.send(request.body(Body::from(call().to_string())).unwrap()).await;
     refused.is_problem(400, "not_supported_yet");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_gets_408() {
+    let board = Board::new().await;
+    board.call().await;
+    // From here on time passes as soon as nothing else happens.
+    tokio::time::pause();
+    let slow =
+        futures_util::stream::once(async { Ok::<_, std::io::Error>("{") }).chain(futures_util::stream::pending());
+    raw(&board, "application/json", Body::from_stream(slow)).await.is_problem(408, "body_timeout");
 }

@@ -5,6 +5,8 @@ use api::Scope;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::json;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 
 async fn key(board: &Board, tenant: &str, scope: Scope) -> String {
     api::create_key(board.ledger.store(), tenant, &[scope], 1).await.unwrap()
@@ -106,4 +108,42 @@ async fn each_key_has_its_own_rate_and_every_answer_says_what_is_left_of_it() {
     assert_eq!(board.get_as(&second, "/v1/trunks").await.header("ratelimit-remaining"), "2");
     assert_eq!(board.get_as(&other, "/v1/trunks").await.header("ratelimit-remaining"), "4");
     board.get("/v1/calls/CA00000000000000000000000000000001").await.is_problem(429, "rate_limited");
+}
+
+/// Where a test's log goes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_in_any_log_at_the_lowest_level() {
+    let board = Board::new().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone());
+    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let made = key(&board, "default", Scope::Calls).await;
+    assert_eq!(board.post_as(&made, "/v1/calls", call()).await.status, StatusCode::CREATED);
+    let wrong = format!("tandem_{}", "w".repeat(43));
+    board.get_as(&wrong, &format!("/v1/calls?key={wrong}")).await.is_problem(401, "invalid_key");
+    board.get(&format!("/v1/calls?key={KEY}")).await.is_problem(400, "unknown_parameter");
+    drop(logging);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("/v1/calls") && text.contains("status=201"), "the log is heard: {text}");
+    for secret in [KEY, &made, &wrong, "+18325550199"] {
+        assert!(!text.contains(secret), "{secret} in: {text}");
+    }
 }
