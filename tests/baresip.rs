@@ -1,5 +1,12 @@
 //! baresip 1.0 as a person with a phone: called, and calling in.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops where it cannot go on, and reports"
+)]
+
 mod common;
 
 use common::baresip::Baresip;
@@ -24,8 +31,7 @@ fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 #[test]
 fn hears_the_prompt_and_its_keys_reach_the_events() {
     let mut setup = Setup::new();
-    let dir = setup.dir().to_owned();
-    let mut phone = Baresip::start(CALLED, &dir, &mut setup.ports, &audio::prompt("hold-music"));
+    let mut phone = Baresip::start(CALLED, &mut setup, &audio::prompt("hold-music"));
     let setup = setup.trunk("phone", "generic", phone.port, "");
     let switch = setup.start();
 
@@ -57,8 +63,7 @@ fn hears_the_prompt_and_its_keys_reach_the_events() {
 #[test]
 fn hangs_up_and_the_cdr_says_so() {
     let mut setup = Setup::new();
-    let dir = setup.dir().to_owned();
-    let mut phone = Baresip::start(CALLED, &dir, &mut setup.ports, &audio::prompt("hold-music"));
+    let mut phone = Baresip::start(CALLED, &mut setup, &audio::prompt("hold-music"));
     let setup = setup.trunk("phone", "generic", phone.port, "");
     let switch = setup.start();
     let answer = json!({ "play": "hold-music", "loop": 0 });
@@ -74,8 +79,7 @@ fn hangs_up_and_the_cdr_says_so() {
 #[test]
 fn calls_in_and_hears_the_numbers_own_prompt() {
     let mut setup = Setup::new();
-    let dir = setup.dir().to_owned();
-    let mut phone = Baresip::start("alice", &dir, &mut setup.ports, &[]);
+    let mut phone = Baresip::start("alice", &mut setup, &[]);
     let setup = setup
         .trunk("phone", "generic", phone.port, "")
         .section("[[number]]\nnumber = \"menu\"\ntenant = \"default\"\nanswer = { play = \"menu\" }");

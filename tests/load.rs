@@ -1,6 +1,13 @@
 //! Many calls at once through `tandem carrier`: everything admitted is in the books once, and everything taken is given
 //! back. One test at a time: two cores carry the switch, the carrier and the clients.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops where it cannot go on, and reports"
+)]
+
 mod common;
 
 use common::carrier::Carrier;
@@ -47,10 +54,9 @@ impl Pair {
         // Fifty more: now and then a port of the range is somebody else's.
         let calls = calls + 50;
         let setup = Setup::with_rtp(Ports::lease_at_least(2 * calls + 100), 2 * calls).limits(RAISED);
-        let dir = setup.dir().to_owned();
         let mut ports = Ports::lease_at_least(2 * calls + 100);
         let account = ["--username", "trunk", "--password", "Correct-Horse-7-Battery"];
-        let carrier = Carrier::start(&dir, &mut ports, calls, script, &account);
+        let carrier = Carrier::start(setup.dir(), &mut ports, calls, script, &account);
         let keys = "username = \"trunk\"\npassword = \"Correct-Horse-7-Battery\"\n";
         let setup = setup.trunk("carrier", "twilio", carrier.port, &format!("{keys}{RAISED_TRUNK}"));
         let switch = setup.start();

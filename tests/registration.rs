@@ -1,4 +1,5 @@
 //! A generic carrier that wants to be registered with (RFC 3261 §10.2): SIPp is the registrar.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod common;
 
@@ -10,7 +11,8 @@ use common::{secs, until};
 fn registers_with_digest_and_withdraws_its_binding_when_it_goes() {
     let mut setup = Setup::new();
     let keys = [("auth_user", "us"), ("auth_password", "Correct-Horse-7")];
-    let mut sipp = Sipp::serve("registrar", &setup.dir().to_owned(), &mut setup.ports, 1, &keys);
+    let dir = setup.dir().to_owned();
+    let mut sipp = Sipp::serve("registrar", &dir, &mut setup.ports, 1, &keys);
     let trunk = "username = \"us\"\npassword = \"Correct-Horse-7\"\nregister = true";
     let mut switch = setup.trunk("carrier", "generic", sipp.port, trunk).start();
     until("the carrier knows us", secs(20), || {

@@ -3,6 +3,13 @@
 //! Each test has a switch, a carrier and ports of its own. The audio of an answered call goes to a socket that the test
 //! owns.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops where it cannot go on, and reports"
+)]
+
 mod common;
 
 use common::http::Http;
@@ -33,7 +40,7 @@ fn call() -> Value {
 /// A switch whose one trunk, of Twilio's profile, leads to a SIPp with this scenario.
 fn with_carrier(scenario: &str, keys: &[(&str, &str)], trunk: &str) -> (Setup, Sipp, Switch) {
     let mut setup = Setup::new();
-    let sipp = Sipp::serve(scenario, &setup.dir().to_owned(), &mut setup.ports, 1, keys);
+    let sipp = Sipp::serve(scenario, &dir, &mut setup.ports, 1, keys);
     let setup = setup.trunk("carrier", "twilio", sipp.port, trunk);
     let switch = setup.start();
     (setup, sipp, switch)
@@ -292,12 +299,11 @@ fn says_who_hung_up_and_stops_speaking_when_it_is_the_carrier() {
 fn answers_a_caller_with_the_numbers_prompt_and_hangs_up() {
     let ear = Ear::open(Speaks::Silence);
     let mut setup = Setup::new();
-    let port = setup.ports.port();
+    let port = setup.room().1.port();
     let mut setup = setup.trunk("carrier", "generic", port, "");
     let switch = setup.start();
-    let dir = setup.dir().to_owned();
     let keys = [("rtp_port", &*ear.port.to_string())];
-    let mut sipp = Sipp::call("caller", &dir, &mut setup.ports, switch.sip_port, OWNED, &keys);
+    let mut sipp = Sipp::call("caller", &mut setup, OWNED, &keys);
     sipp.passes(CALL_WITHIN);
     let heard = ear.close();
     assert_stream_has_no_break(&heard);
@@ -313,11 +319,9 @@ fn answers_a_caller_with_the_numbers_prompt_and_hangs_up() {
 fn ten_calls_at_once_each_hear_the_whole_prompt() {
     let mut setup = Setup::new();
     let ears: Vec<Ear> = (0..10).map(|_| Ear::open(Speaks::Silence)).collect();
-    let dir = setup.dir().to_owned();
     let mut carriers = Vec::new();
     for (nth, ear) in ears.iter().enumerate() {
-        let keys = [("rtp_port", ear.port.to_string())];
-        carriers.push(Sipp::serve("carrier", &dir, &mut setup.ports, 1, &[(keys[0].0, &keys[0].1)]));
+        carriers.push(Sipp::serve("carrier", &mut setup, &[("rtp_port", &ear.port.to_string())]));
         setup = setup.trunk(&format!("carrier-{nth}"), "twilio", carriers[nth].port, &credentials(PASSWORD));
     }
     let switch = setup.start();

@@ -2,13 +2,13 @@
 //!
 //! It has no sound card: what it says comes from a WAV file, what it hears the `sndfile` module writes to another.
 
-use super::ports::Ports;
 use super::process::Process;
+use super::switch::Setup;
 use super::{audio, secs, until};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Until its control port takes connections.
@@ -32,7 +32,8 @@ pub struct Baresip {
 impl Baresip {
     /// Starts a phone called `user`, which answers by itself and says this (8 kHz, mono), then nothing for a minute.
     #[track_caller]
-    pub fn start(user: &str, parent: &Path, ports: &mut Ports, says: &[i16]) -> Self {
+    pub fn start(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
+        let (parent, ports) = setup.room();
         let dir = parent.join(format!("baresip-{user}"));
         std::fs::create_dir_all(&dir).unwrap();
         // At the end of its file it hangs up.

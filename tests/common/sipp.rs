@@ -2,6 +2,7 @@
 
 use super::ports::Ports;
 use super::process::{Process, udp_port_is_bound};
+use super::switch::Setup;
 use super::{in_package, secs, until};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,7 @@ const BOUND_WITHIN: Duration = secs(10);
 /// A scenario that is stuck ends itself after so long, in SIPp's own notation.
 const SCENARIO_LIMIT: &str = "60s";
 
-/// A SIPp that runs one scenario for a number of calls.
+/// A SIPp that runs one scenario, once.
 #[derive(Debug)]
 pub struct Sipp {
     process: Process,
@@ -65,32 +66,27 @@ impl Message {
 }
 
 impl Sipp {
-    /// Starts a scenario as a server, for `calls` calls, and waits until its port is bound. `keys` are the scenario's own
+    /// Starts a scenario as a server, for one call, and waits until its port is bound. `keys` are the scenario's own
     /// `[name]`s; they are filled in by the test, as SIPp would not take its own keys in a status line.
     #[track_caller]
-    pub fn serve(scenario: &str, dir: &Path, ports: &mut Ports, calls: u32, keys: &[(&str, &str)]) -> Self {
+    pub fn serve(scenario: &str, setup: &mut Setup, keys: &[(&str, &str)]) -> Self {
+        let (dir, ports) = setup.room();
         let port = ports.port();
-        let sipp = Self::run(scenario, dir, port, ports, calls, keys, &[]);
+        let sipp = Self::run(scenario, dir, port, ports, keys, &[]);
         until("SIPp listens", BOUND_WITHIN, || udp_port_is_bound(port).then_some(()));
         sipp
     }
 
-    /// Starts a scenario as a caller of `service` at a port of 127.0.0.1.
-    pub fn call(scenario: &str, dir: &Path, ports: &mut Ports, to: u16, service: &str, keys: &[(&str, &str)]) -> Self {
+    /// Starts a scenario as a caller of `service` at the switch.
+    pub fn call(scenario: &str, setup: &mut Setup, service: &str, keys: &[(&str, &str)]) -> Self {
+        let to = setup.sip_port;
+        let (dir, ports) = setup.room();
         let port = ports.port();
         let target = format!("127.0.0.1:{to}");
-        Self::run(scenario, dir, port, ports, 1, keys, &["-s", service, &target])
+        Self::run(scenario, dir, port, ports, keys, &["-s", service, &target])
     }
 
-    fn run(
-        scenario: &str,
-        dir: &Path,
-        port: u16,
-        ports: &mut Ports,
-        calls: u32,
-        keys: &[(&str, &str)],
-        more: &[&str],
-    ) -> Self {
+    fn run(scenario: &str, dir: &Path, port: u16, ports: &mut Ports, keys: &[(&str, &str)], more: &[&str]) -> Self {
         let name = format!("sipp-{scenario}-{port}");
         let messages = dir.join(format!("{name}.messages"));
         let errors = dir.join(format!("{name}.errors"));
@@ -101,7 +97,7 @@ impl Sipp {
             command.env("TERM", "xterm").arg("-sf").arg(&file);
             command.args(["-i", "127.0.0.1", "-nostdin", "-timeout", SCENARIO_LIMIT, "-timeout_error"]);
             command.args(["-p", &port.to_string(), "-cp", &ports.port().to_string(), "-mp", &ports.port().to_string()]);
-            command.args(["-m", &calls.to_string(), "-trace_msg", "-message_overwrite", "true", "-message_file"]);
+            command.args(["-m", "1", "-trace_msg", "-message_overwrite", "true", "-message_file"]);
             command.arg(&messages).args(["-trace_err", "-error_overwrite", "true", "-error_file"]).arg(&errors);
             command.args(more);
         });

@@ -23,8 +23,7 @@ const READY_WITHIN: Duration = secs(30);
 #[derive(Debug)]
 pub struct Setup {
     dir: tempfile::TempDir,
-    /// Ports for the peers of this switch.
-    pub ports: Ports,
+    ports: Ports,
     /// Its HTTP port.
     pub http_port: u16,
     /// Its SIP port, for UDP and TCP.
@@ -51,6 +50,11 @@ impl Setup {
     /// Its folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Where a peer of this switch lives: its folder and its ports.
+    pub fn room(&mut self) -> (&Path, &mut Ports) {
+        (self.dir.path(), &mut self.ports)
     }
 
     /// Adds a `[[trunk]]` to 127.0.0.1: its name, profile, port, and further keys.
