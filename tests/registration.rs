@@ -11,8 +11,7 @@ use common::{secs, until};
 fn registers_with_digest_and_withdraws_its_binding_when_it_goes() {
     let mut setup = Setup::new();
     let keys = [("auth_user", "us"), ("auth_password", "Correct-Horse-7")];
-    let dir = setup.dir().to_owned();
-    let mut sipp = Sipp::serve("registrar", &dir, &mut setup.ports, 1, &keys);
+    let mut sipp = Sipp::serve("registrar", &mut setup, &keys);
     let trunk = "username = \"us\"\npassword = \"Correct-Horse-7\"\nregister = true";
     let mut switch = setup.trunk("carrier", "generic", sipp.port, trunk).start();
     until("the carrier knows us", secs(20), || {

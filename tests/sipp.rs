@@ -40,7 +40,7 @@ fn call() -> Value {
 /// A switch whose one trunk, of Twilio's profile, leads to a SIPp with this scenario.
 fn with_carrier(scenario: &str, keys: &[(&str, &str)], trunk: &str) -> (Setup, Sipp, Switch) {
     let mut setup = Setup::new();
-    let sipp = Sipp::serve(scenario, &dir, &mut setup.ports, 1, keys);
+    let sipp = Sipp::serve(scenario, &mut setup, keys);
     let setup = setup.trunk("carrier", "twilio", sipp.port, trunk);
     let switch = setup.start();
     (setup, sipp, switch)

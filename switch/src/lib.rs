@@ -1,7 +1,7 @@
 //! Call control: what a call is, who ends it, and the one account of what happened.
 //!
 //! [`Switch`] composes the SIP user agent, the media engine's commands, the call programs and the trunks behind
-//! `handle(input, now)` and `poll()` (DESIGN.md §2). It owns every [`call`]; API resources, CDRs and webhooks project
+//! `handle(input, now)` and `poll()` (DESIGN.md §2). It owns every call; API resources, CDRs and webhooks project
 //! its [`Record`]s and keep no state of their own. It holds no socket, clock, thread, channel or random source.
 
 mod book;
