@@ -13,7 +13,8 @@ fn registers_with_digest_and_withdraws_its_binding_when_it_goes() {
     let keys = [("auth_user", "us"), ("auth_password", "Correct-Horse-7")];
     let mut sipp = Sipp::serve("registrar", &mut setup, &keys);
     let trunk = "username = \"us\"\npassword = \"Correct-Horse-7\"\nregister = true";
-    let mut switch = setup.trunk("carrier", "generic", sipp.port, trunk).start();
+    let setup = setup.trunk("carrier", "generic", sipp.port, trunk);
+    let mut switch = setup.start();
     until("the carrier knows us", secs(20), || {
         let health = switch.http.get("/health");
         (health.body["sip"]["trunks"]["carrier"]["status"] == "connected").then_some(())
