@@ -243,6 +243,40 @@ fn time_of(text: &str) -> i64 {
     ((parts[0] * 3_600.0 + parts[1] * 60.0 + parts[2]) * 1_000.0).round() as i64
 }
 
+// Strangers.
+
+/// An INVITE by hand, from an address of this machine; the final answer's status line.
+fn invite_from(address: &str, port: u16, user: &str) -> String {
+    let socket = UdpSocket::bind((address, 0)).unwrap();
+    socket.set_read_timeout(Some(secs(10))).unwrap();
+    let from = socket.local_addr().unwrap();
+    let invite = format!(
+        "INVITE sip:{user}@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK-{user};rport\r\n\
+         From: <sip:+18325550122@{from}>;tag=stranger\r\nTo: <sip:{user}@127.0.0.1:{port}>\r\n\
+         Call-ID: {user}@{from}\r\nCSeq: 1 INVITE\r\nContact: <sip:{from}>\r\nMax-Forwards: 70\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    socket.send_to(invite.as_bytes(), ("127.0.0.1", port)).unwrap();
+    let mut buffer = [0; 4_096];
+    loop {
+        let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no final answer to {user}: {error}"));
+        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if !answer.starts_with("SIP/2.0 1") {
+            return answer.lines().next().unwrap_or_default().to_owned();
+        }
+    }
+}
+
+#[test]
+fn refuses_a_stranger_and_a_number_that_nobody_answers() {
+    let (_setup, switch) = alone();
+    let stranger = invite_from("127.0.0.9", switch.sip_port, OWNED);
+    assert!(stranger.starts_with("SIP/2.0 403 "), "{stranger}");
+    let unknown = invite_from("127.0.0.1", switch.sip_port, "+18325550188");
+    assert!(unknown.starts_with("SIP/2.0 404 "), "{unknown}");
+    assert_eq!(switch.http.items("/v1/calls"), [] as [Value; 0]);
+}
+
 // Ends.
 
 /// Every row of the books for these calls: exactly one each.
@@ -260,7 +294,7 @@ fn assert_one_row_each(switch: &Switch, sids: &[String]) -> Vec<Value> {
 
 #[test]
 fn closes_each_live_call_once_after_a_kill() {
-    let (setup, _carrier, mut switch) = with_carrier(PICKS_UP, &["--number", "0111=ring only"], "");
+    let (setup, _carrier, mut switch) = with_carrier(PICKS_UP, &["--number", "*0111=ring only"], "");
     let answered: Vec<String> = (0..3).map(|_| switch.http.place(&long_call())).collect();
     answered.iter().for_each(|sid| drop(switch.http.reaches(sid, "in-progress", secs(20))));
     // The journal is one file in order: once this call's admission is on disk, so are those answers.

@@ -285,6 +285,62 @@ fn sends_ack_and_bye_to_the_contact_along_both_recorded_routes() {
 }
 
 #[test]
+fn carries_a_call_over_tcp() {
+    let ear = Ear::open(Speaks::Silence);
+    let mut setup = Setup::new();
+    let mut sipp = Sipp::serve_tcp("carrier", &mut setup, &[("rtp_port", &ear.port.to_string())]);
+    let setup = setup.section(&format!(
+        "[[trunk]]\nname = \"carrier\"\nprofile = \"twilio\"\nuri = \"sip:127.0.0.1:{};transport=tcp\"\n\
+         media_from = [\"127.0.0.1\"]\n{}",
+        sipp.port,
+        credentials(PASSWORD)
+    ));
+    let switch = setup.start();
+    assert_ended(&run(&switch.http, &call()), "completed", 200, "program");
+    let messages = sipp.passes(secs(10));
+    assert!(messages[0].header("Via").starts_with("SIP/2.0/TCP "), "{}", messages[0].text);
+    assert_says("welcome", &ear.close());
+}
+
+/// Two trunks, the first of which refuses with this; the INVITEs that the second got.
+fn second_trunk_after(code: &str, phrase: &str, ended: impl FnOnce(&Value)) -> bool {
+    let ear = Ear::open(Speaks::Silence);
+    let mut setup = Setup::new();
+    let refusal = [("code", code), ("phrase", phrase), ("header", "Server: first")];
+    let mut first = Sipp::serve("refuses", &mut setup, &refusal);
+    let mut second = Sipp::serve("carrier", &mut setup, &[("rtp_port", &ear.port.to_string())]);
+    let setup =
+        setup.trunk("first", "twilio", first.port, "").trunk("second", "twilio", second.port, &credentials(PASSWORD));
+    let switch = setup.start();
+    ended(&run(&switch.http, &call()));
+    first.passes(secs(10));
+    let tried = !requests(&second.messages(), "INVITE").is_empty();
+    if tried {
+        second.passes(secs(10));
+    }
+    tried
+}
+
+#[test]
+fn tries_the_next_trunk_after_503() {
+    let tried = second_trunk_after("503", "Service Unavailable", |ended| {
+        assert_ended(ended, "completed", 200, "program");
+        assert_eq!(ended["trunk"], "second", "{ended:#}");
+        assert_eq!(ended["sip_call_ids"].as_array().map(Vec::len), Some(2), "{ended:#}");
+    });
+    assert!(tried);
+}
+
+#[test]
+fn does_not_try_the_next_trunk_after_the_callee_declined() {
+    let tried = second_trunk_after("603", "Decline", |ended| {
+        assert_ended(ended, "busy", 603, "callee");
+        assert_eq!(ended["trunk"], "first", "{ended:#}");
+    });
+    assert!(!tried);
+}
+
+#[test]
 fn says_who_hung_up_and_stops_speaking_when_it_is_the_carrier() {
     let ear = Ear::open(Speaks::Silence);
     let (_setup, mut sipp, switch) = with_carrier("hangs_up", &[("rtp_port", &ear.port.to_string())], "");

@@ -76,7 +76,7 @@ impl Process {
         rustix::process::kill_process(id, signal).unwrap();
     }
 
-    /// Its sockets: each of `/proc/net/{udp,tcp}`'s that it has open, as (`udp` or `tcp`, local port).
+    /// How many UDP sockets it has open (proc(5): `/proc/PID/fd`, `/proc/net/udp`).
     pub fn udp_sockets(&self) -> usize {
         let fds = std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
         let links = fds.filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
@@ -95,8 +95,17 @@ fn udp_inodes(table: &str) -> Vec<String> {
 
 /// Whether anybody holds this UDP port of 127.0.0.1 or of every address; looks without touching it.
 pub fn udp_port_is_bound(port: u16) -> bool {
+    is_bound("udp", port)
+}
+
+/// As [`udp_port_is_bound`], for TCP.
+pub fn tcp_port_is_bound(port: u16) -> bool {
+    is_bound("tcp", port)
+}
+
+fn is_bound(table: &str, port: u16) -> bool {
     let ends = format!(":{port:04X}");
-    let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let table = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
     table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).any(|local| local.ends_with(&ends))
 }
 

@@ -1,7 +1,7 @@
 //! SIPp 3.6 (Debian's `sip-tester`) with the scenarios of `tests/sipp/`, and every message that it saw.
 
 use super::ports::Ports;
-use super::process::{Process, udp_port_is_bound};
+use super::process::{Process, tcp_port_is_bound, udp_port_is_bound};
 use super::switch::Setup;
 use super::{in_package, secs, until};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,16 @@ impl Sipp {
         let port = ports.port();
         let sipp = Self::run(scenario, dir, port, ports, keys, &[]);
         until("SIPp listens", BOUND_WITHIN, || udp_port_is_bound(port).then_some(()));
+        sipp
+    }
+
+    /// As [`Sipp::serve`], over TCP.
+    #[track_caller]
+    pub fn serve_tcp(scenario: &str, setup: &mut Setup, keys: &[(&str, &str)]) -> Self {
+        let (dir, ports) = setup.room();
+        let port = ports.port();
+        let sipp = Self::run(scenario, dir, port, ports, keys, &["-t", "t1"]);
+        until("SIPp listens", BOUND_WITHIN, || tcp_port_is_bound(port).then_some(()));
         sipp
     }
 

@@ -121,6 +121,16 @@ impl Setup {
     }
 }
 
+impl Drop for Setup {
+    /// A test that fails leaves its folder to be looked at.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("--- the configuration, the journal and every log are in {}", self.dir().display());
+        }
+    }
+}
+
 /// Runs the program under test in a folder.
 pub fn tandem(name: &str, dir: &Path, prepare: impl FnOnce(&mut Command)) -> Process {
     Process::start(name, dir, env!("CARGO_BIN_EXE_tandem"), |command| {
