@@ -13,7 +13,7 @@
 mod common;
 
 use common::http::Http;
-use common::rtp::{Ear, Heard, Speaks, lateness};
+use common::rtp::{Ear, Heard, Speaks, lateness, undisturbed};
 use common::sipp::{Message, Sipp, requests, transcript};
 use common::switch::{CALLED, OWNED, Setup, Switch};
 use common::{audio, secs, until};
@@ -60,16 +60,7 @@ fn assert_ended(call: &Value, status: &str, sip_status: u16, origin: &str) {
 
 #[test]
 fn answers_a_407_and_plays_the_prompt_sample_for_sample() {
-    let ear = Ear::open(Speaks::Silence);
-    let (_setup, mut sipp, switch) =
-        with_carrier("carrier", &[("rtp_port", &ear.port.to_string())], &credentials(PASSWORD));
-
-    let ended = run(&switch.http, &call());
-    assert_ended(&ended, "completed", 200, "program");
-    assert_eq!(ended["carrier_call_id"], "CA00000000000000000000000000000b0b", "{ended:#}");
-    let messages = sipp.passes(secs(10));
-    assert_digest_is_as_rfc_7616_wants(&messages);
-    let heard = ear.close();
+    let heard = undisturbed(|| vec![challenged_call()]).concat();
     assert_stream_has_no_break(&heard);
     assert_says("welcome", &heard);
     let (half, most, all) = lateness(&heard);
@@ -77,6 +68,18 @@ fn answers_a_407_and_plays_the_prompt_sample_for_sample() {
         "lateness of {} packets against the 20 ms grid: p50 {half:.1} ms, p99 {most:.1} ms, max {all:.1} ms",
         heard.len()
     );
+}
+
+/// One call to a carrier that challenges; what its far end heard.
+fn challenged_call() -> Vec<Heard> {
+    let ear = Ear::open(Speaks::Silence);
+    let keys = [("rtp_port", &*ear.port.to_string())];
+    let (_setup, mut sipp, switch) = with_carrier("carrier", &keys, &credentials(PASSWORD));
+    let ended = run(&switch.http, &call());
+    assert_ended(&ended, "completed", 200, "program");
+    assert_eq!(ended["carrier_call_id"], "CA00000000000000000000000000000b0b", "{ended:#}");
+    assert_digest_is_as_rfc_7616_wants(&sipp.passes(secs(10)));
+    ear.close()
 }
 
 /// One attempt without credentials and one with: same Call-ID and From tag, CSeq one more (RFC 3261 §22.2).
@@ -353,32 +356,45 @@ fn says_who_hung_up_and_stops_speaking_when_it_is_the_carrier() {
 
 #[test]
 fn answers_a_caller_with_the_numbers_prompt_and_hangs_up() {
+    let heard = undisturbed(|| vec![inbound_call()]).concat();
+    assert_stream_has_no_break(&heard);
+    assert_says("welcome", &heard);
+}
+
+/// One call from a carrier to a number of ours; what the caller heard.
+fn inbound_call() -> Vec<Heard> {
     let ear = Ear::open(Speaks::Silence);
     let mut setup = Setup::new();
     let port = setup.room().1.port();
     let mut setup = setup.trunk("carrier", "generic", port, "");
     let switch = setup.start();
-    let keys = [("rtp_port", &*ear.port.to_string())];
-    let mut sipp = Sipp::call("caller", &mut setup, OWNED, &keys);
+    let mut sipp = Sipp::call("caller", &mut setup, OWNED, &[("rtp_port", &ear.port.to_string())]);
     sipp.passes(CALL_WITHIN);
-    let heard = ear.close();
-    assert_stream_has_no_break(&heard);
-    assert_says("welcome", &heard);
     let call = until("the inbound call in the list", secs(10), || {
         let calls = switch.http.items("/v1/calls");
         calls.into_iter().find(|call| call["direction"] == "inbound" && call["status"] == "completed")
     });
     assert_eq!((&call["from"], &call["to"]), (&json!("+18325550111"), &json!(OWNED)), "{call:#}");
+    ear.close()
 }
 
 #[test]
 fn ten_calls_at_once_each_hear_the_whole_prompt() {
+    for heard in undisturbed(ten_calls) {
+        assert_stream_has_no_break(&heard);
+        assert_says("welcome", &heard);
+    }
+}
+
+/// Ten calls at once, over a carrier each; what each far end heard.
+fn ten_calls() -> Vec<Vec<Heard>> {
     let mut setup = Setup::new();
     let ears: Vec<Ear> = (0..10).map(|_| Ear::open(Speaks::Silence)).collect();
     let mut carriers = Vec::new();
     for (nth, ear) in ears.iter().enumerate() {
-        carriers.push(Sipp::serve("carrier", &mut setup, &[("rtp_port", &ear.port.to_string())]));
-        setup = setup.trunk(&format!("carrier-{nth}"), "twilio", carriers[nth].port, &credentials(PASSWORD));
+        let carrier = Sipp::serve("carrier", &mut setup, &[("rtp_port", &ear.port.to_string())]);
+        setup = setup.trunk(&format!("carrier-{nth}"), "twilio", carrier.port, &credentials(PASSWORD));
+        carriers.push(carrier);
     }
     let switch = setup.start();
     let place = |nth: usize| {
@@ -392,10 +408,6 @@ fn ten_calls_at_once_each_hear_the_whole_prompt() {
         assert_eq!(reply.status, 201, "{reply:?}");
         assert_ended(&switch.http.ended(reply.body["sid"].as_str().unwrap(), CALL_WITHIN), "completed", 200, "program");
     }
-    for (mut carrier, ear) in carriers.into_iter().zip(ears) {
-        carrier.passes(secs(10));
-        let heard = ear.close();
-        assert_stream_has_no_break(&heard);
-        assert_says("welcome", &heard);
-    }
+    carriers.iter_mut().for_each(|carrier| drop(carrier.passes(secs(10))));
+    ears.into_iter().map(Ear::close).collect()
 }

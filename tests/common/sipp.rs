@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Until SIPp has bound its port.
 const BOUND_WITHIN: Duration = secs(10);
 /// A scenario that is stuck ends itself after so long, in SIPp's own notation.
-const SCENARIO_LIMIT: &str = "60s";
+const SCENARIO_LIMIT: &str = "150s";
 
 /// A SIPp that runs one scenario, once.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ pub const OWNED: &str = "+18325550100";
 pub const CALLED: &str = "+18325550199";
 /// The tests look at calls more often than a client may by default.
 const NOT_LIMITED: &str = "api_requests_per_minute = 1000000";
-/// From start to ready, on a machine that compiles beside it.
-const READY_WITHIN: Duration = secs(30);
+/// From start to ready. The journal and the database are made on a disk, and a disk that others fill can stand still.
+const READY_WITHIN: Duration = secs(90);
 
 /// A configuration and its folder; starts the switch, also more than once.
 #[derive(Debug)]
