@@ -282,7 +282,7 @@ fn refuses_a_stranger_and_a_number_that_nobody_answers() {
 /// Every row of the books for these calls: exactly one each.
 #[track_caller]
 fn assert_one_row_each(switch: &Switch, sids: &[String]) -> Vec<Value> {
-    until("every call ended in the books", secs(20), || {
+    until("every call ended in the books", secs(60), || {
         let rows = switch.http.items("/v1/calls");
         let own = |sid: &String| rows.iter().filter(|row| row["sid"] == sid.as_str()).cloned().collect::<Vec<_>>();
         let own: Vec<Vec<Value>> = sids.iter().map(own).collect();

@@ -205,7 +205,7 @@ fn every_call_admitted_before_a_kill_has_one_row_with_an_end_after_it() {
     assert!(sids.len() > MANY / 2, "{}", sids.len());
 
     let switch = pair.setup.start();
-    let books = cdrs(&switch, &sids, secs(30));
+    let books = cdrs(&switch, &sids, secs(90));
     books.values().for_each(assert_complete);
     let interrupted = books.values().filter(|cdr| cdr["cause"]["origin"] == "interrupted").count();
     println!("{interrupted} were closed as interrupted, {} had ended", books.len() - interrupted);
