@@ -279,7 +279,7 @@ impl Switch {
             }
             Event::Reply { request, cseq, result } => self.desk.on_reply(request, cseq, result, now),
             Event::Ladder { session, entry } => self.on_ladder(session, entry, now),
-            Event::ReofferDone { .. } | Event::Request { .. } => {}
+            Event::ReofferDone { .. } | Event::Request { .. } | Event::Arrived { .. } | Event::FlowClosed { .. } => {}
         }
     }
 

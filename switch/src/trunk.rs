@@ -244,7 +244,7 @@ impl Line {
 }
 
 fn next_hop(trunk: &Trunk) -> NextHop {
-    NextHop { host: trunk.host().to_string(), port: trunk.port(), transport: trunk.transport() }
+    NextHop::new(trunk.host().to_string(), trunk.port(), trunk.transport())
 }
 
 fn credentials(trunk: &Trunk) -> Option<Credentials> {

@@ -178,7 +178,7 @@ fn carrier_config() -> CarrierConfig {
         vec![Rule { number: "*000".to_owned(), script: "answer 100ms, hangup after 2s".parse().expect("a script") }];
     config.prompts = vec![words(), ringback()];
     let host = IpAddr::from(SWITCH).to_string();
-    config.originate_to = Some(NextHop { host, port: Some(5060), transport: Transport::Udp });
+    config.originate_to = Some(NextHop::new(host, Some(5060), Transport::Udp));
     config
 }
 

@@ -38,7 +38,7 @@ fn carrier(ip: &str, peer: &str, mix: Vec<(u32, Script)>, rng: Rng) -> (Carrier,
     let config = CarrierConfig {
         mix,
         prompts: prompts(),
-        originate_to: Some(NextHop { host: peer.to_owned(), port: Some(5060), transport: Transport::Udp }),
+        originate_to: Some(NextHop::new(peer, Some(5060), Transport::Udp)),
         ..CarrierConfig::new(site.locals.clone(), site.media_ip, PortRange::new(10_000, 59_999).unwrap())
     };
     (Carrier::new(config, rng), site)

@@ -23,7 +23,7 @@ async fn carrier(script: &str, ports: (u16, u16), transport: Transport, peer: Op
         script: script.parse().unwrap(),
         prompts: prompts(),
         keeps_captures: true,
-        originate_to: peer.map(|peer| NextHop { host: peer.ip().to_string(), port: Some(peer.port()), transport }),
+        originate_to: peer.map(|peer| NextHop::new(peer.ip().to_string(), Some(peer.port()), transport)),
         ..CarrierConfig::new(Vec::new(), [127, 0, 0, 1].into(), PortRange::new(ports.0, ports.1).unwrap())
     };
     let setup = Setup::at(Listener { transport, bind: "127.0.0.1:0".parse().unwrap() });

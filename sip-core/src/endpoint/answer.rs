@@ -60,6 +60,15 @@ pub(super) fn check_require(request: &Message) -> Checked {
     Err(Box::new(Answer::new(StatusCode::BAD_EXTENSION).header(Name::Unsupported, required.join(", "))))
 }
 
+/// §10.3 step 2: of what a REGISTER may require we have Path (RFC 3327).
+pub(super) fn check_registration(request: &Message) -> Checked {
+    let unknown: Vec<String> = request.require().into_iter().filter(|option| option != "path").collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(Answer::new(StatusCode::BAD_EXTENSION).header(Name::Unsupported, unknown.join(", "))))
+}
+
 /// §8.2.3, §13.3.1: an INVITE or UPDATE carries a session description or nothing, as it is; and its sender reads one.
 pub(super) fn check_content(request: &Message) -> Checked {
     let unsupported = || Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);

@@ -3,7 +3,7 @@
 use crate::auth::Credentials;
 use crate::header::NameAddr;
 use crate::message::Method;
-use crate::transport::Transport;
+use crate::transport::{FlowId, LocalId, Transport};
 use crate::uri::Uri;
 use bytes::Bytes;
 use std::time::Duration;
@@ -15,6 +15,10 @@ pub struct SessionId(pub u64);
 /// One request outside of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
+
+/// One request of a peer's outside of sessions that its user has been told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboundId(pub u64);
 
 /// One re-INVITE or UPDATE of a peer's that waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +41,33 @@ pub struct NextHop {
     pub port: Option<u16>,
     /// The transport.
     pub transport: Transport,
+    /// The connection to be used and no other: whoever is behind it is reached in no other way (RFC 5626 §5.3). Where it
+    /// is gone, the request fails at once.
+    pub flow: Option<FlowId>,
+    /// The UDP listener to send from: a NAT lets in only what comes from where its client has sent to.
+    pub local: Option<LocalId>,
+}
+
+impl NextHop {
+    /// A next hop that is reached as its address says.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: Option<u16>, transport: Transport) -> Self {
+        Self { host: host.into(), port, transport, flow: None, local: None }
+    }
+
+    /// Over this connection and no other.
+    #[must_use]
+    pub const fn over(mut self, flow: FlowId) -> Self {
+        self.flow = Some(flow);
+        self
+    }
+
+    /// From this UDP listener.
+    #[must_use]
+    pub const fn from(mut self, local: LocalId) -> Self {
+        self.local = Some(local);
+        self
+    }
 }
 
 /// A call to place.

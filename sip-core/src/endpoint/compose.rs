@@ -141,6 +141,8 @@ pub(super) struct Answer {
     pub(super) tag: Option<String>,
     pub(super) contact: Option<NameAddr>,
     pub(super) record_route: bool,
+    /// Contacts among `headers` are the user's: a redirection's (§21.3), a registrar's (§10.3).
+    pub(super) contacts: bool,
     pub(super) headers: Headers,
     pub(super) body: Option<Body>,
 }
@@ -148,7 +150,16 @@ pub(super) struct Answer {
 impl Answer {
     /// Nothing but the status.
     pub(super) const fn new(status: StatusCode) -> Self {
-        Self { status, reason: None, tag: None, contact: None, record_route: false, headers: Vec::new(), body: None }
+        Self {
+            status,
+            reason: None,
+            tag: None,
+            contact: None,
+            record_route: false,
+            contacts: status.class() == 3,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     pub(super) fn tag(mut self, tag: &str) -> Self {
@@ -186,8 +197,7 @@ impl Answer {
         for (name, value) in user_headers(&self.headers) {
             builder = builder.header(name, value);
         }
-        // A redirection's Contact is its user's (§21.3).
-        for (_, value) in self.headers.iter().filter(|(name, _)| self.status.class() == 3 && is(name, Name::Contact)) {
+        for (_, value) in self.headers.iter().filter(|(name, _)| self.contacts && is(name, Name::Contact)) {
             builder = builder.header(Name::Contact, value);
         }
         if !names(&self.headers, Name::Server) && self.status != StatusCode::TRYING {

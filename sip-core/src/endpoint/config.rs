@@ -1,5 +1,6 @@
 //! What an endpoint is told once: who it is, and how much it may hold.
 
+use crate::message::Method;
 use crate::transaction;
 use crate::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,11 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long our user may take over a re-INVITE or UPDATE before it is answered 488, the old session standing (§14.2).
 /// Below the 32 s after which a peer gives up a non-INVITE request.
 pub const REOFFER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long our user may take over a request outside of sessions before it is answered 500. Below the time after which
+/// its sender has stopped doubling its retransmissions (T2).
+pub const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(4);
+/// The most requests outside of sessions that wait for our user's answer at once. Beyond them 503, without state.
+pub const MAX_ARRIVALS: usize = 1_024;
 /// How often an unanswered INVITE's last provisional is repeated, so that no proxy gives up (§13.3.1.1).
 pub const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
 /// The most addresses of one next hop that one request tries.
@@ -58,6 +64,10 @@ pub struct Config {
     /// Host names that are us, beside our addresses. Where there are none, any host in a Request-URI is us; else a
     /// request for another name is answered 404 (RFC 3261 §8.2.2.1).
     pub domains: Vec<String>,
+    /// The methods of which requests outside of dialogs are told to the user before anything is done for them
+    /// ([`super::Event::Arrived`]). Of the others, INVITE opens a session at once, OPTIONS is answered 200, and the rest
+    /// is refused.
+    pub handed_up: Vec<Method>,
     /// User-Agent and Server.
     pub user_agent: String,
     /// The round-trip estimate (RFC 3261 §17.1.1.1).
@@ -86,6 +96,7 @@ impl Config {
             locals,
             local_net: Vec::new(),
             domains: Vec::new(),
+            handed_up: Vec::new(),
             user_agent: format!("Tandem/{}", env!("CARGO_PKG_VERSION")),
             t1: transaction::T1,
             t2: transaction::T2,

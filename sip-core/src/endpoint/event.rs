@@ -1,9 +1,9 @@
 //! What an endpoint tells: events of sessions and requests, and the ladder of what crossed the wire.
 
-use super::{ReofferId, RequestId, SessionId};
+use super::{InboundId, ReofferId, RequestId, SessionId};
 use crate::auth::AuthFailure;
 use crate::message::Message;
-use crate::transport::{Effect, LocalId, Transport};
+use crate::transport::{Effect, FlowId, LocalId, Transport};
 use base::Now;
 use std::net::SocketAddr;
 
@@ -22,6 +22,22 @@ pub enum Output {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A request outside of sessions, of a method in [`super::Config::handed_up`], fit to be processed. Nothing is kept of
+    /// it but the request itself until it is answered: with [`super::Endpoint::answer`], [`super::Endpoint::refuse`] or,
+    /// for an INVITE, [`super::Endpoint::admit`]; after [`super::ARRIVAL_TIMEOUT`] it is answered 500.
+    Arrived {
+        /// Its number.
+        request: InboundId,
+        /// The request.
+        message: Message,
+        /// Where it came from.
+        source: Source,
+    },
+    /// A connection that was kept ([`super::Endpoint::keep`]) has ended.
+    FlowClosed {
+        /// Which.
+        flow: FlowId,
+    },
     /// A new INVITE, fit to be processed. Answer it with `progress`, `accept` or `reject`.
     Incoming {
         /// The session it opens.
@@ -121,6 +137,8 @@ pub struct Source {
     pub transport: Transport,
     /// The packet's or connection's own peer address, whatever Via says.
     pub addr: SocketAddr,
+    /// The connection, where it is one.
+    pub flow: Option<FlowId>,
 }
 
 /// Who ended a session.

@@ -56,7 +56,7 @@ pub(super) struct Way {
 impl Way {
     /// Toward a configured next hop.
     pub(super) fn to(hop: NextHop) -> Self {
-        Self { server_name: name_of(&hop.host), hop, flow: None, local: None }
+        Self { server_name: name_of(&hop.host), flow: hop.flow, local: hop.local, hop }
     }
 }
 
@@ -141,6 +141,10 @@ impl Core {
             exchange.way.flow.filter(|flow| self.flows.get(*flow).is_some_and(super::flows::Flow::is_open))
         {
             return self.attempt(id, Target::Stream(flow));
+        }
+        if exchange.way.hop.flow.is_some() {
+            // RFC 5626 §5.3: nobody is at the address that a NAT has lent.
+            return self.fail(id, Failure::Transport("the connection is gone".to_owned()));
         }
         let hop = exchange.way.hop.clone();
         match literal(&hop.host) {

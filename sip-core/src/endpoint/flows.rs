@@ -25,6 +25,8 @@ pub(super) struct Flow {
     pub(super) framer: StreamFramer,
     /// Dialogs that live on it.
     pins: u32,
+    /// Its user keeps it, and is told when it ends.
+    pub(super) kept: bool,
     /// Client transactions on it, to be told when it closes.
     pub(super) clients: BTreeSet<ClientId>,
 }
@@ -63,7 +65,7 @@ impl Opening {
 impl Flow {
     /// True where a dialog or a client transaction needs it.
     pub(super) fn is_used(&self) -> bool {
-        self.pins > 0 || !self.clients.is_empty() || matches!(self.state, FlowState::Opening(_))
+        self.pins > 0 || self.kept || !self.clients.is_empty() || matches!(self.state, FlowState::Opening(_))
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -124,7 +126,8 @@ impl Flows {
     ) {
         let framer = StreamFramer::default();
         let clients = BTreeSet::new();
-        self.table.insert(id, Flow { transport, peer, local, server_name, state, framer, pins: 0, clients });
+        self.table
+            .insert(id, Flow { transport, peer, local, server_name, state, framer, pins: 0, kept: false, clients });
     }
 
     /// It stands: what waited for it.

@@ -112,7 +112,7 @@ impl Bench {
         let host = if choice & 16 == 0 { other.to_string() } else { "trunk.example".to_owned() };
         let invite = Invite {
             uri: uri("sip:b@example.com"),
-            next_hop: NextHop { host, port: None, transport },
+            next_hop: NextHop::new(host, None, transport),
             from: NameAddr::new(uri("sip:a@example.com")),
             to: NameAddr::new(uri("sip:b@example.com")),
             contact_user: None,
@@ -136,7 +136,7 @@ impl Bench {
         let request = OutOfDialog {
             method,
             uri: uri("sip:example.com"),
-            next_hop: NextHop { host, port: None, transport: Transport::Udp },
+            next_hop: NextHop::new(host, None, Transport::Udp),
             from: NameAddr::new(uri("sip:a@example.com")),
             to: NameAddr::new(uri("sip:a@example.com")),
             call_id: None,
@@ -315,7 +315,7 @@ impl Bench {
             | Event::Request { session, .. } => {
                 assert_eq!(side.sessions.get(&session).copied().unwrap_or(0), 0, "nothing after the last word");
             }
-            Event::Reply { .. } | Event::Ladder { .. } => {}
+            Event::Arrived { .. } | Event::FlowClosed { .. } | Event::Reply { .. } | Event::Ladder { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `config`, `command`, `event` | what goes in once, what is asked, what is told |
-//! | `receive`, `answer` | where a message belongs; answers that need no session |
+//! | `receive`, `answer`, `arrivals` | where a message belongs; answers that need no session; requests that the user answers |
 //! | `transactions`, `exchange` | tables around the pure machines; one request of ours until its final response |
 //! | `streams`, `flows` | connections |
 //! | `user`, `notices` | the calls of whoever uses the endpoint; what the lower strata say to sessions |
@@ -21,6 +21,7 @@
 //! Absent on purpose: media (an SDP is bytes here), routing, users, a registrar, and any wish to know who may call.
 
 mod answer;
+mod arrivals;
 mod authorize;
 mod command;
 mod compose;
@@ -39,12 +40,13 @@ mod timer;
 mod transactions;
 mod user;
 
-pub use command::{Body, Headers, Invite, NextHop, OutOfDialog, Refused, ReofferId, RequestId, SessionId};
+pub use command::{Body, Headers, InboundId, Invite, NextHop, OutOfDialog, Refused, ReofferId, RequestId, SessionId};
 pub use config::*;
 pub use event::{EndedBy, Event, Failure, LadderEntry, Load, Output, Source};
 
 use self::core::{Core, Target};
 use crate::transport::Input;
+use arrivals::Arrivals;
 use base::{Now, Rng};
 use session::Session;
 use std::collections::BTreeMap;
@@ -54,6 +56,7 @@ use timer::{ExchangeTimer, TimerKey};
 pub struct Endpoint {
     core: Core,
     sessions: BTreeMap<SessionId, Session>,
+    arrivals: Arrivals,
     accepting: bool,
 }
 
@@ -68,7 +71,7 @@ impl Endpoint {
     /// An endpoint at rest. All its randomness (tags, branches, Call-IDs, cnonces) is drawn from `rng`.
     #[must_use]
     pub fn new(config: Config, rng: Rng) -> Self {
-        Self { core: Core::new(config, rng), sessions: BTreeMap::new(), accepting: true }
+        Self { core: Core::new(config, rng), sessions: BTreeMap::new(), arrivals: Arrivals::default(), accepting: true }
     }
 
     /// Takes what the sockets have seen. Drain [`Endpoint::poll`] after it: what waits there is bounded by what one input
@@ -98,7 +101,7 @@ impl Endpoint {
     #[must_use]
     pub fn load(&self) -> Load {
         Load {
-            transactions: self.transactions() + self.core.unsent(),
+            transactions: self.transactions() + self.core.unsent() + self.arrivals.len(),
             sessions: self.sessions.len(),
             dialogs: self.core.dialogs.len(),
             flows: self.core.flows.len(),
@@ -127,6 +130,7 @@ impl Endpoint {
             TimerKey::Flow(id, timer) => self.core.flow_timer(id, timer),
             TimerKey::Exchange(id, ExchangeTimer::Resolve) => self.core.resolve_timed_out(id),
             TimerKey::Exchange(id, ExchangeTimer::Try) => self.core.try_timed_out(id),
+            TimerKey::Arrival(id) => self.arrival_timed_out(id),
             TimerKey::Session(id, timer) => self.with_session(id, |session, core| session.on_timer(core, timer)),
         }
     }

@@ -26,19 +26,18 @@ use std::net::SocketAddr;
 
 /// By which way a message has come.
 #[derive(Clone, Copy, Debug)]
-struct Arrival {
-    source: Source,
-    flow: Option<FlowId>,
+pub(super) struct Arrival {
+    pub(super) source: Source,
 }
 
 impl Arrival {
-    const fn peer(&self) -> (Transport, SocketAddr) {
+    pub(super) const fn peer(&self) -> (Transport, SocketAddr) {
         (self.source.transport, self.source.addr)
     }
 
     /// Where an answer goes when nothing else is known: back to the packet's source.
     const fn back(&self) -> Target {
-        match self.flow {
+        match self.source.flow {
             Some(flow) => Target::Stream(flow),
             None => Target::Datagram { local: self.source.local, to: self.source.addr },
         }
@@ -48,7 +47,7 @@ impl Arrival {
     /// `rport` asks for it, else at sent-by's (§18.2.2, RFC 3581 §4). `maddr` is not followed: it would let a stranger
     /// aim our answers.
     fn answers_to(&self, request: &Message) -> Target {
-        match (self.flow, request.top_via()) {
+        match (self.source.flow, request.top_via()) {
             (None, Ok(via)) if via.rport().is_none() => {
                 let to = SocketAddr::new(self.source.addr.ip(), via.port_or_default());
                 Target::Datagram { local: self.source.local, to }
@@ -59,11 +58,11 @@ impl Arrival {
 }
 
 /// A request that is fit to be processed, with its keys.
-struct Request {
-    message: Message,
-    method: Method,
+pub(super) struct Request {
+    pub(super) message: Message,
+    pub(super) method: Method,
     parts: OwnedParts,
-    arrival: Arrival,
+    pub(super) arrival: Arrival,
 }
 
 impl Endpoint {
@@ -72,7 +71,7 @@ impl Endpoint {
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return;
         }
-        let arrival = Arrival { source: Source { local, transport: Transport::Udp, addr: from }, flow: None };
+        let arrival = Arrival { source: Source { local, transport: Transport::Udp, addr: from, flow: None } };
         match Message::parse(bytes.clone()) {
             Ok(message) => self.on_message(message, arrival),
             Err(error) => self.on_malformed(&bytes, error, arrival),
@@ -98,8 +97,8 @@ impl Endpoint {
         let flow = self.core.flows.get(id)?;
         let same = |local: &&crate::transport::Local| local.transport == flow.transport;
         let local = flow.local.or_else(|| self.core.config.locals.iter().find(same).map(|local| local.id));
-        let source = Source { local: local.unwrap_or(LocalId(0)), transport: flow.transport, addr: flow.peer };
-        Some(Arrival { source, flow: Some(id) })
+        let local = local.unwrap_or(LocalId(0));
+        Some(Arrival { source: Source { local, transport: flow.transport, addr: flow.peer, flow: Some(id) } })
     }
 
     /// §18.3: after this the stream cannot be read any further.
@@ -168,6 +167,9 @@ impl Endpoint {
             self.core.server_input(server, ServerInput::Request, None);
             return;
         }
+        if self.arrivals.find(&key).is_some() {
+            return self.core.ladder_received(None, request.arrival.peer(), &request.message, true);
+        }
         match DialogId::of_request(&request.message) {
             Ok(Some(dialog)) => self.on_in_dialog(request, key, &dialog),
             _ => self.on_out_of_dialog(request, key),
@@ -204,8 +206,15 @@ impl Endpoint {
     fn on_out_of_dialog(&mut self, request: Request, key: ServerKey) {
         let merge = MergeKey::of(&request.parts.parts());
         let checked = self.check_out_of_dialog(&request, &merge);
+        if checked.is_ok() && self.is_handed_up(&request.message) {
+            if request.method != Method::Invite {
+                self.core.ladder_received(None, request.arrival.peer(), &request.message, false);
+            }
+            return self.arrive(request, key, merge);
+        }
         if let (Ok(()), Method::Invite) = (&checked, &request.method) {
-            return self.on_invite(request, key, merge);
+            self.on_invite(request, key, merge);
+            return;
         }
         self.core.ladder_received(None, request.arrival.peer(), &request.message, false);
         let answer = match (checked, &request.method) {
@@ -223,7 +232,8 @@ impl Endpoint {
     /// §8.2.1 to §8.2.3, in that order.
     fn check_out_of_dialog(&self, request: &Request, merge: &MergeKey) -> answer::Checked {
         let message = &request.message;
-        let opens = matches!(request.method, Method::Invite | Method::Options | Method::Register);
+        let opens =
+            matches!(request.method, Method::Invite | Method::Options | Method::Register) || self.is_handed_up(message);
         if opens && !self.accepting {
             return Err(Box::new(answer::unavailable()));
         }
@@ -231,11 +241,11 @@ impl Endpoint {
             return Ok(());
         }
         answer::check_destination(&self.core.config, message)?;
-        if self.core.servers.is_merged(merge) {
+        if self.core.servers.is_merged(merge) || self.arrivals.is_merged(merge) {
             return Err(Box::new(Answer::new(StatusCode::LOOP_DETECTED)));
         }
         if request.method == Method::Register {
-            return Ok(());
+            return if self.is_handed_up(message) { answer::check_registration(message) } else { Ok(()) };
         }
         answer::check_require(message)?;
         if request.method == Method::Invite {
@@ -253,7 +263,7 @@ impl Endpoint {
     }
 
     /// A new session (§13.3.1).
-    fn on_invite(&mut self, request: Request, key: ServerKey, merge: MergeKey) {
+    pub(super) fn on_invite(&mut self, request: Request, key: ServerKey, merge: MergeKey) -> Option<SessionId> {
         let id = SessionId(self.core.next_id());
         self.core.ladder_received(Some(id), request.arrival.peer(), &request.message, false);
         let message = request.message.clone();
@@ -262,7 +272,7 @@ impl Endpoint {
         let tag = self.core.servers.table.get(&server).map(|tx| tx.tag.clone()).unwrap_or_default();
         let Ok(dialog) = Dialog::uas(&message, &tag) else {
             self.core.reply(server, Answer::new(StatusCode::BAD_REQUEST));
-            return;
+            return None;
         };
         let path = path_of(&message, &arrival);
         self.core.register_dialog(&dialog, id, path.flow);
@@ -271,9 +281,10 @@ impl Endpoint {
         let state = State::Offered(Offered { server, dialog, user });
         self.sessions.insert(id, Session { id, path, state });
         self.core.event(Event::Incoming { session: id, request: message, source: arrival.source });
+        Some(id)
     }
 
-    fn start_server(
+    pub(super) fn start_server(
         &mut self,
         request: Request,
         keys: (ServerKey, Option<MergeKey>),
@@ -298,11 +309,15 @@ impl Endpoint {
 
     /// §9.2: 200 to the CANCEL wherever its INVITE is known, 487 to the INVITE where it has no final response yet.
     fn on_cancel(&mut self, request: Request) {
-        let server = self.core.servers.find(&ServerKey::canceled_by(&request.parts.parts()));
+        let key = ServerKey::canceled_by(&request.parts.parts());
+        let server = self.core.servers.find(&key);
         let tx = server.and_then(|server| self.core.servers.table.get(&server));
         let (session, tag) = (tx.and_then(|tx| tx.session), tx.map(|tx| tx.tag.clone()));
         self.core.ladder_received(session, request.arrival.peer(), &request.message, false);
         let (Some(server), Some(tag)) = (server, tag) else {
+            if self.cancel_arrival(&key, &request) {
+                return;
+            }
             let unknown = Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
             return self.answer_stateless(&request.message, unknown, request.arrival);
         };
@@ -313,7 +328,7 @@ impl Endpoint {
     }
 
     /// §8.2.7: no state, and so the same tag for each copy.
-    fn answer_stateless(&mut self, request: &Message, answer: Answer, arrival: Arrival) {
+    pub(super) fn answer_stateless(&mut self, request: &Message, answer: Answer, arrival: Arrival) {
         let from = request.header(crate::message::Name::From).unwrap_or_default();
         let call_id = request.call_id().unwrap_or_default();
         let cseq = request.header(crate::message::Name::CSeq).unwrap_or_default();
@@ -346,9 +361,9 @@ fn path_of(invite: &Message, arrival: &Arrival) -> Path {
     let is_direct = invite.vias().is_ok_and(|vias| vias.len() == 1);
     let is_recorded = invite.record_routes().is_ok_and(|routes| !routes.is_empty());
     Path {
-        flow: arrival.flow,
-        sticky: arrival.flow.is_some() && (is_direct || is_recorded),
-        local: arrival.flow.is_none().then_some(arrival.source.local),
+        flow: arrival.source.flow,
+        sticky: arrival.source.flow.is_some() && (is_direct || is_recorded),
+        local: arrival.source.flow.is_none().then_some(arrival.source.local),
         transport: arrival.source.transport,
         server_name: None,
     }

@@ -2,6 +2,7 @@
 
 use super::config::PARTIAL_MESSAGE_TIMEOUT;
 use super::core::Core;
+use super::event::Event;
 use super::flows::FlowState;
 use super::timer::{FlowTimer, TimerKey};
 use crate::transport::framing::{FrameError, Framed};
@@ -64,6 +65,9 @@ impl Core {
             }
         }
         self.fail_clients(flow.clients);
+        if flow.kept {
+            self.event(Event::FlowClosed { flow: id });
+        }
     }
 
     /// Closes a stream from our side.

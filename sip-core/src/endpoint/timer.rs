@@ -1,8 +1,8 @@
 //! What an endpoint's timers are called. Equal deadlines fire in the order of these keys (`base::Timers`).
 
-use super::SessionId;
 use super::exchange::ExchangeId;
 use super::transactions::{ClientId, ServerId};
+use super::{InboundId, SessionId};
 use crate::transaction::Timer;
 use crate::transport::FlowId;
 
@@ -21,6 +21,8 @@ pub(super) enum TimerKey {
     Exchange(ExchangeId, ExchangeTimer),
     /// A session.
     Session(SessionId, SessionTimer),
+    /// Our user should have answered this request by now.
+    Arrival(InboundId),
 }
 
 /// The timers of a stream.

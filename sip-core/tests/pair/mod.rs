@@ -404,6 +404,8 @@ pub fn word(event: &Event) -> String {
         other => format!("{other:?}"),
     };
     match event {
+        Event::Arrived { message, .. } => format!("arrived {}", message.method()),
+        Event::FlowClosed { .. } => "flow closed".to_owned(),
         Event::Incoming { .. } => "incoming".to_owned(),
         Event::Progress { response, .. } => format!("progress {}", code(response)),
         Event::Answered { response, .. } => format!("answered {}", code(response)),
@@ -449,7 +451,7 @@ pub fn sdp() -> (String, Bytes) {
 }
 
 pub fn hop(host: &str, transport: Transport) -> NextHop {
-    NextHop { host: host.to_owned(), port: None, transport }
+    NextHop::new(host, None, transport)
 }
 
 /// A call to B's address over UDP.

@@ -309,7 +309,12 @@ impl Carrier {
             Event::Ended { session, by, request } => {
                 self.of_session(session, |call, plant| call.on_ended(by, request.as_ref(), plant));
             }
-            Event::ReofferDone { .. } | Event::Request { .. } | Event::Reply { .. } | Event::Ladder { .. } => {}
+            Event::ReofferDone { .. }
+            | Event::Request { .. }
+            | Event::Reply { .. }
+            | Event::Arrived { .. }
+            | Event::FlowClosed { .. }
+            | Event::Ladder { .. } => {}
         }
     }
 

@@ -115,7 +115,7 @@ fn target(to: &str, known: Option<&NextHop>) -> Result<(Uri, NextHop), String> {
         let host = uri.host().map(ToString::to_string).ok_or_else(|| format!("`{to}` names no host"))?;
         let transport = uri.transport().unwrap_or(Transport::Udp);
         let port = uri.port();
-        return Ok((uri, NextHop { host, port, transport }));
+        return Ok((uri, NextHop::new(host, port, transport)));
     }
     let hop = known.ok_or_else(|| format!("`{to}` is a bare number, and there is nowhere that calls go"))?;
     let host = Host::parse(hop.host.as_bytes()).map_err(|error| format!("`{}`: {error}", hop.host))?;

@@ -118,7 +118,7 @@ pub fn config(script: &str) -> CarrierConfig {
     CarrierConfig {
         script: script.parse::<Script>().unwrap(),
         prompts: prompts(),
-        originate_to: Some(NextHop { host: PHONE.to_owned(), port: Some(5060), transport: Transport::Udp }),
+        originate_to: Some(NextHop::new(PHONE, Some(5060), Transport::Udp)),
         ..CarrierConfig::new(site.locals, CARRIER.parse().unwrap(), ports)
     }
 }

@@ -164,7 +164,7 @@ impl Phone {
                 let body = offers.then(|| (sdp::CONTENT_TYPE.to_owned(), sdp::offer(&session.local)));
                 session.sent = body.as_ref().map(|(_, sdp)| sdp.clone());
                 let invite = Invite {
-                    next_hop: NextHop { host: CARRIER.to_owned(), port: Some(5060), transport },
+                    next_hop: NextHop::new(CARRIER, Some(5060), transport),
                     from: NameAddr::new(from),
                     to: NameAddr::new(uri.clone()),
                     uri,

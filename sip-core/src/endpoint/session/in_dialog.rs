@@ -45,7 +45,7 @@ impl Path {
             flow: self.flow.filter(leads_there),
             local: self.local,
             server_name,
-            hop: NextHop { host, port, transport },
+            hop: NextHop::new(host, port, transport),
         }
     }
 
