@@ -101,7 +101,7 @@ impl Signalling {
     /// A command that its shard does not take is a failure of its endpoint; the call hears of it as of any other.
     fn command(&mut self, command: media::Command) {
         let id = command.id();
-        if let Err(error) = self.engine.send(self.engine.pick(id), command) {
+        if let Err(error) = self.engine.send(command) {
             let event = media::Event::Failed { id, error: error.to_string() };
             self.switch.handle(Input::Media(Box::new(event)), self.clock.now());
         }

@@ -59,6 +59,16 @@ impl Codec {
         }
     }
 
+    /// Turns this codec's octets, in place, into another's of the nearest level.
+    pub fn transcode(self, to: Self, octets: &mut [u8]) {
+        let table = match (self, to) {
+            (Self::Pcmu, Self::Pcma) => &ULAW_TO_ALAW,
+            (Self::Pcma, Self::Pcmu) => &ALAW_TO_ULAW,
+            (Self::Pcmu, Self::Pcmu) | (Self::Pcma, Self::Pcma) => return,
+        };
+        octets.iter_mut().for_each(|octet| *octet = table[usize::from(*octet)]);
+    }
+
     /// Compresses as many samples as both slices hold; returns how many.
     pub fn encode(self, samples: &[i16], octets: &mut [u8]) -> usize {
         octets.iter_mut().zip(samples).map(|(octet, &sample)| *octet = self.encode_sample(sample)).count()
@@ -74,6 +84,28 @@ static ULAW_TO_LINEAR: [i16; 256] = ulaw_to_linear();
 static ALAW_TO_LINEAR: [i16; 256] = alaw_to_linear();
 static LINEAR_TO_ULAW: [u8; 1 << 14] = linear_to_ulaw();
 static LINEAR_TO_ALAW: [u8; 1 << 12] = linear_to_alaw();
+
+static ULAW_TO_ALAW: [u8; 256] = {
+    let (expanded, compressed) = (ulaw_to_linear(), linear_to_alaw());
+    let mut table = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        table[octet] = compressed[(expanded[octet] as u16 >> 4) as usize];
+        octet += 1;
+    }
+    table
+};
+
+static ALAW_TO_ULAW: [u8; 256] = {
+    let (expanded, compressed) = (alaw_to_linear(), linear_to_ulaw());
+    let mut table = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        table[octet] = compressed[(expanded[octet] as u16 >> 2) as usize];
+        octet += 1;
+    }
+    table
+};
 
 /// G.711 table 2: sign, three bits of segment, four of step, all inverted; the bias is 33 in 14-bit units.
 const fn ulaw_to_linear() -> [i16; 256] {
@@ -171,6 +203,22 @@ mod tests {
                 assert!(error <= allowed, "{codec:?} {sample}: {error} > {allowed}");
             }
         }
+    }
+
+    #[test]
+    fn transcoding_is_expansion_and_compression_and_keeps_silence() {
+        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+            let mut octets: Vec<u8> = (0..=255).collect();
+            from.transcode(to, &mut octets);
+            let expected: Vec<u8> = (0..=255).map(|octet| to.encode_sample(from.decode_sample(octet))).collect();
+            assert_eq!(octets, expected);
+            let mut same = expected.clone();
+            to.transcode(to, &mut same);
+            assert_eq!(same, expected);
+        }
+        let mut silence = [Codec::Pcmu.silence()];
+        Codec::Pcmu.transcode(Codec::Pcma, &mut silence);
+        assert_eq!(silence, [Codec::Pcma.silence()]);
     }
 
     #[test]

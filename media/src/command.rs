@@ -114,6 +114,21 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Joins two endpoints: each one's far end hears the other's, under its own leg's SSRC, sequence and clock. One
+    /// command joins both, before or after they are configured, and parts either from whom it was joined with. While
+    /// a prompt plays on one, it is heard there in place of the peer; keys that the peer presses are passed on where
+    /// the far end takes them. Where the peer is silent, silence is sent.
+    Bridge {
+        /// One.
+        id: EndpointId,
+        /// The other.
+        with: EndpointId,
+    },
+    /// Parts an endpoint from the one it is joined with, if any. A `Close` does so too.
+    Unbridge {
+        /// Either of the two.
+        id: EndpointId,
+    },
     /// Keeps what is heard in memory, or stops to and gives it back as `Event::Captured`.
     Capture {
         /// Which endpoint.
@@ -129,7 +144,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The endpoint it is for.
+    /// The endpoint it is for; of a `Bridge` the first.
     #[must_use]
     pub fn id(&self) -> EndpointId {
         match self {
@@ -139,6 +154,8 @@ impl Command {
             | Self::StopPlay { id, .. }
             | Self::SendDigits { id, .. }
             | Self::Echo { id, .. }
+            | Self::Bridge { id, .. }
+            | Self::Unbridge { id }
             | Self::Capture { id, .. }
             | Self::Close { id } => *id,
         }

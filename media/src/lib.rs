@@ -42,7 +42,7 @@ pub use capture::{Capture, Gap, MAX_CAPTURE};
 pub use codec::Codec;
 pub use command::{Command, EndpointId, Latch, PlayId, StreamConfig};
 pub use digits::{LOST_END, MAX_DIGITS_PER_SECOND};
-pub use endpoint::MAX_BEHIND;
+pub use endpoint::{MAX_BEHIND, RELAY_PATIENCE_MS};
 pub use event::Event;
 pub use events::{EVENTS_RESERVED, QUALITY_QUEUED};
 pub use io::{Channel, Leg, PacketIo, SendResult};

@@ -3,6 +3,7 @@
 //! The timestamp is the clock's: it runs on through silence, holds and pauses (RFC 3550 §5.1) and never steps back. It
 //! is kept in 64 bits and cut to 32 on the wire, so that it wraps in one place only.
 
+use crate::endpoint::{MAX_LEAD, Place};
 use base::Rng;
 use rtp_rs::{RtpPacketBuilder, Seq};
 
@@ -33,7 +34,8 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// A stream with random SSRC, sequence and timestamp (RFC 3550 §5.1).
     pub(crate) fn new(rng: &mut Rng, now_ms: u64) -> Self {
-        let origin = u64::from(rng.u32());
+        // Room below it, so that a clock that follows a slow sender never reaches zero.
+        let origin = u64::from(rng.u32()) + (1 << 32);
         Self {
             ssrc: rng.u32(),
             sequence: rng.u32() as u16,
@@ -50,14 +52,31 @@ impl Outbound {
 
     /// The timestamp of what starts at `ms`. Where a relay ran ahead of the clock, the clock goes on from there.
     pub(crate) fn timestamp_at(&mut self, ms: u64) -> u64 {
-        let clock = self.origin + ms.saturating_sub(self.origin_ms) * PER_MS;
+        let clock = self.clock_at(ms);
         self.origin += self.end.saturating_sub(clock);
         clock.max(self.end)
     }
 
+    /// The timestamp of the clock at `ms`, whatever was sent.
+    pub(crate) fn clock_at(&self, ms: u64) -> u64 {
+        self.origin + ms.saturating_sub(self.origin_ms) * PER_MS
+    }
+
+    /// The millisecond, from `now_ms` on, at which the audio sent so far ends. A relayed packet of `MAX_BUILT` octets
+    /// ends 200 ms from now; a clock that is further behind catches up instead.
+    pub(crate) fn ends_at(&self, now_ms: u64) -> u64 {
+        let ahead = self.end.saturating_sub(self.clock_at(now_ms)).div_ceil(PER_MS);
+        now_ms + ahead.min(MAX_BUILT as u64 / PER_MS + 20)
+    }
+
+    /// The sequence number of the next packet of our own.
+    pub(crate) fn next_sequence(&self) -> u16 {
+        self.sequence
+    }
+
     /// The timestamp at `ms` for a sender report (RFC 3550 §6.4.1), which may lie between packets.
     pub(crate) fn clock(&self, ms: u64) -> u32 {
-        (self.origin + ms.saturating_sub(self.origin_ms) * PER_MS) as u32
+        self.clock_at(ms) as u32
     }
 
     /// Where the audio sent so far ends.
@@ -77,6 +96,33 @@ impl Outbound {
         let marker = !self.started || timestamp != self.end;
         self.end = timestamp + payload.len() as u64;
         self.write(buffer, payload_type, marker, timestamp, payload)
+    }
+
+    /// Builds a packet of another stream's at its place on ours; returns its length. What is late moves nothing.
+    pub(crate) fn relay(
+        &mut self,
+        buffer: &mut [u8; MAX_BUILT],
+        payload_type: u8,
+        place: Place,
+        samples: u64,
+        payload: &[u8],
+    ) -> usize {
+        let next = self.sequence;
+        self.sequence = place.sequence;
+        let length = self.write(buffer, payload_type, place.marker || !self.started, place.timestamp, payload);
+        if (place.sequence.wrapping_sub(next) as i16) < 0 {
+            self.sequence = next;
+        }
+        self.end = self.end.max(place.timestamp + samples);
+        length
+    }
+
+    /// Keeps the clock within [`MAX_LEAD`] of a relayed stream's, so that what follows it follows at once: a sender's
+    /// clock may drift from ours for hours.
+    pub(crate) fn follow(&mut self, timestamp: u64, now_ms: u64) {
+        let clock = self.clock_at(now_ms);
+        self.origin += timestamp.saturating_sub(clock + MAX_LEAD);
+        self.origin = self.origin.saturating_sub(clock.saturating_sub(timestamp + MAX_LEAD));
     }
 
     /// Builds a packet into `buffer`; returns its length, 0 where the payload does not fit.

@@ -3,6 +3,8 @@
 //! In: commands, packets, and ticks. Out: packets through [`PacketIo`], and events until `poll_event` says `None`.
 //! The driver calls `tick` when `next_wake` has come; a late tick is made up for over the next ones, never in a burst.
 
+mod bridge;
+
 use crate::command::{Command, EndpointId};
 use crate::endpoint::{Context, Endpoint};
 use crate::event::Event;
@@ -98,7 +100,8 @@ impl Shard {
             Command::Create { id, rtp_port } => self.create(id, rtp_port, now, io),
             Command::Close { id } => self.close(id, now, io),
             Command::Configure { id, config } => {
-                self.with(id, now, io, |endpoint, ctx| endpoint.configure(config, ctx))
+                self.with(id, now, io, |endpoint, ctx| endpoint.configure(config, ctx));
+                self.silence_held(id, now, io);
             }
             Command::Play { id, play, prompt, repeat } => {
                 self.with(id, now, io, |endpoint, ctx| endpoint.play(play, prompt, repeat, ctx));
@@ -108,6 +111,8 @@ impl Shard {
                 self.with(id, now, io, |endpoint, ctx| endpoint.press(&digits, tone_ms, gap_ms, ctx));
             }
             Command::Echo { id, on } => self.with(id, now, io, |endpoint, _| endpoint.set_echo(on)),
+            Command::Bridge { id, with } => self.bridge(id, with, now, io),
+            Command::Unbridge { id } => self.unbridge(id, now, io),
             Command::Capture { id, on } => self.with(id, now, io, |endpoint, ctx| endpoint.set_capture(on, ctx)),
         }
     }
@@ -172,6 +177,7 @@ impl Shard {
     }
 
     fn close(&mut self, id: EndpointId, now: Now, io: &mut dyn PacketIo) {
+        self.part(id, now, io);
         let Some((leg, endpoint)) = self.remove(id) else {
             self.stats.unknown_endpoint += 1;
             return;
@@ -241,11 +247,14 @@ impl Shard {
         io: &mut dyn PacketIo,
     ) {
         self.stats.packets_received += 1;
-        let mut digit_down = false;
+        let (mut digit_down, mut peer, mut passed) = (false, None, None);
         self.act(leg, now, io, |endpoint, ctx| {
-            endpoint.hear(channel, from, packet, ctx);
-            digit_down = endpoint.digit_is_down();
+            passed = endpoint.hear(channel, from, packet, ctx);
+            (digit_down, peer) = (endpoint.digit_is_down(), endpoint.peer);
         });
+        if let (Some(passed), Some(peer)) = (passed, peer) {
+            self.relay(leg.id, peer, &passed, now, io);
+        }
         // Only a key brings a deadline nearer; all others may be found later than they were set.
         if digit_down {
             self.schedule(leg.slot);
@@ -291,7 +300,8 @@ impl Shard {
         Some(event)
     }
 
-    /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here.
+    /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here. Of two that
+    /// are joined, the other follows: until both are on one shard again, neither hears the other.
     pub fn take(&mut self, id: EndpointId) -> Option<EndpointState> {
         let (_, mut endpoint) = self.remove(id)?;
         endpoint.reserve = Reserve::default();
@@ -301,7 +311,9 @@ impl Shard {
     /// Takes in an endpoint that another shard gave up; it goes on where it stood. Its address here is returned. A full
     /// shard adopts it all the same: a call that is up is not dropped for a bound on new ones.
     pub fn adopt(&mut self, state: EndpointState) -> Leg {
-        self.insert(state.0)
+        let leg = self.insert(state.0);
+        self.rejoin(leg);
+        leg
     }
 
     /// Where an endpoint is.

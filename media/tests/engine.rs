@@ -36,8 +36,8 @@ impl Rig {
         Self { engine, events, seen: Vec::new() }
     }
 
-    fn send(&self, shard: usize, command: Command) {
-        self.engine.send(shard, command).unwrap();
+    fn send(&mut self, command: Command) {
+        self.engine.send(command).unwrap();
     }
 
     /// Waits for the first event, new or seen, that `found` takes.
@@ -68,9 +68,8 @@ impl Rig {
 
     /// Opens an endpoint on the first free pair from `port` on.
     fn open(&mut self, id: EndpointId, mut port: u16) -> u16 {
-        let shard = self.engine.pick(id);
         loop {
-            self.send(shard, Command::Create { id, rtp_port: port });
+            self.send(Command::Create { id, rtp_port: port });
             let created = self.wait("an answer to Create", |event| match event {
                 Event::Created { rtp_port, .. } if event.id() == id => Some(Some(*rtp_port)),
                 Event::Failed { .. } if event.id() == id => Some(None),
@@ -120,26 +119,26 @@ fn a_prompt_crosses_loopback_sample_for_sample_while_its_player_changes_threads(
     let mut rig = Rig::new(2);
     let (player, ear) = (EndpointId(2), EndpointId(4));
     let (play_port, ear_port) = (rig.open(player, 42_000), rig.open(ear, 42_100));
-    rig.send(0, Command::Capture { id: ear, on: true });
-    rig.send(0, Command::Configure { id: ear, config: config(play_port) });
-    rig.send(0, Command::Configure { id: player, config: config(ear_port) });
+    rig.send(Command::Capture { id: ear, on: true });
+    rig.send(Command::Configure { id: ear, config: config(play_port) });
+    rig.send(Command::Configure { id: player, config: config(ear_port) });
     rig.wait("the first packet", |event| matches!(event, Event::FirstPacket { id, .. } if *id == ear).then_some(()));
     let prompt = sweep();
-    rig.send(0, Command::Play { id: player, play: PlayId(1), prompt: prompt.clone(), repeat: 2 });
-    rig.engine.move_endpoint(player, 0, 1).unwrap();
-    rig.send(1, Command::SendDigits { id: player, digits: String::new(), tone_ms: 100, gap_ms: 100 });
-    rig.engine.move_endpoint(player, 1, 0).unwrap();
+    rig.send(Command::Play { id: player, play: PlayId(1), prompt: prompt.clone(), repeat: 2 });
+    rig.engine.move_endpoint(player, 1).unwrap();
+    rig.send(Command::SendDigits { id: player, digits: String::new(), tone_ms: 100, gap_ms: 100 });
+    rig.engine.move_endpoint(player, 0).unwrap();
     let ended = rig.wait("the end of the prompt", |event| match event {
         Event::PlayEnded { id, finished, samples, .. } if *id == player => Some((*finished, *samples)),
         _ => None,
     });
     assert_eq!(ended, (true, 8000));
-    rig.send(0, Command::SendDigits { id: player, digits: "4".into(), tone_ms: 80, gap_ms: 60 });
+    rig.send(Command::SendDigits { id: player, digits: "4".into(), tone_ms: 80, gap_ms: 60 });
     rig.wait("the digit", |event| matches!(event, Event::Digit { id, digit: '4', .. } if *id == ear).then_some(()));
-    rig.send(0, Command::Capture { id: ear, on: false });
+    rig.send(Command::Capture { id: ear, on: false });
     let capture = rig.wait("the capture", |event| captured(event, ear));
     assert!(capture.find(prompt.payload(Codec::Pcmu)).is_some(), "gaps: {:?}", capture.gaps);
-    rig.send(0, Command::Close { id: ear });
+    rig.send(Command::Close { id: ear });
     let report = rig.wait("the ear's end", |event| match event {
         Event::Closed { id, report, .. } if *id == ear => Some(*report),
         _ => None,
@@ -155,7 +154,7 @@ fn a_port_that_is_taken_is_named_and_costs_nobody_else() {
     let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let mut rig = Rig::new(1);
-    rig.send(0, Command::Create { id: EndpointId(1), rtp_port: port });
+    rig.send(Command::Create { id: EndpointId(1), rtp_port: port });
     let error = rig.wait("the failure", |event| match event {
         Event::Failed { error, .. } => Some(error.clone()),
         _ => None,
@@ -167,7 +166,7 @@ fn a_port_that_is_taken_is_named_and_costs_nobody_else() {
 
 #[test]
 fn threads_are_named_and_a_stopped_shard_says_so() {
-    let rig = Rig::new(2);
+    let mut rig = Rig::new(2);
     // A thread names itself as it starts; one that answers has started.
     assert_eq!(rig.stats().len(), 2);
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -176,5 +175,5 @@ fn threads_are_named_and_a_stopped_shard_says_so() {
     for wanted in ["media-0\n", "media-1\n"] {
         assert!(names.iter().any(|name| name == wanted), "{names:?}");
     }
-    assert!(rig.engine.send(7, Command::Close { id: EndpointId(1) }).is_err());
+    assert!(rig.engine.move_endpoint(EndpointId(1), 7).is_err());
 }

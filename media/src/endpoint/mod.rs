@@ -5,6 +5,7 @@
 
 mod echo;
 mod receive;
+mod relay;
 mod send;
 
 use crate::capture::{Capture, Taker};
@@ -28,6 +29,9 @@ use crate::telephone_event::event_of;
 use crate::watch::Watch;
 use base::{Now, Rng, secs};
 use echo::Echo;
+pub use relay::RELAY_PATIENCE_MS;
+use relay::{Kind, Relay};
+pub(crate) use relay::{MAX_LEAD, Passed, Place};
 pub use send::MAX_BEHIND;
 use std::sync::Arc;
 
@@ -94,6 +98,9 @@ pub(crate) struct Endpoint {
     reports: Reports,
     watch: Watch,
     echo: Option<Echo>,
+    /// Whom it is joined with, and where that one was when they last met. It counts only where both say so.
+    pub peer: Option<Leg>,
+    relay: Relay,
     capturing: bool,
     taker: Option<Box<Taker>>,
     /// A first packet was announced for this far end.
@@ -120,6 +127,8 @@ impl Endpoint {
             reports: Reports::new(rng, now),
             watch: Watch::default(),
             echo: None,
+            peer: None,
+            relay: Relay::default(),
             capturing: false,
             taker: None,
             met: false,
@@ -156,6 +165,37 @@ impl Endpoint {
         self.stream = Some(Box::new(Stream { config, gate }));
     }
 
+    /// Joins it with another, or parts it: what it relayed so far says nothing about the next.
+    pub(crate) fn join(&mut self, peer: Option<Leg>, ctx: &Context<'_>) {
+        self.peer = peer;
+        self.fall_silent(ctx);
+    }
+
+    /// The peer is silent by agreement: our own stream takes over where it left off.
+    pub(crate) fn fall_silent(&mut self, ctx: &Context<'_>) {
+        self.take_floor(ctx);
+        self.relay.stop();
+    }
+
+    /// What is heard is passed on: the stream is not held.
+    pub(crate) fn listens(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.config.receive)
+    }
+
+    /// While the peer has the floor our own packet time is far ahead: it comes back to where the relayed audio ends.
+    fn take_floor(&mut self, ctx: &Context<'_>) {
+        let yields = self.floor_is_the_peers(ctx.ms()).is_some();
+        if let Some(pace) = self.pace.as_mut().filter(|_| yields) {
+            let due = self.outbound.ends_at(ctx.ms());
+            *pace = Pace { due, at: due };
+        }
+    }
+
+    /// Until when the peer is heard, in milliseconds. `None`: something else is, or the peer is silent.
+    fn floor_is_the_peers(&self, now_ms: u64) -> Option<u64> {
+        self.relay.flows_until(now_ms).filter(|_| self.player.is_none() && self.keys.is_idle())
+    }
+
     /// The first millisecond from now that has the endpoint's phase.
     fn first_pace(&self, now_ms: u64) -> Pace {
         let due = now_ms + (self.phase + crate::shard::PHASES - now_ms % crate::shard::PHASES) % crate::shard::PHASES;
@@ -163,6 +203,7 @@ impl Endpoint {
     }
 
     pub(crate) fn play(&mut self, play: PlayId, prompt: Arc<Prompt>, repeat: u32, ctx: &mut Context<'_>) {
+        self.take_floor(ctx);
         self.end_play(false, ctx);
         self.player = Some(Player::new(play, prompt, repeat));
         self.end_play_if_over(ctx);
@@ -188,6 +229,7 @@ impl Endpoint {
     }
 
     pub(crate) fn press(&mut self, digits: &str, tone_ms: u16, gap_ms: u16, ctx: &mut Context<'_>) {
+        self.take_floor(ctx);
         if let Err(error) = self.queue_keys(digits, tone_ms, gap_ms) {
             ctx.events.push(Event::Failed { id: self.id, error });
         }

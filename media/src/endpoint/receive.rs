@@ -1,9 +1,9 @@
-//! What comes in: the gate, the statistics, then digits, capture and echo.
+//! What comes in: the gate, the statistics, then digits, capture, echo and the peer.
 //!
 //! Nothing a packet holds may end more than that packet: a short one, a strange one or one of a payload type nobody
 //! negotiated is counted and goes nowhere (SECURITY.md rows 1-3 and 22).
 
-use super::{Context, Endpoint, Stream};
+use super::{Context, Endpoint, Kind, Passed, Stream};
 use crate::capture::Taker;
 use crate::codec::Codec;
 use crate::digits::Heard;
@@ -17,18 +17,29 @@ use std::net::SocketAddr;
 /// Payload octets of the longest packet that is heard; a longer one cannot have come in one Ethernet frame.
 const MAX_PAYLOAD: usize = 1460;
 
+/// Octets of the header we build (RFC 3550 §5.1): no CSRC, no extension.
+const HEADER: usize = 12;
+
 impl Endpoint {
-    /// Takes one packet. Before the stream is configured there is nobody to hear.
-    pub(crate) fn hear(&mut self, channel: Channel, from: SocketAddr, packet: &[u8], ctx: &mut Context<'_>) {
-        let Some(mut stream) = self.stream.take() else { return };
+    /// Takes one packet; gives back what a peer is to hear. Before the stream is configured there is nobody to hear.
+    pub(crate) fn hear<'a>(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &'a [u8],
+        ctx: &mut Context<'_>,
+    ) -> Option<Passed<'a>> {
+        let mut stream = self.stream.take()?;
+        let mut passed = None;
         if channel == Channel::Rtcp || (stream.config.rtcp_mux && is_rtcp(packet)) {
             self.hear_rtcp(&mut stream, from, packet, ctx);
         } else if stream.gate.admits(from) {
-            self.hear_rtp(&mut stream, from, packet, ctx);
+            passed = self.hear_rtp(&mut stream, from, packet, ctx);
         } else {
             self.count_stranger(ctx);
         }
         self.stream = Some(stream);
+        passed
     }
 
     /// A key is down, and has a deadline.
@@ -54,9 +65,16 @@ impl Endpoint {
         }
     }
 
-    fn hear_rtp(&mut self, stream: &mut Stream, from: SocketAddr, packet: &[u8], ctx: &mut Context<'_>) {
+    fn hear_rtp<'a>(
+        &mut self,
+        stream: &mut Stream,
+        from: SocketAddr,
+        packet: &'a [u8],
+        ctx: &mut Context<'_>,
+    ) -> Option<Passed<'a>> {
         let Some(rtp) = RtpReader::new(packet).ok().filter(|rtp| rtp.payload().len() <= MAX_PAYLOAD) else {
-            return self.count_malformed(ctx);
+            self.count_malformed(ctx);
+            return None;
         };
         let payload_type = rtp.payload_type();
         let audio = payload_type == stream.config.payload_type_in;
@@ -73,14 +91,21 @@ impl Endpoint {
         if arrival == Arrival::NewSource {
             self.forget_source(ctx);
         }
-        if !arrival.is_fresh() || !known {
-            return;
+        if !arrival.is_fresh() {
+            return None;
         }
         if audio {
             self.hear_audio(stream, &rtp, ctx);
-        } else if stream.config.receive {
+        } else if known && stream.config.receive {
             self.hear_event(&rtp, ctx);
         }
+        let kind = match (audio, known) {
+            (true, _) => Kind::Audio(stream.config.codec),
+            (false, true) => Kind::TelephoneEvent,
+            (false, false) => Kind::Other,
+        };
+        let heard = stream.config.receive && self.peer.is_some();
+        heard.then(|| passed(kind, sequence, arrival != Arrival::Fresh, &rtp))
     }
 
     /// The first valid packet locks its source, and is announced.
@@ -109,7 +134,7 @@ impl Endpoint {
         if self.capturing {
             self.capture(stream.config.codec, rtp, ctx);
         }
-        if self.pace.is_some() && self.player.is_none() && self.keys.is_idle() {
+        if self.peer.is_none() && self.pace.is_some() && self.player.is_none() && self.keys.is_idle() {
             self.echo_back(stream, rtp, ctx);
         }
     }
@@ -141,6 +166,37 @@ impl Endpoint {
         self.emit(stream, length, payload.len(), ctx);
     }
 
+    /// Sends what the peer heard, unless something else has the floor.
+    pub(crate) fn relay(&mut self, passed: &Passed<'_>, ctx: &mut Context<'_>) {
+        let Some(stream) = self.stream.take() else { return };
+        let payload_type = match passed.kind {
+            Kind::Audio(_) => Some(stream.config.payload_type_out),
+            Kind::TelephoneEvent => stream.config.dtmf_out,
+            Kind::Other => None,
+        };
+        match payload_type.filter(|_| !passed.payload.is_empty()) {
+            Some(payload_type) => self.relay_as(payload_type, &stream, passed, ctx),
+            None => self.relay.withhold(passed.sequence),
+        }
+        self.stream = Some(stream);
+    }
+
+    fn relay_as(&mut self, payload_type: u8, stream: &Stream, passed: &Passed<'_>, ctx: &mut Context<'_>) {
+        self.relay.heard(ctx.ms());
+        if self.pace.is_none() || self.player.is_some() || !self.keys.is_idle() {
+            return self.relay.withhold(passed.sequence);
+        }
+        let Some(place) = self.relay.place(passed, &self.outbound, ctx.ms()) else { return };
+        let samples = if passed.kind == Kind::TelephoneEvent { 0 } else { passed.payload.len() as u64 };
+        let length = self.outbound.relay(ctx.scratch, payload_type, place, samples, passed.payload);
+        if let Kind::Audio(codec) = passed.kind {
+            self.outbound.follow(place.timestamp, ctx.ms());
+            let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
+            codec.transcode(stream.config.codec, payload);
+        }
+        self.emit(stream, length, passed.payload.len(), ctx);
+    }
+
     fn hear_event(&mut self, rtp: &RtpReader<'_>, ctx: &mut Context<'_>) {
         let Some(event) = TelephoneEvent::parse(rtp.payload()) else {
             return self.count_malformed(ctx);
@@ -156,6 +212,10 @@ impl Endpoint {
         let event = Event::Digit { id: self.id, digit: heard.key, duration_ms: heard.duration_ms };
         ctx.stats.digits_dropped += u64::from(!ctx.events.push_reserved(&mut self.reserve, event));
     }
+}
+
+fn passed<'a>(kind: Kind, sequence: u16, leaps: bool, rtp: &RtpReader<'a>) -> Passed<'a> {
+    Passed { kind, sequence, timestamp: rtp.timestamp(), marker: rtp.mark(), leaps, payload: rtp.payload() }
 }
 
 /// On a shared port, RTCP is what has its packet types where RTP has marker and payload type (RFC 5761 §4).

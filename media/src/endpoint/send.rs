@@ -1,6 +1,6 @@
 //! What goes out: one packet each packet time, from whatever has the floor, and the chores between.
 //!
-//! The floor: a key that is down, then an echo that flows, then a prompt, then silence. Falling behind never makes a
+//! The floor: a key that is down, then a prompt, then a bridged peer or an echo that flows, then silence. Falling behind never makes a
 //! burst: an endpoint that is late sends a packet each half packet time until it is back on its grid, each with the
 //! timestamp of its place there. What is later than [`MAX_BEHIND`] is let go: the timestamp leaps to the clock, and no
 //! sample of a prompt is lost by it.
@@ -46,6 +46,10 @@ impl Endpoint {
     }
 
     fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {
+        if let Some(until) = self.floor_is_the_peers(ctx.ms()) {
+            self.pace = Some(Pace { due: until, at: until });
+            return;
+        }
         let Some(stream) = self.stream.take() else { return };
         let ptime = u64::from(stream.config.ptime_ms);
         let behind = ctx.ms() - pace.due;

@@ -36,6 +36,18 @@ pub(super) enum Message {
     Stop,
 }
 
+impl Message {
+    /// The endpoints whose order with other messages it must keep. What has come (`Adopt`) waits for nobody.
+    pub(super) fn about(&self) -> [Option<EndpointId>; 2] {
+        match self {
+            Self::Command(Command::Bridge { id, with }) => [Some(*id), Some(*with)],
+            Self::Command(command) => [Some(command.id()), None],
+            Self::Expect(id) | Self::Move { id, .. } => [Some(*id), None],
+            Self::Adopt { .. } | Self::Stats(_) | Self::Stop => [None; 2],
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Bell {
     waiting: AtomicUsize,

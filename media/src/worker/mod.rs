@@ -16,6 +16,7 @@ use crate::stats::ShardStats;
 use base::Rng;
 use inbox::{Inbox, Message};
 use std::{
+    collections::HashMap,
     net::IpAddr,
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -68,6 +69,8 @@ pub enum EngineError {
 pub struct Engine {
     inboxes: Arc<[Inbox]>,
     threads: Vec<JoinHandle<()>>,
+    /// Endpoints that were moved, until they close: where they are. All others are where `pick` says.
+    moved: HashMap<EndpointId, usize>,
 }
 
 impl Engine {
@@ -81,7 +84,7 @@ impl Engine {
         let start = |shard| move |source| EngineError::Start { shard, source };
         let made = (0..threads).map(|shard| Inbox::new().map_err(start(shard))).collect::<Result<Vec<_>, _>>()?;
         let (inboxes, receivers): (Vec<_>, Vec<_>) = made.into_iter().unzip();
-        let mut engine = Self { inboxes: inboxes.into(), threads: Vec::new() };
+        let mut engine = Self { inboxes: inboxes.into(), threads: Vec::new(), moved: HashMap::new() };
         let mut rng = config.rng.clone();
         for (shard, receiver) in receivers.into_iter().enumerate() {
             let worker = thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver);
@@ -99,33 +102,56 @@ impl Engine {
         self.inboxes.len()
     }
 
-    /// The shard a new endpoint belongs on. Ids that count up spread evenly.
+    /// The shard an endpoint is on: where it was moved to, else where its number says. Ids that count up spread evenly.
     #[must_use]
-    pub fn pick(&self, id: EndpointId) -> usize {
-        (id.0 % self.inboxes.len().max(1) as u64) as usize
+    pub fn shard_of(&self, id: EndpointId) -> usize {
+        let home = || (id.0 % self.inboxes.len().max(1) as u64) as usize;
+        self.moved.get(&id).copied().unwrap_or_else(home)
     }
 
-    /// Hands a command to the shard that has (or, for `Create`, shall have) its endpoint.
+    /// Hands a command to the shard that has (or, for `Create`, shall have) its endpoint. A `Bridge` brings both onto one
+    /// shard first.
     ///
     /// # Errors
     /// [`EngineError::Full`] where too many wait, never for a `Close`; [`EngineError::Stopped`] after a shutdown.
-    pub fn send(&self, shard: usize, command: Command) -> Result<(), EngineError> {
-        self.inboxes.get(shard).ok_or(EngineError::Stopped(shard))?.command(shard, command)
+    pub fn send(&mut self, command: Command) -> Result<(), EngineError> {
+        if let Command::Bridge { id, with } = command {
+            self.bring_together(id, with)?;
+        }
+        let shard = self.shard_of(command.id());
+        if let Command::Close { id } = command {
+            self.moved.remove(&id);
+        }
+        self.inbox(shard)?.command(shard, command)
     }
 
-    /// Moves an endpoint with its sockets to another shard, without losing a packet. From here on its commands go to
-    /// `to`, which keeps them until the endpoint has come. One caller at a time may move and command an endpoint.
+    /// Which of the two moves is left to the first one's number, so that callers, whose numbers are all even where each
+    /// call takes two, do not draw every call onto half of the shards.
+    fn bring_together(&mut self, id: EndpointId, with: EndpointId) -> Result<(), EngineError> {
+        const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+        let (mover, host) = if id.0.wrapping_mul(GOLDEN) >> 63 == 0 { (id, with) } else { (with, id) };
+        self.move_endpoint(mover, self.shard_of(host))
+    }
+
+    /// Moves an endpoint with its sockets to another shard, without losing a packet. That one keeps its commands until
+    /// the endpoint has come.
     ///
     /// # Errors
     /// [`EngineError::Stopped`] where either shard is not running.
-    pub fn move_endpoint(&self, id: EndpointId, from: usize, to: usize) -> Result<(), EngineError> {
+    pub fn move_endpoint(&mut self, id: EndpointId, to: usize) -> Result<(), EngineError> {
+        let from = self.shard_of(id);
         if from == to {
             return Ok(());
         }
-        let inbox = |shard: usize| self.inboxes.get(shard).ok_or(EngineError::Stopped(shard));
-        let (source, target) = (inbox(from)?, inbox(to)?);
+        let (source, target) = (self.inbox(from)?, self.inbox(to)?);
         target.push(Message::Expect(id)).map_err(|()| EngineError::Stopped(to))?;
-        source.push(Message::Move { id, to }).map_err(|()| EngineError::Stopped(from))
+        source.push(Message::Move { id, to }).map_err(|()| EngineError::Stopped(from))?;
+        self.moved.insert(id, to);
+        Ok(())
+    }
+
+    fn inbox(&self, shard: usize) -> Result<&Inbox, EngineError> {
+        self.inboxes.get(shard).ok_or(EngineError::Stopped(shard))
     }
 
     /// What each shard did so far, in order of their numbers.

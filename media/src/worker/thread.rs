@@ -9,7 +9,7 @@ use crate::shard::{EndpointState, Shard};
 use base::{Now, Rng};
 use rustix::event::epoll;
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     io,
     num::NonZeroU64,
     sync::Arc,
@@ -25,9 +25,9 @@ const MESSAGES_A_TURN: usize = 256;
 /// Sockets looked at in a row.
 const EVENTS_A_WAIT: usize = 512;
 
-/// Commands kept for an endpoint that is on its way from another shard. More are answered by `Failed`; it takes
-/// microseconds, so that only a loop of commands gets there.
-pub const HELD_COMMANDS: usize = 256;
+/// Commands a shard keeps for endpoints that are on their way from another. More are answered by `Failed`; a way takes
+/// microseconds, so that only a shard that stands still gets there.
+pub const HELD_COMMANDS: usize = 4_096;
 
 /// What a packet is read into: more than any that is heard.
 const MAX_DATAGRAM: usize = 2048;
@@ -39,8 +39,10 @@ pub(super) struct Worker {
     sockets: Sockets,
     inboxes: Arc<[Inbox]>,
     receiver: Receiver,
-    /// Endpoints that are on their way here, with what was said to them meanwhile.
-    expected: HashMap<EndpointId, Vec<Message>>,
+    /// Endpoints that are on their way here.
+    expected: HashSet<EndpointId>,
+    /// What was said meanwhile about them, and about those they are to be joined with, in order.
+    held: Vec<Message>,
     /// Endpoints given away in this turn: they leave when their events here have.
     leaving: Vec<(usize, Message)>,
     /// Commands that could not be kept.
@@ -65,7 +67,8 @@ impl Worker {
             sockets,
             inboxes,
             receiver,
-            expected: HashMap::new(),
+            expected: HashSet::new(),
+            held: Vec::new(),
             leaving: Vec::new(),
             refused: Vec::new(),
             stopping: false,
@@ -153,25 +156,31 @@ impl Worker {
     }
 
     fn message(&mut self, message: Message) {
-        let about = match &message {
-            Message::Command(command) => Some(command.id()),
-            Message::Move { id, .. } => Some(*id),
-            _ => None,
-        };
-        match about.filter(|id| self.expected.contains_key(id)) {
-            Some(id) => self.hold(id, message),
-            None => self.obey(message),
-        }
+        if self.must_wait(&message) { self.hold(message) } else { self.obey(message) }
     }
 
-    fn hold(&mut self, id: EndpointId, message: Message) {
-        let Some(held) = self.expected.get_mut(&id) else { return };
-        let exempt = matches!(message, Message::Move { .. } | Message::Command(Command::Close { .. }));
-        if held.len() < HELD_COMMANDS || exempt {
-            held.push(message);
-        } else {
-            self.refused.push(id);
+    /// It is about an endpoint that is on its way here, or about one that a message which waits is about.
+    fn must_wait(&self, message: &Message) -> bool {
+        if self.expected.is_empty() {
+            return false;
         }
+        message
+            .about()
+            .into_iter()
+            .flatten()
+            .any(|id| self.expected.contains(&id) || self.held.iter().any(|held| held.about().contains(&Some(id))))
+    }
+
+    fn hold(&mut self, message: Message) {
+        match &message {
+            Message::Command(command) if !matches!(command, Command::Close { .. }) => {
+                if self.held.len() >= HELD_COMMANDS {
+                    return self.refused.push(command.id());
+                }
+            }
+            _ => {}
+        }
+        self.held.push(message);
     }
 
     fn obey(&mut self, message: Message) {
@@ -180,7 +189,9 @@ impl Worker {
                 let now = self.now();
                 self.shard.command(command, now, &mut self.sockets);
             }
-            Message::Expect(id) => drop(self.expected.insert(id, Vec::new())),
+            Message::Expect(id) => {
+                self.expected.insert(id);
+            }
             Message::Move { id, to } => self.give(id, to),
             Message::Adopt { id, endpoint } => self.adopt(id, endpoint),
             Message::Stats(reply) => drop(reply.send(self.shard.stats().clone())),
@@ -202,7 +213,8 @@ impl Worker {
                 tracing::error!(shard = self.number, endpoint = id.0, %error, "a moved endpoint cannot be watched");
             }
         }
-        for message in self.expected.remove(&id).unwrap_or_default() {
+        self.expected.remove(&id);
+        for message in std::mem::take(&mut self.held) {
             self.message(message);
         }
     }

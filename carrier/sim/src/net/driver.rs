@@ -73,7 +73,7 @@ impl<N: Node> Driver<N> {
 
     fn media(&mut self, command: Command) {
         let (id, creates) = (command.id(), matches!(command, Command::Create { .. }));
-        if let Err(error) = self.engine.send(self.engine.pick(id), command) {
+        if let Err(error) = self.engine.send(command) {
             tracing::warn!(endpoint = id.0, %error, "a media command was refused");
             if creates || matches!(error, EngineError::Stopped(_)) {
                 let failed = Event::Failed { id, error: error.to_string() };
