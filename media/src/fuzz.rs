@@ -14,9 +14,42 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 /// Operations of one run: more would only repeat what fewer found.
 const MAX_OPERATIONS: usize = 2_000;
 
-/// What left, as one stream an endpoint: sequence and timestamp of its last packet.
+/// One endpoint's stream as it left: its newest packet, and which of the 128 before it were seen.
+#[derive(Clone, Copy)]
+struct Stream {
+    sequence: u16,
+    timestamp: u32,
+    seen: u128,
+}
+
+impl Stream {
+    /// A relayed loss is a hole and a late packet fills one; no number is used twice, and audio never steps back.
+    fn take(&mut self, rtp: &RtpReader<'_>, joined: bool) {
+        let sequence = u16::from(rtp.sequence_number());
+        let ahead = sequence.wrapping_sub(self.sequence);
+        if ahead as i16 > 0 {
+            assert!(ahead == 1 || (joined && ahead <= 64), "a leap of {ahead}");
+            let older = (rtp.timestamp().wrapping_sub(self.timestamp) as i32) < 0;
+            // A key that is still down repeats the timestamp it began with.
+            assert!(!older || (joined && rtp.payload_type() == 101), "the clock stepped back");
+            self.seen = self.seen << ahead | 1;
+            self.sequence = sequence;
+            self.timestamp = if older { self.timestamp } else { rtp.timestamp() };
+            return;
+        }
+        let bit = 1u128.checked_shl(u32::from(ahead.wrapping_neg())).unwrap_or(0);
+        assert!(joined && self.seen & bit == 0, "{sequence} was used before");
+        self.seen |= bit;
+    }
+}
+
+/// What left.
 #[derive(Default)]
-struct Streams(BTreeMap<EndpointId, (u16, u32)>);
+struct Streams {
+    of: BTreeMap<EndpointId, Stream>,
+    /// They were joined at some time: losses may be passed on.
+    joined: bool,
+}
 
 impl PacketIo for Streams {
     fn send(&mut self, leg: Leg, channel: Channel, to: SocketAddr, packet: &[u8]) -> SendResult {
@@ -24,10 +57,12 @@ impl PacketIo for Streams {
         let rtcp = channel == Channel::Rtcp || (200..=204).contains(&packet[1]);
         if !rtcp {
             let Ok(rtp) = RtpReader::new(packet) else { unreachable!("what was built is no RTP: {packet:?}") };
-            let now = (u16::from(rtp.sequence_number()), rtp.timestamp());
-            if let Some((sequence, timestamp)) = self.0.insert(leg.id, now) {
-                assert_eq!(now.0, sequence.wrapping_add(1));
-                assert!(now.1.wrapping_sub(timestamp) as i32 >= 0, "the clock stepped back");
+            match self.of.get_mut(&leg.id) {
+                Some(stream) => stream.take(&rtp, self.joined),
+                None => {
+                    let (sequence, timestamp) = (rtp.sequence_number().into(), rtp.timestamp());
+                    self.of.insert(leg.id, Stream { sequence, timestamp, seen: 1 });
+                }
             }
         }
         SendResult::Sent
@@ -68,6 +103,13 @@ impl<'a> Tape<'a> {
     }
 }
 
+/// Where a far end's stream stands.
+#[derive(Default)]
+struct Voice {
+    sequence: u16,
+    timestamp: u32,
+}
+
 struct Bench {
     shards: [Shard; 2],
     /// Which shard each endpoint is on.
@@ -75,6 +117,7 @@ struct Bench {
     io: Streams,
     now: Now,
     prompt: Arc<Prompt>,
+    voices: [Voice; 2],
 }
 
 impl Bench {
@@ -86,6 +129,7 @@ impl Bench {
             io: Streams::default(),
             now: Now::new(millis(1000), 1_700_000_000_000),
             prompt: Arc::new(Prompt::new("tone", vec![1000i16; 1000])),
+            voices: Default::default(),
         };
         for id in [EndpointId(0), EndpointId(1)] {
             bench.command(Command::Create { id, rtp_port: 10_000 });
@@ -162,21 +206,55 @@ impl Bench {
                 let digits = tape.bytes().iter().map(|&byte| char::from(byte)).collect();
                 self.command(Command::SendDigits { id, digits, tone_ms: u16::from(tape.byte()?) * 50, gap_ms: 0 });
             }
-            13 => self.command(Command::Echo { id, on: tape.byte()? % 2 == 0 }),
+            13 => self.join_or_echo(id, tape.byte()?),
             14 => self.command(Command::Capture { id, on: tape.byte()? % 2 == 0 }),
             _ => self.relocate(id),
         }
         Some(())
     }
 
+    fn join_or_echo(&mut self, id: EndpointId, bits: u8) {
+        match bits % 4 {
+            // Two on different shards are not joined, as the engine would have brought them together.
+            0 if self.home[0] == self.home[1] => {
+                self.io.joined = true;
+                self.command(Command::Bridge { id, with: EndpointId(1 - id.0) });
+            }
+            1 => self.command(Command::Unbridge { id }),
+            on => self.command(Command::Echo { id, on: on == 2 }),
+        }
+    }
+
+    /// A packet of a far end that counts on, mostly.
     fn hear_shaped(&mut self, id: EndpointId, payload_type: u8, tape: &mut Tape<'_>) {
-        let (sequence, timestamp) = (tape.word(), tape.word());
+        let (steps, marks) = (tape.byte().unwrap_or(0), tape.byte().unwrap_or(0));
+        let voice = &mut self.voices[id.0 as usize % 2];
+        voice.sequence = voice.sequence.wrapping_add(match steps >> 4 {
+            0..=8 => 1,
+            9 => 0,
+            10 => 2,
+            11 => 65_535,
+            12 => 65_533,
+            13 => 70,
+            14 => 3_000,
+            _ => tape.word() as u16,
+        });
+        voice.timestamp = voice.timestamp.wrapping_add(match steps & 0x0F {
+            0..=8 => 160,
+            9 | 10 => 0,
+            11 => 80,
+            12 => 160u32.wrapping_neg(),
+            13 => 4_000,
+            14 => 4_000u32.wrapping_neg(),
+            _ => tape.word(),
+        });
         let packet = RtpPacketBuilder::new()
             .payload_type(payload_type)
-            .sequence((sequence as u16).into())
-            .timestamp(timestamp)
-            .ssrc(sequence >> 30)
-            .payload(tape.bytes())
+            .marked(marks & 1 == 1)
+            .sequence(voice.sequence.into())
+            .timestamp(voice.timestamp)
+            .ssrc(u32::from(marks >> 6 == 3))
+            .payload(if marks & 2 == 0 { &[7; 160] } else { tape.bytes() })
             .build();
         if let Ok(packet) = packet {
             self.hear(id, Channel::Rtp, far(), &packet);

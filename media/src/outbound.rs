@@ -143,6 +143,8 @@ impl Outbound {
             .payload(payload)
             .build_into(buffer);
         self.sequence = self.sequence.wrapping_add(1);
+        // A key takes no audio's place, but nothing after it may be older.
+        self.end = self.end.max(timestamp);
         self.started = true;
         built.unwrap_or(0)
     }

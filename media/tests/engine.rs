@@ -150,6 +150,78 @@ fn a_prompt_crosses_loopback_sample_for_sample_while_its_player_changes_threads(
 }
 
 #[test]
+fn two_legs_of_different_shards_are_joined_without_losing_a_packet() {
+    let mut rig = Rig::new(2);
+    let [ann, left, right, bob] = [EndpointId(10), EndpointId(20), EndpointId(31), EndpointId(41)];
+    let ports = [ann, left, right, bob].map(|id| rig.open(id, 42_300));
+    for (id, far) in [(ann, ports[1]), (left, ports[0]), (right, ports[3]), (bob, ports[2])] {
+        rig.send(Command::Configure { id, config: config(far) });
+    }
+    for wanted in [left, right] {
+        rig.wait("the first packet", |event| {
+            matches!(event, Event::FirstPacket { id, .. } if *id == wanted).then_some(())
+        });
+    }
+    assert_ne!(rig.engine.shard_of(left), rig.engine.shard_of(right));
+    rig.send(Command::Capture { id: bob, on: true });
+    rig.send(Command::Bridge { id: left, with: right });
+    assert_eq!(rig.engine.shard_of(left), rig.engine.shard_of(right));
+    let prompt = sweep();
+    rig.send(Command::Play { id: ann, play: PlayId(1), prompt: prompt.clone(), repeat: 3 });
+    rig.wait("the end of the prompt", |event| matches!(event, Event::PlayEnded { .. }).then_some(()));
+    rig.send(Command::SendDigits { id: ann, digits: "4".into(), tone_ms: 80, gap_ms: 60 });
+    for wanted in [left, bob] {
+        rig.wait("the key", |event| {
+            matches!(event, Event::Digit { id, digit: '4', .. } if *id == wanted).then_some(())
+        });
+    }
+    rig.send(Command::Capture { id: bob, on: false });
+    let capture = rig.wait("the capture", |event| captured(event, bob));
+    assert!(capture.find(prompt.payload(Codec::Pcmu)).is_some(), "gaps: {:?}", capture.gaps);
+    for wanted in [left, right] {
+        rig.send(Command::Close { id: wanted });
+        let report = rig.wait("the leg's end", |event| match event {
+            Event::Closed { id, report, .. } if *id == wanted => Some(*report),
+            _ => None,
+        });
+        assert_eq!((report.received.lost, report.strangers), (0, 0));
+    }
+}
+
+#[test]
+fn commands_keep_their_order_however_endpoints_are_moved_about() {
+    const ENDPOINTS: u64 = 12;
+    let mut rig = Rig::new(3);
+    let mut rng = Rng::from_u64(5);
+    for id in (0..ENDPOINTS).map(EndpointId) {
+        let port = rig.open(id, 42_500);
+        rig.send(Command::Configure { id, config: config(port) });
+    }
+    for play in 0..2_000 {
+        let (id, with) = (EndpointId(rng.below(ENDPOINTS)), EndpointId(rng.below(ENDPOINTS)));
+        match rng.below(4) {
+            0 => rig.engine.move_endpoint(id, rng.below(3) as usize).unwrap(),
+            1 => rig.send(Command::Unbridge { id }),
+            2 if id != with => rig.send(Command::Bridge { id, with }),
+            _ => {
+                rig.send(Command::Play { id, play: PlayId(play), prompt: sweep(), repeat: 0 });
+                rig.send(Command::StopPlay { id, play: PlayId(play) });
+                let stopped = |event: &Event| match event {
+                    Event::PlayEnded { play: ended, finished, .. } if ended.0 == play => Some(*finished),
+                    _ => None,
+                };
+                assert!(!rig.wait("the stop", stopped));
+            }
+        }
+    }
+    for id in (0..ENDPOINTS).map(EndpointId) {
+        rig.send(Command::Close { id });
+        rig.wait("the end", |event| matches!(event, Event::Closed { .. } if event.id() == id).then_some(()));
+    }
+    assert_eq!(rig.stats().iter().map(|stats| stats.unknown_endpoint).sum::<u64>(), 0);
+}
+
+#[test]
 fn a_port_that_is_taken_is_named_and_costs_nobody_else() {
     let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -284,6 +284,26 @@ fn what_comes_out_of_order_keeps_its_place_and_twice_goes_once() {
 }
 
 #[test]
+fn what_comes_late_from_before_a_packet_that_was_withheld_takes_nobodys_number() {
+    let mut lab = spoken(19);
+    let mut mouth = Mouth::new(7, 10, 1000);
+    (0..5).for_each(|said| mouth.say(&mut lab, said));
+    mouth.say_late(&mut lab, 5, 85);
+    lab.run(20);
+    mouth.say(&mut lab, 6);
+    let comfort_noise = packet(13, false, mouth.sequence, mouth.timestamp, 7, &[70]);
+    lab.wire.carry(address(port(ANN)), address(port(LEFT)), &comfort_noise, 0);
+    mouth.lose();
+    lab.run(20);
+    (7..12).for_each(|said| mouth.say(&mut lab, said));
+    let mut sequences: Vec<_> = lab.wire.rtp(RIGHT).iter().map(|packet| packet.sequence).collect();
+    let sent = sequences.len();
+    sequences.sort_unstable();
+    sequences.dedup();
+    assert_eq!(sequences.len(), sent);
+}
+
+#[test]
 fn leaps_of_sequence_timestamp_and_ssrc_leave_our_stream_whole() {
     let mut lab = spoken(9);
     let mut mouth = Mouth::new(7, 100, 5000);

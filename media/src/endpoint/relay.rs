@@ -107,12 +107,12 @@ impl Relay {
             (self.last, self.event) = (None, None);
         }
         let Some(last) = self.last else { return Some(self.begin(passed, outbound, now_ms)) };
-        // Somebody else took the next sequence number: silence, a prompt, a key.
-        let interrupted = outbound.next_sequence() != last.sequence_out.wrapping_add(1);
         let ahead = passed.sequence.wrapping_sub(last.sequence_in);
         if ahead as i16 <= 0 {
-            return last.place_late(passed, ahead.wrapping_neg()).filter(|_| !interrupted);
+            return last.place_late(passed, ahead.wrapping_neg());
         }
+        // Somebody else took the next sequence number: silence, a prompt, a key.
+        let interrupted = outbound.next_sequence() != last.sequence_out.wrapping_add(1);
         let Some(timestamp) = self.timestamp(last, interrupted, passed, outbound, now_ms) else {
             self.withhold(passed.sequence);
             return None;

@@ -172,13 +172,11 @@ impl Worker {
     }
 
     fn hold(&mut self, message: Message) {
-        match &message {
-            Message::Command(command) if !matches!(command, Command::Close { .. }) => {
-                if self.held.len() >= HELD_COMMANDS {
-                    return self.refused.push(command.id());
-                }
-            }
-            _ => {}
+        if let Message::Command(command) = &message
+            && !matches!(command, Command::Close { .. })
+            && self.held.len() >= HELD_COMMANDS
+        {
+            return self.refused.push(command.id());
         }
         self.held.push(message);
     }
