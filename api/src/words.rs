@@ -16,7 +16,7 @@ pub const STATUSES: [Status; 8] = [
 ];
 
 /// Both directions.
-pub const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::OutboundApi];
+pub const DIRECTIONS: [Direction; 3] = [Direction::Inbound, Direction::OutboundApi, Direction::OutboundDial];
 
 /// `outbound-api`
 #[must_use]
@@ -24,6 +24,7 @@ pub const fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::Inbound => "inbound",
         Direction::OutboundApi => "outbound-api",
+        Direction::OutboundDial => "outbound-dial",
     }
 }
 

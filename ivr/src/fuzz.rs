@@ -1,7 +1,7 @@
 //! The body of the fuzz target `answer`: any text as a program, any caller in front of it. Compiled with the crate, so
 //! that a change of the interface breaks here and not in a directory that no build visits.
 
-use crate::{Answer, Input, Output, PlayId, Program};
+use crate::{Answer, BridgeId, Input, Output, PlayId, Program};
 use base::{Now, millis};
 
 /// Inputs after which a caller who only listens must have reached the end, or a wait that only the end of the call
@@ -24,6 +24,7 @@ struct Caller {
     program: Program,
     now: Now,
     playing: Option<(PlayId, u32)>,
+    bridged: Option<BridgeId>,
     echoing: bool,
     wake: Option<u64>,
     hung_up: bool,
@@ -32,7 +33,7 @@ struct Caller {
 impl Caller {
     fn new(answer: Answer) -> Self {
         let program = Program::new(answer);
-        Self { program, now: Now::default(), playing: None, echoing: false, wake: None, hung_up: false }
+        Self { program, now: Now::default(), playing: None, bridged: None, echoing: false, wake: None, hung_up: false }
     }
 
     fn listen(mut self, behaviour: &[u8]) {
@@ -43,6 +44,7 @@ impl Caller {
         for _ in 0..MAX_STEPS {
             match (self.playing, self.wake) {
                 _ if self.program.is_done() => break,
+                (None, None) if self.bridged.is_some() => self.part(),
                 (Some((_, 0)), _) => self.give(Input::Ended),
                 (Some((play, _)), _) => self.end(play),
                 (None, Some(at)) => self.sleep_until(at),
@@ -59,7 +61,8 @@ impl Caller {
         match byte {
             0x00..=0x7f => self.give(Input::Digit(char::from(byte))),
             0x80..=0xbf => self.sleep_until(self.now.mono.saturating_add(millis(100) * u64::from(byte & 0x3f))),
-            0xc0..=0xdf => self.give(Input::PlayEnded { play: PlayId(u32::from(byte & 0x1f)) }),
+            0xc0..=0xd7 => self.give(Input::PlayEnded { play: PlayId(u32::from(byte & 0x1f)) }),
+            0xd8..=0xdf => self.give(Input::BridgeEnded { bridge: BridgeId(u32::from(byte & 0x07)) }),
             0xe0..=0xfc => self.give(Input::Timeout),
             0xfd..=0xfe => self.give(Input::Start),
             0xff => self.give(Input::Ended),
@@ -69,6 +72,12 @@ impl Caller {
     fn end(&mut self, play: PlayId) {
         self.playing = None;
         self.give(Input::PlayEnded { play });
+    }
+
+    fn part(&mut self) {
+        if let Some(bridge) = self.bridged.take() {
+            self.give(Input::BridgeEnded { bridge });
+        }
     }
 
     fn sleep_until(&mut self, at: u64) {
@@ -84,6 +93,9 @@ impl Caller {
         {
             self.playing = None;
         }
+        if let Input::BridgeEnded { bridge } = &input {
+            self.bridged = self.bridged.filter(|current| current != bridge);
+        }
         self.program.handle(input, self.now);
         loop {
             let output = self.program.poll();
@@ -92,6 +104,8 @@ impl Caller {
                 Output::Play { play, repeat, .. } => self.playing = Some((play, repeat)),
                 Output::StopPlay { play } => self.playing = self.playing.filter(|(current, _)| *current != play),
                 Output::Echo(on) => self.echoing = on,
+                Output::Bridge { bridge, .. } => self.bridged = Some(bridge),
+                Output::Unbridge { bridge } => self.bridged = self.bridged.filter(|current| *current != bridge),
                 Output::Gathered(_) => {}
                 Output::Hangup => self.hung_up = true,
                 Output::Timeout(at) => break self.wake = at,

@@ -16,8 +16,8 @@ pub mod limits;
 mod program;
 mod prompt;
 
-pub use answer::{Answer, AnswerError, Branches, Gather, Play, Verb};
+pub use answer::{Answer, AnswerError, Branches, Bridge, Gather, Mode, Play, Target, Verb};
 #[doc(hidden)]
 pub use fuzz::fuzz;
-pub use program::{GatherReason, Gathered, Input, Output, PlayId, Program};
+pub use program::{BridgeId, GatherReason, Gathered, Input, Next, Output, PlayId, Program};
 pub use prompt::{PromptName, PromptNameError};

@@ -28,6 +28,18 @@ pub const DEFAULT_TIMEOUT_S: u32 = 5;
 /// Greatest `attempts` of a gather. More is refused when the program is parsed.
 pub const MAX_ATTEMPTS: u32 = 10;
 
+/// Targets of one `bridge`. More are refused when the program is parsed.
+pub const MAX_TARGETS: usize = 16;
+
+/// Characters in the address of a `bridge`'s target. A longer one is refused when the program is parsed.
+pub const MAX_TARGET_ADDRESS: usize = 255;
+
+/// Greatest `timeout_s` of a `bridge`, in seconds. More is refused when the program is parsed.
+pub const MAX_RING_S: u32 = 600;
+
+/// `timeout_s` of a `bridge` that names none, in seconds (the field's de-facto default, TWILIO.md §4.1).
+pub const DEFAULT_RING_S: u32 = 30;
+
 /// Digits kept while no gather is open. When they are this many, further ones are dropped and the kept ones stay: what
 /// was pressed first is what the caller meant for the next question.
 pub const MAX_TYPED_AHEAD: usize = 64;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 fn verb() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         4 => ("[a-z]{1,4}", 0u32..4).prop_map(|(name, repeat)| json!({ "play": name, "loop": repeat })),
+        1 => prop::collection::vec("[a-z]{1,4}|[+]1[0-9]{10}", 1..4).prop_map(|called| json!({ "bridge": called })),
         1 => Just(json!({ "echo": true })),
         1 => Just(json!({ "hangup": true })),
     ];

@@ -1,7 +1,7 @@
 //! What a caller hears and what the machine makes of the keys: tables of behaviour on virtual time.
 
 use base::{Now, millis};
-use ivr::{Answer, GatherReason, Gathered, Input, Output, PlayId, Program};
+use ivr::{Answer, BridgeId, GatherReason, Gathered, Input, Next, Output, PlayId, Program};
 use serde_json::{Value, json};
 
 /// One thing a caller, or the world, does.
@@ -13,12 +13,14 @@ enum Do {
     Press(&'static str),
     /// The playing of this number comes to its end.
     End(u32),
+    /// The bridge of this number is over.
+    Part(u32),
     /// Time passes to this many milliseconds after the start; the machine is woken if it asked for that.
     At(u64),
     /// Hangs up.
     Gone,
 }
-use Do::{At, End, Gone, Press, Start};
+use Do::{At, End, Gone, Part, Press, Start};
 
 fn program(words: Value) -> Program {
     Program::new(Answer::parse(&words).expect("a valid program"))
@@ -35,6 +37,7 @@ fn transcript(words: Value, script: &[Do]) -> Vec<String> {
             Start => program.handle(Input::Start, now),
             Press(keys) => keys.chars().for_each(|key| program.handle(Input::Digit(key), now)),
             End(play) => program.handle(Input::PlayEnded { play: PlayId(play) }, now),
+            Part(bridge) => program.handle(Input::BridgeEnded { bridge: BridgeId(bridge) }, now),
             Gone => program.handle(Input::Ended, now),
             At(ms) => {
                 now.mono = millis(ms);
@@ -60,6 +63,11 @@ fn drain(program: &mut Program, lines: &mut Vec<String>) -> Option<u64> {
             Output::Play { play, prompt, repeat: 1 } => format!("play {} {prompt}", play.0),
             Output::Play { play, prompt, repeat } => format!("play {} {prompt} x{repeat}", play.0),
             Output::StopPlay { play } => format!("stop {}", play.0),
+            Output::Bridge { bridge, with } => {
+                let called: Vec<&str> = with.targets.iter().map(|target| target.to.as_str()).collect();
+                format!("bridge {} {}", bridge.0, called.join("+"))
+            }
+            Output::Unbridge { bridge } => format!("unbridge {}", bridge.0),
             Output::Echo(on) => format!("echo {on}"),
             Output::Gathered(Gathered { digits, reason, attempt }) => format!("got {digits:?} {reason:?} {attempt}"),
             Output::Hangup => "hangup".to_owned(),
@@ -86,6 +94,25 @@ fn plays_one_prompt_after_the_other_and_hangs_up() {
 #[test]
 fn a_prompt_outside_a_gather_is_not_stopped_by_a_key() {
     check("for ever", &json!({ "play": "a", "loop": 0 }), &[Start, Press("1"), At(99_000)], &["play 1 a x0", "waits"]);
+}
+
+#[test]
+fn a_bridge_lasts_until_it_is_over_and_the_program_goes_on() {
+    let words = json!([{ "bridge": ["alice", "bob"] }, { "gather": "sorry", "max_digits": 1 }]);
+    let asks = "bridge 1 alice+bob";
+    check("goes on", &words, &[Start, Part(1)], &[asks, "play 1 sorry", "waits"]);
+    check("another's end", &words, &[Start, Part(2), End(1)], &[asks, "waits"]);
+    check("keys are the other end's", &words, &[Start, Press("5"), Part(1)], &[asks, "play 1 sorry", "waits"]);
+    check("the caller goes", &words, &[Start, Gone, Part(1)], &[asks, "done"]);
+    let mut bridged = program(words);
+    assert_eq!(bridged.next(), Next::Bridge);
+    bridged.handle(Input::Start, Now::default());
+    assert_eq!(bridged.next(), Next::Heard);
+    let mut lines = Vec::new();
+    drain(&mut bridged, &mut lines);
+    bridged.replace(Answer::parse(&json!({ "play": "new" })).unwrap(), Now::default());
+    drain(&mut bridged, &mut lines);
+    assert_eq!(lines, [asks, "unbridge 1", "play 1 new"]);
 }
 
 #[test]

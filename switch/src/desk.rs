@@ -1,6 +1,8 @@
 //! What every call works with: the user agent, the ports, the prompts, the trunks, the timers, and the way out.
 
+use crate::call::Call;
 use crate::config::{Config, MediaAddress};
+use crate::letter::Letter;
 use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
@@ -64,6 +66,10 @@ pub(crate) struct Desk {
     pub(crate) media_timeout: Duration,
     /// Randomness for sids and session ids.
     pub(crate) rng: Rng,
+    /// What calls tell one another, in order.
+    pub(crate) letters: VecDeque<(CallSid, Letter)>,
+    /// Calls that calls have made, to be taken in.
+    pub(crate) born: VecDeque<Call>,
     /// When the user agent wants to be woken.
     pub(crate) sip_wake: Option<u64>,
     next_media: u64,
@@ -84,6 +90,8 @@ impl Desk {
             media: config.media.clone(),
             media_timeout: config.media_timeout,
             rng,
+            letters: VecDeque::new(),
+            born: VecDeque::new(),
             sip_wake: None,
             next_media: 1,
         })

@@ -1,5 +1,6 @@
 //! How a call ends: from what the far end, the API, the program or a limit did, to one status and one [`Cause`].
 
+use crate::letter::Release;
 use crate::{Cause, Origin, Status};
 use carrier::TwilioError;
 
@@ -10,6 +11,8 @@ pub(crate) struct Ending {
     pub(crate) status: Status,
     /// Why.
     pub(crate) cause: Cause,
+    /// Said in a Reason header beside the Q.850 cause's (RFC 3326).
+    pub(crate) elsewhere: bool,
 }
 
 impl Ending {
@@ -22,7 +25,45 @@ impl Ending {
             retry: false,
             reason: reason.into(),
         };
-        Self { status, cause }
+        Self { status, cause, elsewhere: false }
+    }
+
+    /// The end of a leg because another call has ended, or has no use for it any more.
+    pub(crate) fn released(by: &Release, answered: bool) -> Self {
+        let ending = if answered {
+            Self::cleared(by.origin, &by.reason)
+        } else {
+            Self::new(Status::Canceled, by.origin, 487, by.reason.clone())
+        };
+        Self { elsewhere: by.elsewhere, ..ending }
+    }
+
+    /// What is said of a call whose bridge came to nothing: this leg's own end, as its caller hears it. A status that
+    /// concerns only the leg (a challenge, a redirection, an overloaded path) is not the caller's business (RFC 3261
+    /// §16.7, steps 5 and 6).
+    pub(crate) fn toward_the_caller(mut self) -> Self {
+        self.elsewhere = false;
+        self.cause.sip_status = self.cause.sip_status.map(|code| match code {
+            300..=399 | 401 | 407 | 487 | 491 => 480,
+            503 => 500,
+            other => other,
+        });
+        self
+    }
+
+    /// Which of two failures of a fork is told: one for all destinations before one for some, then the lower class, with
+    /// one that the caller could act on before others (RFC 3261 §16.7, step 6).
+    pub(crate) fn better(self, other: Self) -> Self {
+        if other.rank() < self.rank() { other } else { self }
+    }
+
+    fn rank(&self) -> (u16, u16) {
+        match self.cause.sip_status.unwrap_or(500) {
+            code @ 600.. => (0, code),
+            code @ (401 | 407 | 415 | 420 | 484) => (code / 100, 0),
+            code @ 486 => (code / 100, 1),
+            code => (code / 100, 2),
+        }
     }
 
     /// The same, and the call might succeed later or elsewhere.

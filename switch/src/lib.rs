@@ -13,6 +13,7 @@ mod config;
 mod desk;
 mod ending;
 mod io;
+mod letter;
 mod record;
 mod sid;
 mod switch;

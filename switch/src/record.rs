@@ -26,6 +26,9 @@ pub enum Direction {
     /// `POST /v1/calls`.
     #[serde(rename = "outbound-api")]
     OutboundApi,
+    /// A call's program called somebody (`bridge`): the second leg of that call, with books of its own.
+    #[serde(rename = "outbound-dial")]
+    OutboundDial,
 }
 
 /// What a call was admitted as.
@@ -33,6 +36,9 @@ pub enum Direction {
 pub struct Admission {
     /// Whose call.
     pub tenant: String,
+    /// The call that this is a leg of.
+    #[serde(default)]
+    pub parent: Option<CallSid>,
     /// Which way.
     pub direction: Direction,
     /// Caller.
@@ -67,9 +73,9 @@ pub enum GatherEnd {
 pub enum Fact {
     /// The call exists. Always its first record.
     Admitted(Box<Admission>),
-    /// An INVITE left for a trunk.
+    /// An INVITE left for a trunk, or for the device of a user.
     Dialing {
-        /// The trunk.
+        /// The trunk; the user.
         trunk: String,
         /// 1 for the first.
         attempt: u32,
@@ -90,7 +96,7 @@ pub enum Fact {
     Answered {
         /// 200.
         sip_status: u16,
-        /// The codec's RTP name.
+        /// The codec's RTP name; empty where the ACK is to agree on one.
         codec: String,
         /// The carrier's own name for the call.
         carrier_call_id: Option<String>,
@@ -130,6 +136,25 @@ pub enum Fact {
         /// How.
         reason: GatherEnd,
     },
+    /// The program calls these, to join the call with whoever answers.
+    Bridging {
+        /// As the program names them.
+        to: Vec<String>,
+    },
+    /// The call is joined with another: each hears the other.
+    Bridged {
+        /// The other.
+        with: CallSid,
+    },
+    /// It is so no longer.
+    Unbridged {
+        /// The other.
+        with: CallSid,
+    },
+    /// The far end holds the call: it does not listen (RFC 3264 §8.4).
+    Held,
+    /// It listens again.
+    Resumed,
     /// No RTP from the far end within two seconds.
     NoMedia,
     /// RTP from the far end flows (again).

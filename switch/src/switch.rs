@@ -91,7 +91,9 @@ impl Switch {
             Input::Timeout => self.on_timeout(now),
         }
         self.drain_endpoint(now);
+        self.settle(now);
         self.run_due(now);
+        self.settle(now);
         // An INVITE and its line of the ladder come out of the user agent together; what is left belongs to nobody.
         self.early.clear();
     }
@@ -172,6 +174,32 @@ impl Switch {
         if call.is_gone() {
             self.calls.remove(&sid);
         }
+    }
+
+    /// Takes in the calls that calls have made, and delivers what they tell one another, until nobody has anything to say.
+    fn settle(&mut self, now: Now) {
+        loop {
+            while let Some(call) = self.desk.born.pop_front() {
+                self.take_in(call, now);
+            }
+            let Some((to, letter)) = self.desk.letters.pop_front() else { return };
+            self.with(to, |call, desk| call.on_letter(letter, desk, now));
+            self.drain_endpoint(now);
+        }
+    }
+
+    fn take_in(&mut self, mut call: Call, now: Now) {
+        if self.calls.len() >= self.concurrent_calls {
+            call = call.refuse("concurrent_calls is reached", &mut self.desk, now);
+        }
+        if call.is_queued() {
+            self.queue.push_back(call.sid);
+        }
+        if !call.is_gone() {
+            self.calls.insert(call.sid, call);
+        }
+        self.run_queue(now);
+        self.drain_endpoint(now);
     }
 
     fn with_session(&mut self, session: SessionId, work: impl FnOnce(&mut Call, &mut Desk)) {
@@ -268,8 +296,8 @@ impl Switch {
                 self.with_session(session, |call, desk| call.on_answered(&response, desk, now));
             }
             Event::Failed { session, failure } => self.on_failed(session, &failure, now),
-            Event::Confirmed { session, .. } => {
-                self.with_session(session, |call, desk| call.on_confirmed(desk, now));
+            Event::Confirmed { session, ack } => {
+                self.with_session(session, |call, desk| call.on_confirmed(&ack, desk, now));
             }
             Event::Reoffer { session, id, request } => {
                 self.with_session(session, |call, desk| call.on_reoffer(id, &request, desk, now));
@@ -279,7 +307,10 @@ impl Switch {
             }
             Event::Reply { request, cseq, result } => self.desk.on_reply(request, cseq, result, now),
             Event::Ladder { session, entry } => self.on_ladder(session, entry, now),
-            Event::ReofferDone { .. } | Event::Request { .. } | Event::Arrived { .. } | Event::FlowClosed { .. } => {}
+            Event::ReofferDone { session, result } => {
+                self.with_session(session, |call, desk| call.on_reoffer_done(result.as_ref().ok(), desk, now));
+            }
+            Event::Request { .. } | Event::Arrived { .. } | Event::FlowClosed { .. } => {}
         }
     }
 

@@ -8,7 +8,7 @@ use carrier::registration::{Input as Registering, Output as Register};
 use carrier::{Denied, Number, Permit, Permits, Registration, RegistrationState, Rest, Trunk, TrunkConfig, TrunkError};
 use serde::Serialize;
 use sip_core::auth::Credentials;
-use sip_core::endpoint::{Failure, Invite, NextHop, OutOfDialog, RequestId};
+use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, OutOfDialog, RequestId};
 use sip_core::header::NameAddr;
 use sip_core::message::{Message, Method, Name};
 use std::collections::{HashMap, VecDeque};
@@ -178,6 +178,7 @@ impl Trunks {
             to: trunk.to_header(to),
             contact_user: Some(from.as_str().to_owned()),
             call_id: None,
+            max_forwards: MAX_FORWARDS,
             headers: trunk.extra_headers(from),
             body: Some((SDP.to_owned(), offer)),
             credentials: credentials(trunk),

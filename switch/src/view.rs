@@ -57,6 +57,9 @@ pub struct CallView {
     pub tenant: String,
     /// Its status.
     pub status: Status,
+    /// The call that this is a leg of.
+    #[serde(default)]
+    pub parent: Option<CallSid>,
     /// Which way.
     pub direction: Direction,
     /// Caller.
@@ -94,6 +97,7 @@ impl CallView {
             sid: record.sid,
             tenant: admission.tenant.clone(),
             status: Status::Queued,
+            parent: admission.parent,
             direction: admission.direction,
             from: admission.from.clone(),
             to: admission.to.clone(),
@@ -133,7 +137,7 @@ impl CallView {
             }
             Fact::Answered { codec, carrier_call_id, .. } => {
                 self.at.answered.get_or_insert(at);
-                self.codec = Some(codec.clone());
+                self.codec = (!codec.is_empty()).then(|| codec.clone());
                 self.carrier_call_id.clone_from(carrier_call_id);
                 if !self.status.is_final() {
                     self.status = Status::InProgress;
@@ -146,6 +150,11 @@ impl CallView {
             | Fact::Played { .. }
             | Fact::Digit { .. }
             | Fact::Gathered { .. }
+            | Fact::Bridging { .. }
+            | Fact::Bridged { .. }
+            | Fact::Unbridged { .. }
+            | Fact::Held
+            | Fact::Resumed
             | Fact::NoMedia
             | Fact::MediaResumed
             | Fact::Message { .. } => {}

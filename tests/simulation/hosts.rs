@@ -116,6 +116,7 @@ impl Node for Host {
 }
 
 /// What a run has left behind.
+#[derive(Default)]
 pub struct Town {
     pub admitted: Vec<CallSid>,
     pub inbound: u32,
@@ -139,7 +140,19 @@ fn ringback() -> Arc<Prompt> {
     Arc::new(Prompt::new("ringback", samples))
 }
 
-fn switch_config() -> switch::Config {
+/// What answers, and how.
+fn numbers() -> [(&'static str, serde_json::Value); 3] {
+    [
+        ("+18325550100", json!([{"gather": "words", "max_digits": 1, "timeout_s": 1}])),
+        ("+18325550101", json!([{"bridge": ["+15557770001", "+15557770002"], "timeout_s": 6}])),
+        (
+            "+18325550102",
+            json!([{"bridge": ["+15557770003", "+15557770004"], "mode": "sequential", "timeout_s": 3}, {"play": "words"}]),
+        ),
+    ]
+}
+
+fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
     let site = Site::at(SWITCH.into());
     let mut trunk = TrunkConfig::new(
         "sim".parse().expect("a name"),
@@ -151,7 +164,11 @@ fn switch_config() -> switch::Config {
     trunk.max_cps = 400;
     trunk.max_calls = 10_000;
     trunk.accept_from = vec![IpAddr::from(CARRIER).into()];
-    let answer = ivr::Answer::parse(&json!([{"gather": "words", "max_digits": 1, "timeout_s": 1}])).expect("an answer");
+    let number = |(number, answer): &(&str, serde_json::Value)| switch::Number {
+        number: (*number).to_owned(),
+        tenant: "default".to_owned(),
+        answer: ivr::Answer::parse(answer).expect("an answer"),
+    };
     switch::Config {
         endpoint: sip_core::endpoint::Config::new(site.locals.clone()),
         media: MediaAddress { advertised: SWITCH.into(), inside: SWITCH.into(), local_net: Vec::new() },
@@ -160,7 +177,7 @@ fn switch_config() -> switch::Config {
         calls_per_second: 1_000,
         concurrent_calls: 10_000,
         trunks: vec![trunk],
-        numbers: vec![switch::Number { number: "+18325550100".to_owned(), tenant: "default".to_owned(), answer }],
+        numbers: numbers.iter().map(number).collect(),
     }
 }
 
@@ -188,6 +205,7 @@ fn order(n: u32, rng: &mut Rng, now: Now) -> Originate {
         json!([{"gather": "words", "max_digits": 1, "timeout_s": 1, "on": {"2": {"play": "words"}}}]),
         json!([{"play": "words", "loop": 3}, {"hangup": true}]),
         json!([{"echo": true}]),
+        json!([{"play": "words"}, {"bridge": "+15557770005", "timeout_s": 4}, {"play": "words"}]),
     ];
     let program = &programs[n as usize % programs.len()];
     Originate {
@@ -217,25 +235,8 @@ fn gather(network: &mut Network<Host>, host: HostId, town: &mut Town) {
 /// Places `calls` calls (and one in ten of them the other way) over such a network, until all is quiet.
 pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
     let mut rng = Rng::from_u64(seed);
-    let mut network = Network::new(seed);
-    network.impair_sip(weather);
-    network.impair_media(weather);
-    network.name("trunk.example", vec![std::net::SocketAddr::from((CARRIER, 5060))]);
-    let switch = Switch::new(&switch_config(), rng.fork(), network.now()).expect("a switch");
-    let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
-    let carrier = Carrier::new(carrier_config(), rng.fork());
-    let carrier = network.join(Host::Carrier(Box::new(carrier)), Site::at(CARRIER.into()));
-    network.command(switch, Order::Switch(Command::Prompt(words())));
-    let mut town = Town {
-        admitted: Vec::new(),
-        inbound: 0,
-        records: Vec::new(),
-        reports: Vec::new(),
-        load: switch::Load::default(),
-        carrier_idle: false,
-        trace: 0,
-        carried: Carried::default(),
-    };
+    let (mut network, switch, carrier) = build(&mut rng, seed, weather, &numbers(), carrier_config());
+    let mut town = Town::default();
     for n in 0..calls {
         let order = order(n, &mut rng, network.now());
         town.admitted.push(order.sid);
@@ -244,9 +245,9 @@ pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
         if n % 10 == 3 {
             town.inbound += 1;
             let script =
-                ["press 5 after 500ms, wait 20s", "hangup after 700ms", "cancel after 3ms"][n as usize / 10 % 3];
+                ["press 5 after 500ms, hangup after 5s", "hangup after 700ms", "cancel after 3ms"][n as usize / 10 % 3];
             let script = script.parse().expect("a script");
-            let (from, to) = (format!("+1666{n:07}"), "+18325550100".to_owned());
+            let (from, to) = (format!("+1666{n:07}"), numbers()[n as usize / 30 % 3].0.to_owned());
             network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
         }
         if n % 50 == 17 {
@@ -258,10 +259,52 @@ pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
         gather(&mut network, switch, &mut town);
         gather(&mut network, carrier, &mut town);
     }
+    finish(&mut network, switch, carrier, &mut town);
+    town
+}
+
+/// One call from the carrier to a number of ours that `answer`s so; whoever we call meets `rules`.
+pub fn one_call_in(answer: serde_json::Value, rules: &[(&str, &str)], script: &str) -> Town {
+    let mut rng = Rng::from_u64(1);
+    let mut config = carrier_config();
+    let rule =
+        |(number, script): &(&str, &str)| Rule { number: (*number).to_owned(), script: script.parse().expect(script) };
+    config.by_number = rules.iter().map(rule).collect();
+    let (mut network, switch, carrier) = build(&mut rng, 1, GOOD, &[("+18325550100", answer)], config);
+    let (from, to) = ("+16665550001".to_owned(), "+18325550100".to_owned());
+    let script = script.parse().expect(script);
+    network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
+    let mut town = Town { inbound: 1, ..Town::default() };
+    finish(&mut network, switch, carrier, &mut town);
+    town
+}
+
+fn build(
+    rng: &mut Rng,
+    seed: u64,
+    weather: Impairment,
+    numbers: &[(&str, serde_json::Value)],
+    carrier: CarrierConfig,
+) -> (Network<Host>, HostId, HostId) {
+    let mut network = Network::new(seed);
+    network.impair_sip(weather);
+    network.impair_media(weather);
+    network.name("trunk.example", vec![std::net::SocketAddr::from((CARRIER, 5060))]);
+    let switch = Switch::new(&switch_config(numbers), rng.fork(), network.now()).expect("a switch");
+    let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
+    let carrier = Carrier::new(carrier, rng.fork());
+    let carrier = network.join(Host::Carrier(Box::new(carrier)), Site::at(CARRIER.into()));
+    network.command(switch, Order::Switch(Command::Prompt(words())));
+    network.command(switch, Order::Switch(Command::Prompt(ringback())));
+    (network, switch, carrier)
+}
+
+/// Lets time pass until nothing can be left.
+fn finish(network: &mut Network<Host>, switch: HostId, carrier: HostId, town: &mut Town) {
     // The longest call, then 64·T1 for the last retransmission, then a little.
     network.run_for(Duration::from_secs(10 + 32 + 32 + 5));
-    gather(&mut network, switch, &mut town);
-    gather(&mut network, carrier, &mut town);
+    gather(network, switch, town);
+    gather(network, carrier, town);
     if let Host::Switch(switch) = network.node(switch) {
         town.load = switch.load();
     }
@@ -270,5 +313,4 @@ pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
     }
     town.trace = network.trace();
     town.carried = network.carried();
-    town
 }

@@ -19,9 +19,13 @@ pub fn check(town: &Town, seed: u64) {
             );
         }
     }
-    let outbound = books.len() - inbound(&books);
+    let outbound = books.len() - begun(&books, Direction::Inbound) - begun(&books, Direction::OutboundDial);
     assert_eq!(outbound, town.admitted.len(), "seed {seed}: a call nobody asked for");
-    assert!(inbound(&books) <= town.inbound as usize, "seed {seed}: a duplicate INVITE became a call");
+    legs(&books, seed);
+    assert!(
+        begun(&books, Direction::Inbound) <= town.inbound as usize,
+        "seed {seed}: a duplicate INVITE became a call"
+    );
     assert_eq!(town.load, Load::default(), "seed {seed}: something is left");
     assert!(town.carrier_idle, "seed {seed}: the carrier still holds a call");
 }
@@ -42,8 +46,33 @@ fn books(town: &Town) -> BTreeMap<CallSid, Vec<&Record>> {
     books
 }
 
-fn inbound(books: &BTreeMap<CallSid, Vec<&Record>>) -> usize {
-    books.values().filter(|records| matches!(records[0].fact, Fact::Admitted(_))).count()
+/// How many calls the switch itself has admitted that go this way.
+fn begun(books: &BTreeMap<CallSid, Vec<&Record>>, direction: Direction) -> usize {
+    let goes = |record: &Record| matches!(&record.fact, Fact::Admitted(about) if about.direction == direction);
+    books.values().filter(|records| goes(records[0])).count()
+}
+
+/// No call is left with one leg: a leg is over as soon as the call it was made for is, and what one says it is joined
+/// with says so too.
+fn legs(books: &BTreeMap<CallSid, Vec<&Record>>, seed: u64) {
+    let cdr_of = |sid: &CallSid| books[sid].iter().find_map(|record| end(record)).expect("an end");
+    for (sid, records) in books {
+        let cdr = cdr_of(sid);
+        for other in records.iter().filter_map(|record| match record.fact {
+            Fact::Bridged { with } => Some(with),
+            _ => None,
+        }) {
+            let back = |record: &&&Record| record.fact == (Fact::Bridged { with: *sid });
+            assert!(
+                books[&other].iter().find(back).is_some(),
+                "seed {seed}: {sid} is joined with {other}, not so back"
+            );
+        }
+        let Some(parent) = cdr.parent else { continue };
+        let whole = cdr_of(&parent);
+        assert!(cdr.at.ended <= whole.at.ended.map(|at| at + 2_100), "seed {seed}: {sid} outlives {parent}");
+        assert!(cdr.at.queued >= whole.at.queued, "seed {seed}: {sid} is older than {parent}");
+    }
 }
 
 /// One call: its records are numbered without a gap, it passes only from a status to one that may follow, and it has
@@ -100,6 +129,7 @@ fn statuses(records: &[&Record], cdr: &Cdr) -> Result<(), String> {
 fn view(records: &[&Record], cdr: &Cdr) -> CallView {
     let admission = switch::Admission {
         tenant: cdr.tenant.clone(),
+        parent: cdr.parent,
         direction: Direction::OutboundApi,
         from: cdr.from.clone(),
         to: cdr.to.clone(),

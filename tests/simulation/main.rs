@@ -2,6 +2,7 @@
 //! network that loses, doubles and reorders. `SIM_SEED` replays one run, `SIM_CALLS` changes its size.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod bridge;
 mod hosts;
 mod laws;
 
@@ -36,9 +37,10 @@ fn on_a_good_network_every_answered_call_is_heard_sample_for_sample() {
     let town = hosts::run(3, 100, hosts::GOOD);
     laws::check(&town, 3);
     let mut checked = 0;
-    for report in
-        town.reports.iter().filter(|report| !["hold", "vanish"].iter().any(|word| report.script.contains(word)))
-    {
+    // A prompt that begins in the middle of a ringing is not told from it by ear.
+    let rung = |report: &&carrier_sim::CallReport| report.heard.iter().any(|heard| heard.prompt == "ringback");
+    let odd = |report: &&carrier_sim::CallReport| ["hold", "vanish"].iter().any(|word| report.script.contains(word));
+    for report in town.reports.iter().filter(|report| !rung(report) && !odd(report)) {
         let played = laws::prompts_played_whole(&town, &report.call_id);
         let heard = report.heard.iter().filter(|heard| heard.prompt == "words" && heard.exact).count();
         assert!(heard >= played, "{played} were played to their end: {report:#?}");

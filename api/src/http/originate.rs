@@ -130,6 +130,7 @@ impl Asked {
     fn admission(&self, sid: switch::CallSid, tenant: String, at: u64) -> Record {
         let admission = Admission {
             tenant,
+            parent: None,
             direction: Direction::OutboundApi,
             from: self.from.as_str().to_owned(),
             to: self.to.as_str().to_owned(),

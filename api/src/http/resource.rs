@@ -62,7 +62,7 @@ impl<'a> From<&'a CallView> for CallResource<'a> {
         let cdr = view.cdr.as_deref();
         Self {
             sid: view.sid,
-            parent: cdr.and_then(|cdr| cdr.parent),
+            parent: view.parent,
             status: view.status.as_str(),
             direction: words::direction(view.direction),
             from: &view.from,

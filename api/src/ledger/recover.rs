@@ -71,7 +71,7 @@ fn interrupted(view: &CallView, end: u64) -> Cdr {
     let heard = view.at.ringing.or(view.at.early_media).or(view.at.answered);
     Cdr {
         sid: view.sid,
-        parent: None,
+        parent: view.parent,
         tenant: view.tenant.clone(),
         trunk: view.trunk.clone(),
         direction: view.direction,

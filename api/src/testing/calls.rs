@@ -16,6 +16,7 @@ pub fn record(n: u64, seq: u32, at: u64, fact: Fact) -> Record {
 pub fn admitted(n: u64, at: u64) -> Record {
     let admission = Admission {
         tenant: "default".into(),
+        parent: None,
         direction: Direction::OutboundApi,
         from: "+18325550100".into(),
         to: "+18325550199".into(),

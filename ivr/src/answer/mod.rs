@@ -3,10 +3,12 @@
 //! An [`Answer`] exists only as the result of [`Answer::parse`], so whatever runs one finds every limit kept and every
 //! prompt named well. It says nothing about whether a prompt exists: that is asked with [`Answer::prompts`].
 
+mod bridge;
 mod parse;
 mod words;
 mod write;
 
+pub use bridge::{Bridge, Mode, Target};
 pub(crate) use parse::is_key;
 
 use crate::prompt::PromptName;
@@ -36,6 +38,8 @@ pub enum Verb {
     Play(Play),
     /// Collect digits, while a prompt plays and after it.
     Gather(Gather),
+    /// Call others, and join the caller with the one who answers.
+    Bridge(Bridge),
     /// Send the caller's audio back, until the caller hangs up.
     Echo,
     /// End the call.
@@ -126,12 +130,13 @@ impl Answer {
 
 fn collect_prompts<'a>(verbs: &'a [Verb], named: &mut Vec<&'a str>) {
     for verb in verbs {
-        let play = match verb {
-            Verb::Play(play) => Some(play),
-            Verb::Gather(gather) => gather.prompt.as_ref(),
+        let prompt = match verb {
+            Verb::Play(play) => Some(&play.prompt),
+            Verb::Gather(gather) => gather.prompt.as_ref().map(|play| &play.prompt),
+            Verb::Bridge(bridge) => Some(&bridge.ringback),
             Verb::Echo | Verb::Hangup => None,
         };
-        if let Some(name) = play.map(|play| play.prompt.as_str())
+        if let Some(name) = prompt.map(PromptName::as_str)
             && !named.contains(&name)
         {
             named.push(name);

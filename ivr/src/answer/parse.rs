@@ -1,15 +1,17 @@
 //! From JSON to a program. Nothing here may panic or recurse deeper than [`MAX_DEPTH`], whatever the input holds.
 
+use super::bridge;
 use super::words::{LATER, VERBS, list, nearest, options};
 use super::{AnswerError, Branches, Gather, Play, Verb};
 use crate::limits::{
     DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, MAX_BRANCHES, MAX_DEPTH, MAX_GATHER_DIGITS, MAX_LOOP, MAX_TIMEOUT_S, MAX_VERBS,
 };
+use crate::prompt::PromptName;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 
-type Parsed<T> = Result<T, AnswerError>;
-type Table = Map<String, Value>;
+pub(super) type Parsed<T> = Result<T, AnswerError>;
+pub(super) type Table = Map<String, Value>;
 
 /// Characters of a wrong value that an error repeats.
 const MAX_SHOWN: usize = 40;
@@ -67,6 +69,7 @@ impl Parser {
         match word {
             "play" => play(argument, table, &path).map(Verb::Play),
             "gather" => self.gather(argument, table, &path, depth).map(Verb::Gather),
+            "bridge" => bridge::parse(argument, table, &path).map(Verb::Bridge),
             "echo" => just_true(argument, &path).map(|()| Verb::Echo),
             _ => just_true(argument, &path).map(|()| Verb::Hangup),
         }
@@ -180,14 +183,17 @@ fn only_options_of(verb: &str, table: &Table, path: &str) -> Parsed<()> {
 }
 
 fn play(name: &Value, table: &Table, path: &str) -> Parsed<Play> {
+    Ok(Play { prompt: prompt(name, path)?, repeat: number(table, "loop", path, 0..=MAX_LOOP, 1)? })
+}
+
+pub(super) fn prompt(name: &Value, path: &str) -> Parsed<PromptName> {
     let Value::String(name) = name else {
         return wrong(path, format!("the name of a prompt is a string such as \"welcome\"; found {}", show(name)));
     };
-    let prompt = name.parse().map_err(|why: crate::PromptNameError| error(path, why.to_string()))?;
-    Ok(Play { prompt, repeat: number(table, "loop", path, 0..=MAX_LOOP, 1)? })
+    name.parse().map_err(|why: crate::PromptNameError| error(path, why.to_string()))
 }
 
-fn number(table: &Table, option: &str, path: &str, range: RangeInclusive<u32>, unsaid: u32) -> Parsed<u32> {
+pub(super) fn number(table: &Table, option: &str, path: &str, range: RangeInclusive<u32>, unsaid: u32) -> Parsed<u32> {
     let Some(value) = table.get(option) else { return Ok(unsaid) };
     let number = value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n));
     number.ok_or_else(|| {
@@ -250,16 +256,16 @@ fn each_branch_can_be_reached(on: &Branches, max_digits: u32, finish_on: Option<
     Ok(())
 }
 
-fn error(path: &str, message: impl Into<String>) -> AnswerError {
+pub(super) fn error(path: &str, message: impl Into<String>) -> AnswerError {
     AnswerError { path: path.to_owned(), message: message.into() }
 }
 
-fn wrong<T>(path: &str, message: impl Into<String>) -> Parsed<T> {
+pub(super) fn wrong<T>(path: &str, message: impl Into<String>) -> Parsed<T> {
     Err(error(path, message))
 }
 
 /// A wrong value as an error repeats it: its JSON, cut short; tables and arrays by their kind.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     match value {
         Value::Object(_) => "a table".to_owned(),
         Value::Array(_) => "an array".to_owned(),

@@ -1,30 +1,18 @@
 //! The vocabulary, and the nearest word to one that is not in it.
 
 /// The verbs that this version runs.
-pub(super) const VERBS: &[&str] = &["play", "gather", "echo", "hangup"];
+pub(super) const VERBS: &[&str] = &["play", "gather", "bridge", "echo", "hangup"];
 
 /// The verbs that DESIGN.md §5 promises and this version does not run yet.
-pub(super) const LATER: &[&str] = &[
-    "say",
-    "pause",
-    "record",
-    "bridge",
-    "conference",
-    "queue",
-    "redirect",
-    "refer",
-    "reject",
-    "flow",
-    "url",
-    "twiml",
-    "stream",
-];
+pub(super) const LATER: &[&str] =
+    &["say", "pause", "record", "conference", "queue", "redirect", "refer", "reject", "flow", "url", "twiml", "stream"];
 
 /// The options of `verb`.
 pub(super) fn options(verb: &str) -> &'static [&'static str] {
     match verb {
         "play" => &["loop"],
         "gather" => &["loop", "max_digits", "timeout_s", "finish_on", "attempts", "on"],
+        "bridge" => &["mode", "timeout_s", "caller_id", "ringback"],
         _ => &[],
     }
 }

@@ -1,6 +1,7 @@
 //! From a program to JSON, canonically: always an array, every option written out, branches in one order. Parsing what
 //! is written gives the same program again.
 
+use super::bridge;
 use super::{Answer, Branches, Gather, Play, Verb};
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
@@ -24,6 +25,7 @@ impl Serialize for Verb {
         match self {
             Self::Play(play) => write_play(&mut table, "play", play)?,
             Self::Gather(gather) => write_gather(&mut table, gather)?,
+            Self::Bridge(bridge) => bridge::write(&mut table, bridge)?,
             Self::Echo => table.serialize_entry("echo", &true)?,
             Self::Hangup => table.serialize_entry("hangup", &true)?,
         }

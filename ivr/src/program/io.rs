@@ -1,6 +1,6 @@
 //! What crosses between the machine and whoever drives it: plain values.
 
-use crate::answer::Play;
+use crate::answer::{Bridge, Play};
 use crate::prompt::PromptName;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -8,6 +8,10 @@ use std::collections::VecDeque;
 /// One playing of a prompt, numbered by the machine from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PlayId(pub u32);
+
+/// One bridge, numbered by the machine from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct BridgeId(pub u32);
 
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,11 @@ pub enum Input {
     PlayEnded {
         /// Which playing.
         play: PlayId,
+    },
+    /// A bridge is over: nobody answered, or whoever did has gone. Of one that was taken apart it may come or not.
+    BridgeEnded {
+        /// Which bridge.
+        bridge: BridgeId,
     },
     /// The caller has pressed a key: `0`-`9`, `*`, `#`, `A`-`D`. Other characters are ignored.
     Digit(char),
@@ -43,6 +52,18 @@ pub enum Output {
     StopPlay {
         /// Which playing.
         play: PlayId,
+    },
+    /// Call these, join the caller with the one who answers, and say [`Input::BridgeEnded`] when that is over.
+    Bridge {
+        /// This bridge's number.
+        bridge: BridgeId,
+        /// Who is called, and how.
+        with: Bridge,
+    },
+    /// Take a bridge apart and end the calls that were made for it; nothing where it is over already.
+    Unbridge {
+        /// Which bridge.
+        bridge: BridgeId,
     },
     /// Begin, or stop, to send the caller's audio back.
     Echo(bool),
@@ -85,6 +106,7 @@ pub enum GatherReason {
 pub(super) struct Outbox {
     queue: VecDeque<Output>,
     plays: u32,
+    bridges: u32,
 }
 
 impl Outbox {
@@ -98,6 +120,14 @@ impl Outbox {
 
     pub(super) fn clear(&mut self) {
         self.queue.clear();
+    }
+
+    /// Asks for a bridge.
+    pub(super) fn bridge(&mut self, with: Bridge) -> BridgeId {
+        self.bridges = self.bridges.wrapping_add(1);
+        let id = BridgeId(self.bridges);
+        self.push(Output::Bridge { bridge: id, with });
+        id
     }
 
     /// Asks for a prompt.

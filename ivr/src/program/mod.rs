@@ -9,7 +9,7 @@ mod gather;
 mod io;
 mod typed;
 
-pub use io::{GatherReason, Gathered, Input, Output, PlayId};
+pub use io::{BridgeId, GatherReason, Gathered, Input, Output, PlayId};
 
 use crate::answer::{Answer, Verb, is_key};
 use base::Now;
@@ -28,6 +28,17 @@ pub struct Program {
     out: Outbox,
 }
 
+/// What a program does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Something that the caller hears: the call must be answered before it.
+    Heard,
+    /// It calls others: the call is answered when they answer.
+    Bridge,
+    /// It ends.
+    End,
+}
+
 /// What the machine waits for.
 #[derive(Clone, Debug)]
 enum State {
@@ -37,6 +48,8 @@ enum State {
     Playing(PlayId),
     /// Keys, the end of a prompt, a time.
     Gathering(Collecting),
+    /// The end of this bridge.
+    Bridging(BridgeId),
     /// The end of the call.
     Echoing,
     /// Nothing more.
@@ -62,18 +75,21 @@ impl Program {
             (State::Done, _) => State::Done,
             (_, Input::Ended) => self.gone(),
             (State::Gathering(gather), Input::Digit(key)) if is_key(key) => self.pressed(gather, key, now),
+            // What is pressed on a bridge is meant for the one at its other end.
+            (State::Bridging(bridge), Input::Digit(_)) => State::Bridging(bridge),
             (state, Input::Digit(key)) => {
                 self.typed.keep(key);
                 state
             }
             (State::Fresh, Input::Start) => self.advance(now),
             (State::Playing(current), Input::PlayEnded { play }) if play == current => self.advance(now),
+            (State::Bridging(current), Input::BridgeEnded { bridge }) if bridge == current => self.advance(now),
             (State::Gathering(gather), Input::PlayEnded { play }) => State::Gathering(gather.prompt_ended(play, now)),
             (State::Gathering(gather), Input::Timeout) => {
                 let step = gather.woken(now, &mut self.out);
                 self.follow(step, now)
             }
-            (state, Input::Start | Input::PlayEnded { .. } | Input::Timeout) => state,
+            (state, Input::Start | Input::PlayEnded { .. } | Input::BridgeEnded { .. } | Input::Timeout) => state,
         };
     }
 
@@ -101,6 +117,16 @@ impl Program {
         };
     }
 
+    /// What comes next, for a call that is not answered yet.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        match self.frames.iter().rev().find_map(|frame| frame.as_slice().first()) {
+            None | Some(Verb::Hangup) => Next::End,
+            Some(Verb::Bridge(_)) => Next::Bridge,
+            Some(_) => Next::Heard,
+        }
+    }
+
     /// True once the machine will ask for nothing beyond what [`Program::poll`] still holds: it has asked for the
     /// hang-up, or the call is gone.
     #[must_use]
@@ -111,7 +137,7 @@ impl Program {
     fn deadline(&self) -> Option<u64> {
         match &self.state {
             State::Gathering(gather) => gather.deadline(),
-            State::Fresh | State::Playing(_) | State::Echoing | State::Done => None,
+            State::Fresh | State::Playing(_) | State::Bridging(_) | State::Echoing | State::Done => None,
         }
     }
 
@@ -129,6 +155,7 @@ impl Program {
                     Step::More(gather) => return State::Gathering(gather),
                     Step::Over { branch, .. } => self.enter(branch),
                 },
+                Some(Verb::Bridge(with)) => return State::Bridging(self.out.bridge(with)),
                 Some(Verb::Echo) => {
                     self.out.push(Output::Echo(true));
                     return State::Echoing;
@@ -182,6 +209,7 @@ impl State {
         match self {
             Self::Playing(play) => out.push(Output::StopPlay { play }),
             Self::Gathering(gather) => gather.stop_prompt(out),
+            Self::Bridging(bridge) => out.push(Output::Unbridge { bridge }),
             Self::Echoing => out.push(Output::Echo(false)),
             Self::Fresh | Self::Done => {}
         }

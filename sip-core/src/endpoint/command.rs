@@ -85,6 +85,9 @@ pub struct Invite {
     pub contact_user: Option<String>,
     /// The Call-ID, for a caller that writes it down before the INVITE leaves; without one the endpoint draws it.
     pub call_id: Option<String>,
+    /// How many hops it may make ([`super::MAX_FORWARDS`] where we are the first): what a leg of a bridge passes on, less
+    /// one, so that a loop through us ends (RFC 3261 §16.3).
+    pub max_forwards: u8,
     /// Further header fields.
     pub headers: Headers,
     /// The offer.

@@ -1,7 +1,7 @@
 //! Requests and responses put together: what the endpoint itself writes into each (RFC 3261 §8.1.1, §8.2.6, §20).
 
 use super::command::{Body, Headers};
-use super::config::Config;
+use super::config::{Config, MAX_FORWARDS};
 use crate::header::{NameAddr, Via};
 use crate::message::{HeaderName, Message, Method, Name, RequestBuilder, ResponseBuilder, StatusCode};
 use crate::transport::Transport;
@@ -50,6 +50,7 @@ pub(super) struct Draft {
     pub(super) to: NameAddr,
     pub(super) call_id: String,
     pub(super) cseq: u32,
+    pub(super) max_forwards: u8,
     /// Contact's user part, where the request has a Contact.
     pub(super) contact: Option<Option<String>>,
     pub(super) headers: Headers,
@@ -88,7 +89,7 @@ impl Face {
 impl Draft {
     /// The request as this hop carries it. `authorization` are the header fields that digest adds.
     pub(super) fn compose(&self, config: &Config, face: Face, via: &Via, authorization: &[(Name, String)]) -> Wire {
-        let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(70);
+        let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(self.max_forwards);
         for route in &self.routes {
             builder = builder.route(route);
         }
@@ -121,7 +122,7 @@ impl Draft {
     /// The ACK for a non-2xx final response (§17.1.1.3), or a CANCEL (§9.1): the Request-URI, top Via, Route, From,
     /// Call-ID and CSeq number are the INVITE's own, and its body, Contact and credentials are not.
     pub(super) fn follow_up(&self, via: &Via) -> Wire {
-        let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(70);
+        let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(MAX_FORWARDS);
         for route in &self.routes {
             builder = builder.route(route);
         }

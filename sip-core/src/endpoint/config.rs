@@ -6,6 +6,9 @@ use crate::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+/// Max-Forwards of a request that begins with us (RFC 3261 §8.1.1.6).
+pub const MAX_FORWARDS: u8 = 70;
+
 /// The most transactions at once, client and server together. Beyond it a new request is answered 503 without state, and
 /// a request of ours is refused ([`super::Refused::Full`]).
 pub const MAX_TRANSACTIONS: usize = 100_000;

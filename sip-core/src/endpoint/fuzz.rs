@@ -117,6 +117,7 @@ impl Bench {
             to: NameAddr::new(uri("sip:b@example.com")),
             contact_user: None,
             call_id: None,
+            max_forwards: super::MAX_FORWARDS,
             headers: Vec::new(),
             body: None,
             credentials: (choice & 32 != 0).then(credentials),

@@ -7,7 +7,7 @@ use super::Endpoint;
 use super::authorize::Authorizer;
 use super::command::{Body, Headers, Invite, OutOfDialog, Refused, ReofferId, RequestId, SessionId};
 use super::compose::Draft;
-use super::config::RING_TIMEOUT;
+use super::config::{MAX_FORWARDS, RING_TIMEOUT};
 use super::core::Owner;
 use super::exchange::{NewExchange, Purpose, Way};
 use super::session::{Calling, Path, Session, State};
@@ -50,6 +50,7 @@ impl Endpoint {
             to: without_tag(invite.to),
             call_id: invite.call_id.unwrap_or_else(|| self.core.rng.token(CALL_ID_LENGTH)),
             cseq: FIRST_CSEQ,
+            max_forwards: invite.max_forwards,
             contact: Some(invite.contact_user.clone()),
             headers: invite.headers,
             body: invite.body,
@@ -131,6 +132,7 @@ impl Endpoint {
             to: without_tag(request.to),
             call_id: request.call_id.unwrap_or_else(|| self.core.rng.token(CALL_ID_LENGTH)),
             cseq: request.cseq.unwrap_or(FIRST_CSEQ),
+            max_forwards: MAX_FORWARDS,
             headers: request.headers,
             body: request.body,
         };

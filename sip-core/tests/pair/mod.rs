@@ -467,6 +467,7 @@ pub fn invite_to(next_hop: NextHop) -> Invite {
         to: NameAddr::new("sip:+15550002@example.com".parse().unwrap()),
         contact_user: Some("+15550001".to_owned()),
         call_id: None,
+        max_forwards: sip_core::endpoint::MAX_FORWARDS,
         headers: vec![("X-Test".to_owned(), "yes".to_owned())],
         body: Some(sdp()),
         credentials: None,

@@ -1,6 +1,9 @@
 //! A call that came to one of our numbers, up to its answer; and how a session in any stage is cleared.
+//!
+//! It is answered as soon as its program has something to say; while the program calls others it only rings, and what it
+//! is told in the end is what came of that.
 
-use super::leg::Leg;
+use super::leg::{Leg, Phase, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
@@ -10,9 +13,11 @@ use crate::ending::Ending;
 use crate::record::Admission;
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
-use sip_core::endpoint::{SessionId, Source};
+use bytes::Bytes;
+use ivr::Next;
+use sip_core::endpoint::{MAX_FORWARDS, SessionId, Source};
 use sip_core::message::{Message, StatusCode};
-use sip_core::sdp::{self, Negotiated, SdpError, SessionDescription};
+use sip_core::sdp::{self, LocalAudio, Negotiated, SdpError, SessionDescription};
 use std::time::Duration;
 
 /// How long an inbound call may last: the carriers' own limit is four hours (TWILIO.md §1.7).
@@ -21,19 +26,30 @@ const MAX_DURATION: Duration = Duration::from_secs(4 * 3600);
 /// Somebody called; the RTP port is on its way.
 #[derive(Debug)]
 pub(crate) struct Arriving {
-    session: SessionId,
-    answer: ivr::Answer,
-    offer: SessionDescription,
+    talk: Talk,
+    /// What the INVITE described; without it we describe first, in the 200 (RFC 3261 §13.2.1).
+    offer: Option<SessionDescription>,
     peer: std::net::IpAddr,
     ports_tried: u32,
+}
+
+/// It rings at others.
+#[derive(Debug)]
+pub(crate) struct Alerting {
+    pub(super) talk: Talk,
+    offer: Option<SessionDescription>,
+    /// The answer that a provisional response has given already: the 200 says the same (RFC 3261 §13.2.1).
+    said: Option<(Bytes, Negotiated)>,
 }
 
 /// The 200 is out.
 #[derive(Debug)]
 pub(crate) struct Accepting {
-    session: SessionId,
-    answer: ivr::Answer,
-    negotiated: Negotiated,
+    pub(super) talk: Talk,
+    /// What was agreed on; `None` while the ACK is to bring the answer to our offer.
+    negotiated: Option<Negotiated>,
+    /// What the program hears once both sides agree.
+    pub(super) then: Option<ivr::Input>,
 }
 
 /// An INVITE that has passed the door: whose number it is and which trunk it came over are known.
@@ -48,15 +64,14 @@ pub(crate) struct Arrival<'a> {
 
 /// Begins an inbound call, or says with which response to refuse it before anything is kept.
 pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<Call, StatusCode> {
-    if arrival.request.body().is_empty() {
-        // A late offer (RFC 3261 §13.2.1) is not taken in this version: 488 says so, where 400 would blame the caller.
-        return Err(StatusCode::NOT_ACCEPTABLE_HERE);
-    }
-    let offer = SessionDescription::parse(arrival.request.body()).map_err(|error| refusal(&error))?;
+    let body = arrival.request.body();
+    let offer = (!body.is_empty()).then(|| SessionDescription::parse(body)).transpose();
+    let offer = offer.map_err(|error| refusal(&error))?;
     let sid = CallSid::new(&mut desk.rng);
     let trunk = desk.trunks.name(arrival.trunk).to_owned();
     let about = Admission {
         tenant: arrival.number.tenant.clone(),
+        parent: None,
         direction: Direction::Inbound,
         from: arrival.from,
         to: arrival.number.number.clone(),
@@ -71,14 +86,8 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     desk.by_session.insert(arrival.session, sid);
     call.note_caller(arrival.request);
     call.record(Fact::Admitted(Box::new(about)), desk, now);
-    let arriving = Arriving {
-        session: arrival.session,
-        answer: arrival.number.answer.clone(),
-        offer,
-        peer: arrival.source.addr.ip(),
-        ports_tried: 0,
-    };
-    call.reopen(arriving, desk, now);
+    let talk = Talk::new(arrival.session, Some(arrival.number.answer.clone()));
+    call.reopen(Arriving { talk, offer, peer: arrival.source.addr.ip(), ports_tried: 0 }, desk, now);
     Ok(call)
 }
 
@@ -92,6 +101,7 @@ impl Call {
         if let Some(id) = request.header_named(carrier::X_TWILIO_CALL_SID) {
             self.carrier_call_id = Some(String::from_utf8_lossy(&id).into_owned());
         }
+        self.hops = request.max_forwards().ok().flatten().unwrap_or(MAX_FORWARDS);
     }
 
     /// Asks for an RTP port, again where one could not be bound.
@@ -105,41 +115,110 @@ impl Call {
         }
     }
 
-    /// The port stands: answer.
-    pub(super) fn accept(&mut self, arriving: Arriving, desk: &mut Desk, now: Now) {
+    /// The port stands: answer, or let others be called first.
+    pub(super) fn on_port(&mut self, arriving: Arriving, desk: &mut Desk, now: Now) {
         let Some(media) = self.leg.media else { return };
-        let session_id = desk.rng.u64() >> 2;
-        let local = Leg::describe(media, desk.media.toward(Some(arriving.peer)), session_id);
-        match sdp::answer(&arriving.offer, &local) {
-            Ok(answered) => {
-                let body = Some(("application/sdp".to_owned(), answered.sdp));
-                desk.endpoint.accept(arriving.session, Vec::new(), body, now);
-                let codec = answered.negotiated.codec.name().to_owned();
-                let fact = Fact::Answered { sip_status: 200, codec, carrier_call_id: self.carrier_call_id.clone() };
-                self.record(fact, desk, now);
-                self.leg.local = Some(local);
-                self.stage = Stage::Accepting(Accepting {
-                    session: arriving.session,
-                    answer: arriving.answer,
-                    negotiated: answered.negotiated,
-                });
-            }
+        let local = Leg::describe(media, desk.media.toward(Some(arriving.peer)), desk.rng.u64() >> 2);
+        self.leg.local = Some(local);
+        let Arriving { talk, offer, .. } = arriving;
+        let next = talk.next();
+        self.stage = Stage::Alerting(Alerting { talk, offer, said: None });
+        if next == Next::Bridge {
+            self.on_program(ivr::Input::Start, desk, now);
+        } else {
+            self.accept(Some(ivr::Input::Start), desk, now);
+        }
+    }
+
+    /// Our answer to the offer, made once; `None` where the call has ended over it.
+    fn describe(&mut self, desk: &mut Desk, now: Now) -> Option<(Bytes, Negotiated)> {
+        let (Stage::Alerting(alerting), Some(local)) = (&mut self.stage, &self.leg.local) else { return None };
+        if let Some(said) = &alerting.said {
+            return Some(said.clone());
+        }
+        match sdp::answer(alerting.offer.as_ref()?, local) {
+            Ok(answered) => alerting.said.insert((answered.sdp, answered.negotiated)).clone().into(),
             Err(error) => {
-                self.stage = Stage::Arriving(arriving);
                 let code = error.status();
                 self.end(Ending::new(Status::Failed, Origin::Switch, code, error.to_string()), desk, now);
+                None
             }
         }
     }
 
-    /// The ACK came: both sides agree that the call stands, and it is heard from its first sample.
-    pub(crate) fn on_confirmed(&mut self, desk: &mut Desk, now: Now) {
-        match self.take_stage() {
-            Stage::Accepting(accepting) => {
-                let talk = Talk::new(accepting.session, accepting.answer);
-                self.talk(talk, &accepting.negotiated, desk, now);
+    /// Answers; `then` is what the program hears once the ACK has come.
+    pub(super) fn accept(&mut self, then: Option<ivr::Input>, desk: &mut Desk, now: Now) {
+        let said = self.describe(desk, now);
+        let Stage::Alerting(alerting) = self.take_stage_if(|stage| matches!(stage, Stage::Alerting(_))) else { return };
+        let Some(local) = &self.leg.local else { return };
+        let (body, negotiated) = match said {
+            Some((body, negotiated)) => (body, Some(negotiated)),
+            None => (sdp::offer(local), None),
+        };
+        let session = alerting.talk.session();
+        desk.endpoint.accept(session, Vec::new(), Some((sdp::CONTENT_TYPE.to_owned(), body)), now);
+        let codec = negotiated.as_ref().map(|negotiated| negotiated.codec.name().to_owned()).unwrap_or_default();
+        let fact = Fact::Answered { sip_status: 200, codec, carrier_call_id: self.carrier_call_id.clone() };
+        self.record(fact, desk, now);
+        if let Some(negotiated) = negotiated.as_ref().filter(|_| then.is_none()) {
+            // Who answered speaks already: the caller hears it from the 200 on, and not from the ACK.
+            self.speak_early(negotiated, desk);
+        }
+        self.stage = Stage::Accepting(Accepting { talk: alerting.talk, negotiated, then });
+    }
+
+    /// One of those who are called rings: so does our caller, or hears what the other end sends.
+    pub(super) fn announce(&mut self, sip_status: u16, heard: bool, desk: &mut Desk, now: Now) {
+        let Stage::Alerting(alerting) = &self.stage else { return };
+        let session = alerting.talk.session();
+        let described = if heard { self.describe(desk, now) } else { None };
+        let status = StatusCode::new(sip_status).unwrap_or(StatusCode::RINGING);
+        match described {
+            Some((body, negotiated)) => {
+                self.speak_early(&negotiated, desk);
+                let body = Some((sdp::CONTENT_TYPE.to_owned(), body));
+                desk.endpoint.progress(session, StatusCode::SESSION_PROGRESS, Vec::new(), body, now);
+                self.record(Fact::EarlyMedia { sip_status: 183 }, desk, now);
             }
-            stage => self.stage = stage,
+            None if self.is_live() => {
+                desk.endpoint.progress(session, status, Vec::new(), None, now);
+                self.record(Fact::Ringing { sip_status: status.code() }, desk, now);
+            }
+            None => {}
+        }
+    }
+
+    fn speak_early(&mut self, negotiated: &Negotiated, desk: &mut Desk) {
+        let Some(media) = self.leg.media else { return };
+        let config = stream(negotiated, &self.hear, Phase::Announcing, desk.media_timeout);
+        desk.media(media::Command::Configure { id: media.id, config });
+    }
+
+    /// The ACK came: both sides agree that the call stands, and it is heard from its first sample.
+    pub(crate) fn on_confirmed(&mut self, ack: &Message, desk: &mut Desk, now: Now) {
+        let Stage::Accepting(accepting) = self.take_stage_if(|stage| matches!(stage, Stage::Accepting(_))) else {
+            return;
+        };
+        let answer = |local: &LocalAudio| {
+            SessionDescription::parse(ack.body()).and_then(|answer| sdp::accept_answer(local, &answer))
+        };
+        let negotiated = match (accepting.negotiated, &self.leg.local) {
+            (Some(negotiated), _) => Ok(negotiated),
+            (None, Some(local)) => answer(local),
+            (None, None) => return,
+        };
+        match negotiated {
+            Ok(negotiated) => {
+                self.talk(accepting.talk, &negotiated, desk, now);
+                if let Some(input) = accepting.then {
+                    self.on_program(input, desk, now);
+                }
+            }
+            Err(error) => {
+                self.stage = Stage::Accepting(Accepting { negotiated: None, ..accepting });
+                let reason = format!("the ACK's session description cannot be used: {error}");
+                self.end(Ending::new(Status::Failed, Origin::Switch, 488, reason), desk, now);
+            }
         }
     }
 }
@@ -147,11 +226,20 @@ impl Call {
 /// Clears the session of a call that ends, with the message that its stage asks for: a final response where it was
 /// never answered and came to us, else CANCEL or BYE as the user agent sees fit.
 pub(super) fn clear(session: SessionId, stage: &Stage, ending: &Ending, desk: &mut Desk, now: Now) {
-    if let Stage::Arriving(_) = stage {
-        let code = ending.cause.sip_status.and_then(StatusCode::new).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR);
-        desk.endpoint.reject(session, code, Vec::new(), now);
+    if let Stage::Arriving(_) | Stage::Alerting(_) = stage {
+        let code = ending.cause.sip_status.and_then(StatusCode::new).filter(|code| code.code() >= 300);
+        let code = code.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
+        desk.endpoint.reject(session, code, vec![reason(&format!("Q.850;cause={}", ending.cause.q850))], now);
     } else {
-        let reason = format!("Q.850;cause={}", ending.cause.q850);
-        desk.endpoint.hangup(session, vec![("Reason".to_owned(), reason)], now);
+        let cause = format!("Q.850;cause={}", ending.cause.q850);
+        let value = if ending.elsewhere { format!("{ELSEWHERE}, {cause}") } else { cause };
+        desk.endpoint.hangup(session, vec![reason(&value)], now);
     }
+}
+
+/// RFC 3326 §2 has this very example.
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+fn reason(value: &str) -> (String, String) {
+    ("Reason".to_owned(), value.to_owned())
 }

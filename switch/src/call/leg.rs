@@ -35,6 +35,10 @@ pub(crate) struct Leg {
     pub(crate) local: Option<LocalAudio>,
     /// The codec in use.
     pub(crate) codec: Option<AudioCodec>,
+    /// Which way audio was agreed to flow, seen from us.
+    pub(crate) flow: Option<Direction>,
+    /// The far end does not listen.
+    pub(crate) held: bool,
 }
 
 impl Leg {
@@ -62,6 +66,19 @@ pub(crate) enum Hear {
     /// Only the address that the far end named; its port is learned from the first packet (a carrier's media gateway
     /// has a public address, and may send from another port than it listens on).
     NamedHost,
+    /// Whoever speaks first: a phone behind a NAT names an address that nobody else can reach (RFC 4961).
+    First,
+}
+
+/// How far a call has come, as its audio is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// We called, and nobody has answered: early media is heard, nothing is sent and nothing is missed.
+    Listening,
+    /// We were called and have not answered: early media is sent, nothing is missed.
+    Announcing,
+    /// Answered.
+    Answered,
 }
 
 impl Hear {
@@ -69,14 +86,28 @@ impl Hear {
         match self {
             Self::Ranges(ranges) => Latch::Ranges(Arc::clone(ranges)),
             Self::NamedHost => Latch::Ranges(Arc::from([ipnet::IpNet::from(remote)])),
+            Self::First => Latch::FirstPacket,
+        }
+    }
+
+    /// Whether audio may go there before the ACK shows that the far end is where it says (DESIGN.md §5).
+    fn is_trusted(&self, remote: IpAddr) -> bool {
+        match self {
+            Self::Ranges(ranges) => ranges.iter().any(|range| range.contains(&remote)),
+            Self::NamedHost | Self::First => true,
         }
     }
 }
 
-/// Turns what was negotiated into media's own words. Before the answer nothing is sent and nothing is missed.
-pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, answered: bool, timeout: Duration) -> StreamConfig {
-    let sends = matches!(negotiated.direction, Direction::SendRecv | Direction::SendOnly);
-    let receives = matches!(negotiated.direction, Direction::SendRecv | Direction::RecvOnly);
+/// Turns what was negotiated into media's own words.
+pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout: Duration) -> StreamConfig {
+    let answered = phase == Phase::Answered;
+    let may_send = match phase {
+        Phase::Listening => false,
+        Phase::Announcing => hear.is_trusted(negotiated.remote.ip()),
+        Phase::Answered => true,
+    };
+    let (sends, receives) = (negotiated.direction.sends(), negotiated.direction.receives());
     StreamConfig {
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
@@ -90,7 +121,7 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, answered: bool, timeo
         dtmf_out: negotiated.telephone_event_out,
         dtmf_in: negotiated.telephone_event_in,
         ptime_ms: negotiated.ptime_ms,
-        send: sends && answered,
+        send: sends && may_send,
         receive: receives,
         latch: hear.latch(negotiated.remote.ip()),
         timeout: (answered && receives).then_some(timeout),

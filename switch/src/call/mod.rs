@@ -1,8 +1,10 @@
-//! A call: one leg toward a carrier, a program that it runs, and the one account of what happened.
+//! A call: one leg toward a carrier or a phone, a program that it runs, and the one account of what happened. Two of
+//! them joined are a bridge (`bridge`).
 //!
 //! A call is worked on by one thread through `&mut` and by nobody else. Its [`Stage`]s are structs that are taken out,
 //! consumed and put back, so that a stage that is over cannot be named. It ends once, by [`Call::end`].
 
+mod bridge;
 mod inbound;
 pub(crate) mod leg;
 mod outbound;
@@ -40,6 +42,8 @@ pub(crate) enum Stage {
     Dialing(outbound::Dialing),
     /// Somebody called; it waits for its RTP port.
     Arriving(inbound::Arriving),
+    /// Somebody called, and has not been answered while the program calls others.
+    Alerting(inbound::Alerting),
     /// The 200 is out; it waits for the ACK.
     Accepting(inbound::Accepting),
     /// Answered.
@@ -61,6 +65,16 @@ pub(crate) struct Call {
     stage: Stage,
     sip_call_ids: Vec<String>,
     carrier_call_id: Option<String>,
+    /// How many more hops what came to us could make (RFC 3261 §20.22).
+    hops: u8,
+    /// The call whose program made this one, until the two are joined or one has ended.
+    boss: Option<CallSid>,
+    /// The call that it is joined with.
+    peer: Option<CallSid>,
+    /// How the bridge ended that its program is just being told of.
+    bridged: Option<Ending>,
+    /// The bridge that its program has under way.
+    bridge: Option<bridge::Bridging>,
     /// Whose RTP is heard.
     hear: Hear,
     /// The trunk's name, once one is chosen.
@@ -81,6 +95,11 @@ impl Call {
             stage: Stage::Over,
             sip_call_ids: Vec::new(),
             carrier_call_id: None,
+            hops: sip_core::endpoint::MAX_FORWARDS,
+            boss: None,
+            peer: None,
+            bridged: None,
+            bridge: None,
             hear: Hear::NamedHost,
             trunk,
             span: tracing::info_span!("call", %sid),
@@ -89,6 +108,11 @@ impl Call {
 
     fn take_stage(&mut self) -> Stage {
         std::mem::replace(&mut self.stage, Stage::Over)
+    }
+
+    /// Takes the stage out where it is the one that is meant; what is given back else is no stage to work on.
+    fn take_stage_if(&mut self, is_meant: impl FnOnce(&Stage) -> bool) -> Stage {
+        if is_meant(&self.stage) { self.take_stage() } else { Stage::Over }
     }
 
     fn record(&mut self, fact: Fact, desk: &mut Desk, now: Now) {
@@ -168,6 +192,7 @@ impl Call {
         };
         self.book.end(now);
         desk.quiet(self.sid);
+        self.part(&ending, desk);
         if let Some(session) = self.leg.session {
             inbound::clear(session, &stage, &ending, desk, now);
         }
@@ -229,7 +254,7 @@ impl Call {
         let (received, sent) = directions(quality);
         Cdr {
             sid: self.sid,
-            parent: None,
+            parent: self.about.parent,
             tenant: self.about.tenant.clone(),
             trunk: self.trunk.clone(),
             direction: self.about.direction,
@@ -253,7 +278,7 @@ impl Call {
     }
 
     fn outbound(&self) -> bool {
-        self.about.direction == Direction::OutboundApi
+        self.about.direction != Direction::Inbound
     }
 }
 
@@ -276,8 +301,9 @@ fn log(fact: &Fact) {
 /// A call that could not even begin: its end is its only record after the admission.
 fn stillborn(mut call: Call, status: Status, reason: &str, desk: &mut Desk, now: Now) -> Call {
     let ending = Ending::new(status, Origin::Switch, 503, reason).retriable();
-    call.stage = Stage::Closing(ending);
     call.book.end(now);
+    call.part(&ending, desk);
+    call.stage = Stage::Closing(ending);
     call.finish(&media::Quality::default(), desk, now);
     call
 }

@@ -1,20 +1,24 @@
-//! A call that the API asked for, up to its answer: queued, its port opened, dialled over one trunk after another.
+//! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
+//! trunk after another.
 
-use super::leg::{Leg, MediaPort, stream};
+use super::leg::{Hear, Leg, MediaPort, Phase, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
 use crate::book::Book;
 use crate::command::Originate;
 use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
+use crate::letter::Letter;
 use crate::record::Admission;
 use crate::trunk::{NoPermit, path_failure};
-use crate::{Direction, Fact, Origin, Status};
+use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use carrier::{Number, TwilioError, X_TWILIO_CALL_SID, X_TWILIO_ERROR, parse_twilio_error};
-use sip_core::endpoint::{Failure, SessionId};
+use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, SessionId};
+use sip_core::header::NameAddr;
 use sip_core::message::Message;
 use sip_core::sdp::{self, SessionDescription};
+use sip_core::uri::Uri;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -26,15 +30,46 @@ const CALL_ID_LENGTH: usize = 24;
 /// How much longer than the call the user agent lets it ring.
 const RING_MARGIN: Duration = Duration::from_secs(5);
 
+/// Where a call is dialled to.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// A number, over trunks.
+    Trunks {
+        /// Caller ID.
+        from: Number,
+        /// Called.
+        to: Number,
+        /// Trunks still to be tried, in order.
+        candidates: VecDeque<usize>,
+    },
+    /// A device that a user has registered.
+    Device(Box<Device>),
+}
+
+/// One binding of a user (RFC 3261 §10.3).
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    /// The user.
+    pub(crate) user: String,
+    /// Its Contact.
+    pub(crate) uri: Uri,
+    /// How it is reached.
+    pub(crate) next_hop: NextHop,
+    /// Who calls.
+    pub(crate) from: NameAddr,
+    /// The address-of-record that is called.
+    pub(crate) to: NameAddr,
+}
+
 /// A call that has not dialled yet, or dials again.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    from: Number,
-    to: Number,
-    answer: ivr::Answer,
+    way: Way,
+    /// What runs when it is answered; the leg of another call runs nothing of its own.
+    answer: Option<ivr::Answer>,
     timeout: Duration,
-    /// Trunks still to be tried, in order.
-    candidates: VecDeque<usize>,
+    /// How many more hops the INVITE may make (RFC 3261 §20.22).
+    max_forwards: u8,
     attempt: u32,
     ports_tried: u32,
 }
@@ -46,6 +81,25 @@ pub(crate) struct Dialing {
     waiting: Waiting,
     /// What an 18x described: some carriers describe the media there and not again in the 200.
     early: Option<bytes::Bytes>,
+}
+
+impl Device {
+    fn invite(&self, offer: bytes::Bytes) -> Invite {
+        Invite {
+            uri: self.uri.clone(),
+            next_hop: self.next_hop.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            contact_user: self.from.uri.user_unescaped().map(std::borrow::Cow::into_owned),
+            call_id: None,
+            max_forwards: MAX_FORWARDS,
+            headers: Vec::new(),
+            body: Some((sdp::CONTENT_TYPE.to_owned(), offer)),
+            credentials: None,
+            try_timeout: None,
+            ring_timeout: None,
+        }
+    }
 }
 
 /// The queue took too long.
@@ -60,6 +114,7 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
     let answer = serde_json::to_value(&asked.answer).unwrap_or_default();
     let about = Admission {
         tenant: asked.tenant,
+        parent: None,
         direction: Direction::OutboundApi,
         from: asked.from.as_str().to_owned(),
         to: asked.to.as_str().to_owned(),
@@ -68,21 +123,59 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         metadata: asked.metadata,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
-    let (from, to) = (asked.from, asked.to);
     if candidates.is_empty() {
         return stillborn(call, Status::Failed, "no trunk is configured", desk, now);
     }
     desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
-    call.stage = Stage::Queued(Waiting {
-        from,
-        to,
-        answer: asked.answer,
-        timeout: asked.timeout,
-        candidates,
-        attempt: 0,
-        ports_tried: 0,
-    });
+    let way = Way::Trunks { from: asked.from, to: asked.to, candidates };
+    call.stage = Stage::Queued(Waiting::new(way, Some(asked.answer), asked.timeout, MAX_FORWARDS));
     call
+}
+
+/// A leg that a call's program asks for.
+pub(crate) struct NewLeg {
+    pub(crate) boss: CallSid,
+    pub(crate) tenant: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) way: Way,
+    pub(crate) timeout: Duration,
+    pub(crate) max_duration: Duration,
+    pub(crate) max_forwards: u8,
+}
+
+/// Begins a leg of another call; its sid.
+pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
+    let sid = CallSid::new(&mut desk.rng);
+    let about = Admission {
+        tenant: asked.tenant,
+        parent: Some(asked.boss),
+        direction: Direction::OutboundDial,
+        from: asked.from,
+        to: asked.to,
+        trunk: None,
+        answer: serde_json::Value::Null,
+        metadata: serde_json::Value::Null,
+    };
+    let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
+    call.boss = Some(asked.boss);
+    call.record(Fact::Admitted(Box::new(about)), desk, now);
+    // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
+    desk.wake(sid, Wake::Ring, asked.timeout, now);
+    call.stage = Stage::Queued(Waiting::new(asked.way, None, asked.timeout, asked.max_forwards));
+    desk.born.push_back(call);
+    sid
+}
+
+impl Waiting {
+    const fn new(way: Way, answer: Option<ivr::Answer>, timeout: Duration, max_forwards: u8) -> Self {
+        Self { way, answer, timeout, max_forwards, attempt: 0, ports_tried: 0 }
+    }
+
+    /// Whether another trunk is left to be tried.
+    fn has_more(&self) -> bool {
+        matches!(&self.way, Way::Trunks { candidates, .. } if !candidates.is_empty())
+    }
 }
 
 impl Call {
@@ -101,9 +194,13 @@ impl Call {
                 return Ok(());
             }
         };
-        match desk.trunks.permit(&waiting.candidates, now) {
+        let Way::Trunks { candidates, .. } = &mut waiting.way else {
+            self.open(waiting, desk, now);
+            return Ok(());
+        };
+        match desk.trunks.permit(candidates, now) {
             Ok(grant) => {
-                waiting.candidates.retain(|other| *other != grant.trunk);
+                candidates.retain(|other| *other != grant.trunk);
                 self.leg.grant = Some(grant);
                 self.open(waiting, desk, now);
                 Ok(())
@@ -130,40 +227,56 @@ impl Call {
 
     /// The port stands: dial. Called again for the next trunk, with the same port.
     pub(super) fn dial(&mut self, waiting: Waiting, desk: &mut Desk, now: Now) {
-        let (Some(media), Some(grant)) = (self.leg.media, &self.leg.grant) else {
+        let Some(media) = self.leg.media else {
             self.stage = Stage::Opening(waiting);
             return self.end(no_port("no RTP port"), desk, now);
         };
-        let trunk = grant.trunk;
-        let peer = desk.trunks.literal_address(trunk);
-        let session_id = desk.rng.u64() >> 2;
-        let local = Leg::describe(media, desk.media.toward(peer), session_id);
-        let offer = sdp::offer(&local);
-        let mut invite = desk.trunks.invite(trunk, &waiting.from, &waiting.to, offer);
+        let peer = match (&waiting.way, &self.leg.grant) {
+            (Way::Device(device), _) => device.next_hop.host.parse().ok(),
+            (Way::Trunks { .. }, Some(grant)) => desk.trunks.literal_address(grant.trunk),
+            (Way::Trunks { .. }, None) => None,
+        };
+        let local = Leg::describe(media, desk.media.toward(peer), desk.rng.u64() >> 2);
+        let Some((name, hear, mut invite)) = self.invite(&waiting, sdp::offer(&local), desk) else {
+            self.stage = Stage::Opening(waiting);
+            return self.end(no_port("no trunk's permit"), desk, now);
+        };
         let sip_call_id = desk.rng.token(CALL_ID_LENGTH);
         invite.call_id = Some(sip_call_id.clone());
+        invite.max_forwards = waiting.max_forwards;
         // The call's own timer ends it first; the user agent's is there in case that one is lost.
         invite.ring_timeout = Some(waiting.timeout + RING_MARGIN);
         self.stage = Stage::Opening(waiting);
         self.leg.local = Some(local);
-        self.hear = desk.trunks.hear(trunk);
-        self.trunk = Some(desk.trunks.name(trunk).to_owned());
+        self.hear = hear;
         match desk.endpoint.invite(invite, now) {
-            Ok(session) => self.dialed(session, trunk, sip_call_id, desk, now),
+            Ok(session) => self.dialed(session, name, sip_call_id, desk, now),
             Err(refused) => self.end(no_port(&refused.to_string()), desk, now),
         }
     }
 
-    fn dialed(&mut self, session: SessionId, trunk: usize, sip_call_id: String, desk: &mut Desk, now: Now) {
+    /// The INVITE for where it goes: over whom, whose audio is heard, and what is sent.
+    fn invite(&mut self, waiting: &Waiting, offer: bytes::Bytes, desk: &Desk) -> Option<(String, Hear, Invite)> {
+        match &waiting.way {
+            Way::Trunks { from, to, .. } => {
+                let trunk = self.leg.grant.as_ref()?.trunk;
+                let name = desk.trunks.name(trunk).to_owned();
+                self.trunk = Some(name.clone());
+                Some((name, desk.trunks.hear(trunk), desk.trunks.invite(trunk, from, to, offer)))
+            }
+            Way::Device(device) => Some((device.user.clone(), Hear::First, device.invite(offer))),
+        }
+    }
+
+    fn dialed(&mut self, session: SessionId, trunk: String, sip_call_id: String, desk: &mut Desk, now: Now) {
         let Stage::Opening(mut waiting) = self.take_stage() else { return };
         waiting.attempt += 1;
         self.leg.session = Some(session);
         desk.by_session.insert(session, self.sid);
         self.sip_call_ids.push(sip_call_id.clone());
-        if waiting.attempt == 1 {
+        if waiting.attempt == 1 && self.boss.is_none() {
             desk.wake(self.sid, Wake::Ring, waiting.timeout, now);
         }
-        let trunk = desk.trunks.name(trunk).to_owned();
         self.record(Fact::Dialing { trunk, attempt: waiting.attempt, sip_call_id }, desk, now);
         self.stage = Stage::Dialing(Dialing { session, waiting, early: None });
     }
@@ -200,6 +313,10 @@ impl Call {
         }
         let fact = if described { Fact::EarlyMedia { sip_status: code } } else { Fact::Ringing { sip_status: code } };
         self.record(fact, desk, now);
+        if let Some(boss) = self.boss {
+            let heard = self.leg.media.filter(|_| described).map(|media| media.id);
+            desk.letters.push_back((boss, Letter::Rings { leg: self.sid, sip_status: code, heard }));
+        }
     }
 
     /// Early media is heard and counted; an early description that makes no sense is the answer's business.
@@ -209,7 +326,7 @@ impl Call {
         else {
             return;
         };
-        let config = stream(&negotiated, &self.hear, false, desk.media_timeout);
+        let config = stream(&negotiated, &self.hear, Phase::Listening, desk.media_timeout);
         desk.media(media::Command::Configure { id: media.id, config });
     }
 
@@ -245,6 +362,10 @@ impl Call {
                 };
                 self.record(fact, desk, now);
                 self.talk(Talk::new(dialing.session, dialing.waiting.answer), &negotiated, desk, now);
+                self.on_program(ivr::Input::Start, desk, now);
+                if let (Some(boss), Some(media)) = (self.boss, self.leg.media) {
+                    desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id }));
+                }
             }
             Err(error) => {
                 self.stage = Stage::Dialing(dialing);
@@ -272,7 +393,7 @@ impl Call {
         }
         let waiting = dialing.waiting;
         self.on_session_gone(desk, now);
-        if ending.cause.retry && !waiting.candidates.is_empty() {
+        if ending.cause.retry && waiting.has_more() {
             let fact = Fact::AttemptFailed {
                 trunk: self.trunk.clone().unwrap_or_default(),
                 sip_status: ending.cause.sip_status,
@@ -341,7 +462,7 @@ impl Call {
         debug_assert_eq!(self.leg.media, Some(media));
         match self.take_stage() {
             Stage::Opening(waiting) => self.dial(waiting, desk, now),
-            Stage::Arriving(arriving) => self.accept(arriving, desk, now),
+            Stage::Arriving(arriving) => self.on_port(arriving, desk, now),
             stage => self.stage = stage,
         }
     }

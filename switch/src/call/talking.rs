@@ -1,12 +1,14 @@
 //! An answered call: its program runs, its audio flows, and the far end may change the session or end it.
 
-use super::leg::stream;
+use super::bridge::RINGBACK;
+use super::leg::{Phase, stream};
 use super::{Call, Stage};
 use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
+use crate::letter::Letter;
 use crate::{Fact, GatherEnd, Origin, Status};
 use base::Now;
-use ivr::{GatherReason, Gathered, Program};
+use ivr::{GatherReason, Gathered, Next, Program};
 use media::{Event, PlayId};
 use sip_core::endpoint::{EndedBy, ReofferId, SessionId};
 use sip_core::message::{Message, Name, StatusCode};
@@ -17,15 +19,25 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Talk {
     session: SessionId,
-    program: Program,
+    /// What it runs; the leg of another call runs nothing of its own.
+    program: Option<Program>,
     /// The prompts that play, by the number that the program gave them.
     playing: BTreeMap<u32, String>,
 }
 
 impl Talk {
-    /// A call that is just answered.
-    pub(super) fn new(session: SessionId, answer: ivr::Answer) -> Self {
-        Self { session, program: Program::new(answer), playing: BTreeMap::new() }
+    /// What a call is to do once it is answered.
+    pub(super) fn new(session: SessionId, answer: Option<ivr::Answer>) -> Self {
+        Self { session, program: answer.map(Program::new), playing: BTreeMap::new() }
+    }
+
+    pub(super) const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// What its program does next.
+    pub(super) fn next(&self) -> Next {
+        self.program.as_ref().map_or(Next::End, Program::next)
     }
 }
 
@@ -35,40 +47,64 @@ fn playback(play: ivr::PlayId) -> PlayId {
 }
 
 impl Call {
-    /// Both sides agree: audio both ways, and the program begins.
+    /// Both sides agree: audio both ways.
     pub(super) fn talk(&mut self, talk: Talk, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.stage = Stage::Talking(talk);
-        self.configure(negotiated, desk);
+        self.configure(negotiated, desk, now);
         desk.wake(self.sid, Wake::Duration, self.max_duration, now);
-        self.on_program(ivr::Input::Start, desk, now);
     }
 
-    fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk) {
+    pub(super) fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.leg.codec = Some(negotiated.codec);
+        self.leg.flow = Some(negotiated.direction);
+        let was_held = std::mem::replace(&mut self.leg.held, negotiated.held_by_peer);
+        match (was_held, negotiated.held_by_peer) {
+            (false, true) => self.record(Fact::Held, desk, now),
+            (true, false) => self.record(Fact::Resumed, desk, now),
+            _ => {}
+        }
         if let Some(media) = self.leg.media {
-            let config = stream(negotiated, &self.hear, true, desk.media_timeout);
+            let config = stream(negotiated, &self.hear, Phase::Answered, desk.media_timeout);
             desk.media(media::Command::Configure { id: media.id, config });
         }
     }
 
+    /// What the call does or is to do: while it rings at others too.
+    pub(super) fn running(&mut self) -> Option<&mut Talk> {
+        match &mut self.stage {
+            Stage::Talking(talk) => Some(talk),
+            Stage::Alerting(alerting) => Some(&mut alerting.talk),
+            Stage::Accepting(accepting) => Some(&mut accepting.talk),
+            _ => None,
+        }
+    }
+
+    fn program(&mut self) -> Option<&mut Program> {
+        self.running()?.program.as_mut()
+    }
+
     /// Tells the program, and does what it asks for.
     pub(crate) fn on_program(&mut self, input: ivr::Input, desk: &mut Desk, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
-        talk.program.handle(input, now);
+        let Some(program) = self.program() else { return };
+        program.handle(input, now);
         self.drain_program(desk, now);
     }
 
     fn drain_program(&mut self, desk: &mut Desk, now: Now) {
-        loop {
-            let Stage::Talking(talk) = &mut self.stage else { return };
-            match talk.program.poll() {
+        while let Some(program) = self.program() {
+            match program.poll() {
                 ivr::Output::Play { play, prompt, repeat } => self.play(play, prompt.as_str(), repeat, desk, now),
                 ivr::Output::StopPlay { play } => {
                     self.with_media(desk, |id| media::Command::StopPlay { id, play: playback(play) });
                 }
                 ivr::Output::Echo(on) => self.with_media(desk, |id| media::Command::Echo { id, on }),
                 ivr::Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
-                ivr::Output::Hangup => self.end(Ending::cleared(Origin::Program, "the program ended"), desk, now),
+                ivr::Output::Bridge { bridge, with } => self.start_bridge(bridge, with, desk, now),
+                ivr::Output::Unbridge { .. } => self.take_bridge_apart(desk, now),
+                ivr::Output::Hangup => {
+                    let ending = self.end_of_program();
+                    self.end(ending, desk, now);
+                }
                 ivr::Output::Timeout(at) => {
                     let timer = Timer::Call(self.sid, Wake::Program);
                     match at {
@@ -88,7 +124,7 @@ impl Call {
     }
 
     fn play(&mut self, play: ivr::PlayId, name: &str, repeat: u32, desk: &mut Desk, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
+        let Some(talk) = self.running() else { return };
         match desk.prompts.get(name).cloned() {
             Some(prompt) => {
                 talk.playing.insert(play.0, name.to_owned());
@@ -98,7 +134,9 @@ impl Call {
             None => {
                 // The API and the configuration refuse a program whose prompts are not there; this is the last door.
                 tracing::error!(prompt = name, "a prompt is not there");
-                talk.program.handle(ivr::Input::PlayEnded { play }, now);
+                if let Some(program) = &mut talk.program {
+                    program.handle(ivr::Input::PlayEnded { play }, now);
+                }
             }
         }
     }
@@ -106,7 +144,10 @@ impl Call {
     /// Replaces what the call runs.
     pub(crate) fn on_replace(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
-        talk.program.replace(answer, now);
+        match &mut talk.program {
+            Some(program) => program.replace(answer, now),
+            None => return self.run_of_its_own(answer, desk, now),
+        }
         self.drain_program(desk, now);
     }
 
@@ -138,7 +179,7 @@ impl Call {
     /// A media command could not be done: before the port stands it is the port's fault, after it is ours.
     fn on_media_fault(&mut self, error: &str, desk: &mut Desk, now: Now) {
         match self.stage {
-            Stage::Talking(_) | Stage::Dialing(_) | Stage::Accepting(_) => {
+            Stage::Talking(_) | Stage::Dialing(_) | Stage::Alerting(_) | Stage::Accepting(_) => {
                 tracing::error!(error, "the media engine refused a command");
                 self.end(Ending::new(Status::Failed, Origin::Switch, 500, error), desk, now);
             }
@@ -148,6 +189,9 @@ impl Call {
 
     fn on_play_ended(&mut self, play: PlayId, finished: bool, desk: &mut Desk, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
+        if play == RINGBACK {
+            return;
+        }
         let Ok(number) = u32::try_from(play.0) else { return };
         let Some(prompt) = talk.playing.remove(&number) else { return };
         self.record(Fact::Played { prompt, finished }, desk, now);
@@ -167,7 +211,13 @@ impl Call {
             Ok(answered) => {
                 let body = Some(("application/sdp".to_owned(), answered.sdp));
                 desk.endpoint.respond(session, id, StatusCode::OK, body, now);
-                self.configure(&answered.negotiated, desk);
+                let before = self.leg.flow;
+                self.configure(&answered.negotiated, desk, now);
+                if let Some(peer) = self.peer.filter(|_| before != self.leg.flow) {
+                    // What the far end does toward us, we do toward the other.
+                    let flow = answered.negotiated.direction.reversed();
+                    desk.letters.push_back((peer, Letter::Flow(flow)));
+                }
             }
             Err(error) => {
                 let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);

@@ -6,7 +6,7 @@ use super::plant::{CallKey, Plant};
 use crate::edge::{Mute, Rules, Shape};
 use crate::report::{Direction, Outcome};
 use crate::script::Script;
-use sip_core::endpoint::{Headers, Invite, NextHop};
+use sip_core::endpoint::{Headers, Invite, MAX_FORWARDS, NextHop};
 use sip_core::header::NameAddr;
 use sip_core::transport::Transport;
 use sip_core::uri::{Host, Uri};
@@ -96,6 +96,7 @@ fn plan(
         contact_user: Some(from.to_owned()),
         headers: if config.twilio { headers(plant, &caller(Host::from(own.ip())), &uri, call_sid) } else { Vec::new() },
         call_id: Some(call_id.to_owned()),
+        max_forwards: MAX_FORWARDS,
         uri,
         next_hop,
         body: None,

@@ -172,6 +172,7 @@ impl Phone {
                     headers: Vec::new(),
                     body,
                     call_id: None,
+                    max_forwards: sip_core::endpoint::MAX_FORWARDS,
                     credentials,
                     try_timeout,
                     ring_timeout: None,

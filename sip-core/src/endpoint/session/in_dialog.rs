@@ -3,6 +3,7 @@
 use super::super::SessionId;
 use super::super::command::{Body, Headers, NextHop};
 use super::super::compose::{ALLOW, Answer, Draft};
+use super::super::config::MAX_FORWARDS;
 use super::super::core::{Core, Owner, Target};
 use super::super::exchange::{ExchangeId, NewExchange, Purpose, Way, literal, name_of};
 use super::super::transactions::{Ack, ClientId, ServerId};
@@ -99,6 +100,7 @@ impl Core {
             to: frame.to,
             call_id: frame.call_id,
             cseq: frame.cseq,
+            max_forwards: MAX_FORWARDS,
             contact: request.contact,
             headers: request.headers,
             body: request.body,

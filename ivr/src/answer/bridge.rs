@@ -1,0 +1,135 @@
+//! `bridge`: who is called to be joined with the caller, and how (DESIGN.md §5). What an address means, and who may call
+//! it, is the switch's to say.
+
+use super::parse::{Parsed, Table, error, number, prompt, show, wrong};
+use crate::limits::{DEFAULT_RING_S, MAX_RING_S, MAX_TARGET_ADDRESS, MAX_TARGETS};
+use crate::prompt::PromptName;
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde_json::Value;
+
+/// `{ "bridge": ["alice", "+15551234567"], "mode": "sequential", "timeout_s": 20 }`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// Who is called: 1 to [`MAX_TARGETS`].
+    pub targets: Vec<Target>,
+    /// All at once, or one after the other.
+    pub mode: Mode,
+    /// What the called see as their caller; without it, the caller's own number.
+    pub caller_id: Option<String>,
+    /// What a caller who is answered already hears while the called ring, over and over.
+    pub ringback: PromptName,
+}
+
+/// One who is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// A number, the name of a registered user, or a SIP URI.
+    pub to: String,
+    /// How long it may ring, in seconds, the wait for a trunk's permit included.
+    pub timeout_s: u32,
+}
+
+/// In what order the targets of a [`Bridge`] are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All ring; the first to answer has the call.
+    Simultaneous,
+    /// The next rings when the one before has not answered.
+    Sequential,
+}
+
+/// The prompt that rings where none is named.
+const RINGBACK: &str = "ringback";
+
+pub(super) fn parse(argument: &Value, table: &Table, path: &str) -> Parsed<Bridge> {
+    let unsaid = number(table, "timeout_s", path, 1..=MAX_RING_S, DEFAULT_RING_S)?;
+    Ok(Bridge {
+        targets: targets(argument, unsaid, path)?,
+        mode: mode(table, path)?,
+        caller_id: caller_id(table, path)?,
+        ringback: ringback(table, path)?,
+    })
+}
+
+fn targets(argument: &Value, timeout_s: u32, path: &str) -> Parsed<Vec<Target>> {
+    let targets = match argument {
+        Value::Array(many) => {
+            let each = many.iter().enumerate().map(|(nth, one)| target(one, timeout_s, &format!("{path}[{nth}]")));
+            each.take(MAX_TARGETS + 1).collect::<Parsed<Vec<_>>>()?
+        }
+        one => vec![target(one, timeout_s, path)?],
+    };
+    match targets.len() {
+        0 => wrong(path, "nobody is called: write a number, a user or a SIP URI"),
+        n if n > MAX_TARGETS => wrong(path, format!("a bridge calls at most {MAX_TARGETS} targets")),
+        _ => Ok(targets),
+    }
+}
+
+fn target(value: &Value, timeout_s: u32, path: &str) -> Parsed<Target> {
+    match value {
+        Value::String(to) => Ok(Target { to: address(to, path)?, timeout_s }),
+        Value::Object(table) => {
+            if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "to" | "timeout_s")) {
+                return wrong(&format!("{path}.{key}"), "a target has `to` and `timeout_s`");
+            }
+            let Some(Value::String(to)) = table.get("to") else {
+                return wrong(&format!("{path}.to"), "write whom to call: a number, a user or a SIP URI");
+            };
+            let timeout_s = number(table, "timeout_s", path, 1..=MAX_RING_S, timeout_s)?;
+            Ok(Target { to: address(to, &format!("{path}.to"))?, timeout_s })
+        }
+        other => {
+            wrong(path, format!("a target is a string such as \"+15551234567\" or \"alice\"; found {}", show(other)))
+        }
+    }
+}
+
+fn address(text: &str, path: &str) -> Parsed<String> {
+    let speaks = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | ',');
+    if !text.is_empty() && text.len() <= MAX_TARGET_ADDRESS && text.chars().all(speaks) {
+        return Ok(text.to_owned());
+    }
+    let shown = show(&Value::from(text));
+    wrong(
+        path,
+        format!(
+            "a number (+15551234567), a user (alice) or a SIP URI of at most {MAX_TARGET_ADDRESS} characters; found {shown}"
+        ),
+    )
+}
+
+fn mode(table: &Table, path: &str) -> Parsed<Mode> {
+    match table.get("mode").map(|value| (value, value.as_str())) {
+        None | Some((_, Some("simultaneous"))) => Ok(Mode::Simultaneous),
+        Some((_, Some("sequential"))) => Ok(Mode::Sequential),
+        Some((other, _)) => {
+            let message =
+                format!("`simultaneous` (all ring) or `sequential` (one after the other); found {}", show(other));
+            Err(error(&format!("{path}.mode"), message))
+        }
+    }
+}
+
+fn caller_id(table: &Table, path: &str) -> Parsed<Option<String>> {
+    let path = format!("{path}.caller_id");
+    match table.get("caller_id") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(number)) => address(number, &path).map(Some),
+        Some(other) => wrong(&path, format!("a number of yours such as \"+15551234567\"; found {}", show(other))),
+    }
+}
+
+fn ringback(table: &Table, path: &str) -> Parsed<PromptName> {
+    let unsaid = Value::from(RINGBACK);
+    prompt(table.get("ringback").unwrap_or(&unsaid), &format!("{path}.ringback"))
+}
+
+pub(super) fn write<M: SerializeMap>(table: &mut M, bridge: &Bridge) -> Result<(), M::Error> {
+    table.serialize_entry("bridge", &bridge.targets)?;
+    table.serialize_entry("mode", &bridge.mode)?;
+    table.serialize_entry("caller_id", &bridge.caller_id)?;
+    table.serialize_entry("ringback", &bridge.ringback)
+}

@@ -1,0 +1,336 @@
+//! Two calls joined: a call whose program calls others, the legs it makes, and what passes between the two ends.
+//!
+//! Each leg is a [`Call`] with books of its own; what one has to tell another it writes as a [`Letter`]. The caller's end
+//! hears one final answer, however many were called (RFC 3261 §16.7).
+
+use super::outbound::{NewLeg, Way, dial_leg};
+use super::talking::Talk;
+use super::{Call, Stage};
+use crate::desk::Desk;
+use crate::ending::Ending;
+use crate::letter::{Letter, Release};
+use crate::{CallSid, Fact, Origin, Status};
+use base::Now;
+use ivr::{Bridge, BridgeId, Mode, Next, Target};
+use media::{EndpointId, PlayId};
+use sip_core::message::Message;
+use sip_core::sdp::{self, Direction, SessionDescription};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The ringing that an answered caller hears while others are called: no program numbers its prompts so high.
+pub(super) const RINGBACK: PlayId = PlayId(u64::MAX);
+
+/// What a call says that ends because the other end of its bridge did.
+const OTHER_ENDED: &str = "the other leg has ended";
+
+/// A bridge of a call's program.
+#[derive(Debug)]
+pub(crate) struct Bridging {
+    id: BridgeId,
+    /// What its legs show as their caller.
+    caller_id: Option<String>,
+    /// Whom to call when everyone who rings has failed.
+    next: VecDeque<Target>,
+    /// Those that ring.
+    legs: Vec<CallSid>,
+    /// The best of what has come back (RFC 3261 §16.7, step 6).
+    best: Option<Ending>,
+    /// Its ringing is played to the caller.
+    rings: bool,
+    ringback: String,
+}
+
+impl Call {
+    /// The program calls others.
+    pub(super) fn start_bridge(&mut self, id: BridgeId, with: Bridge, desk: &mut Desk, now: Now) {
+        let to = with.targets.iter().map(|target| target.to.clone()).collect();
+        self.record(Fact::Bridging { to }, desk, now);
+        let mut next: VecDeque<Target> = with.targets.into();
+        let first = match with.mode {
+            Mode::Simultaneous => std::mem::take(&mut next),
+            Mode::Sequential => next.pop_front().into_iter().collect(),
+        };
+        self.bridge = Some(Bridging {
+            id,
+            caller_id: with.caller_id,
+            next,
+            legs: Vec::new(),
+            best: None,
+            rings: false,
+            ringback: with.ringback.as_str().to_owned(),
+        });
+        self.call_out(first, desk, now);
+    }
+
+    /// Calls these; where none of them can be called, those after them, and then it is over.
+    fn call_out(&mut self, targets: VecDeque<Target>, desk: &mut Desk, now: Now) {
+        for target in targets {
+            self.call_one(&target, desk, now);
+        }
+        let Some(bridge) = &mut self.bridge else { return };
+        if !bridge.legs.is_empty() {
+            return;
+        }
+        match bridge.next.pop_front() {
+            Some(next) => self.call_out(VecDeque::from([next]), desk, now),
+            None => self.nobody_answered(desk, now),
+        }
+    }
+
+    fn call_one(&mut self, target: &Target, desk: &mut Desk, now: Now) {
+        let Some(bridge) = &mut self.bridge else { return };
+        let own = if self.about.direction == crate::Direction::Inbound { &self.about.to } else { &self.about.from };
+        let routed = match self.hops {
+            0 => Err(Ending::new(Status::Failed, Origin::Switch, 483, "Max-Forwards is used up")),
+            _ => desk.route(&target.to, bridge.caller_id.as_deref().unwrap_or(&self.about.from), own),
+        };
+        let ways = match routed {
+            Ok(ways) => ways,
+            Err(ending) => {
+                tracing::info!(to = target.to, reason = ending.cause.reason, "a target cannot be called");
+                return bridge.failed(ending);
+            }
+        };
+        for (from, way) in ways {
+            let leg = NewLeg {
+                boss: self.sid,
+                tenant: self.about.tenant.clone(),
+                from,
+                to: target.to.clone(),
+                way,
+                timeout: Duration::from_secs(target.timeout_s.into()),
+                max_duration: self.max_duration,
+                max_forwards: self.hops - 1,
+            };
+            bridge.legs.push(dial_leg(leg, desk, now));
+        }
+    }
+
+    /// A letter from another call.
+    pub(crate) fn on_letter(&mut self, letter: Letter, desk: &mut Desk, now: Now) {
+        match letter {
+            Letter::Rings { leg, sip_status, heard } => self.on_ringing(leg, sip_status, heard, desk, now),
+            Letter::Answers { leg, media } => self.on_leg_answered(leg, media, desk, now),
+            Letter::Joined { with } => self.join(with, desk, now),
+            Letter::Over { call, ending } => self.on_other_over(call, ending, desk, now),
+            Letter::Release(release) => {
+                let ending = Ending::released(&release, self.book.was_answered());
+                self.end(ending, desk, now);
+            }
+            Letter::Flow(flow) => self.reoffer(flow, desk, now),
+        }
+    }
+
+    fn join(&mut self, with: CallSid, desk: &mut Desk, now: Now) {
+        self.boss = None;
+        self.peer = Some(with);
+        self.record(Fact::Bridged { with }, desk, now);
+    }
+
+    fn has_leg(&self, leg: CallSid) -> bool {
+        self.bridge.as_ref().is_some_and(|bridge| bridge.legs.contains(&leg))
+    }
+
+    fn on_ringing(&mut self, leg: CallSid, status: u16, heard: Option<EndpointId>, desk: &mut Desk, now: Now) {
+        if !self.has_leg(leg) {
+            return;
+        }
+        if let (Some(with), Some(own)) = (heard, self.leg.media) {
+            self.stop_ringback(desk);
+            desk.media(media::Command::Bridge { id: own.id, with });
+        }
+        match self.stage {
+            Stage::Alerting(_) => self.announce(status, heard.is_some(), desk, now),
+            Stage::Talking(_) if heard.is_none() => self.play_ringback(desk),
+            _ => {}
+        }
+    }
+
+    fn play_ringback(&mut self, desk: &mut Desk) {
+        let (Some(bridge), Some(own)) = (&mut self.bridge, self.leg.media) else { return };
+        let prompt = desk.prompts.get(&bridge.ringback).cloned();
+        if let Some(prompt) = prompt.filter(|_| !std::mem::replace(&mut bridge.rings, true)) {
+            desk.media(media::Command::Play { id: own.id, play: RINGBACK, prompt, repeat: 0 });
+        }
+    }
+
+    fn stop_ringback(&mut self, desk: &mut Desk) {
+        let (Some(bridge), Some(own)) = (&mut self.bridge, self.leg.media) else { return };
+        if std::mem::take(&mut bridge.rings) {
+            desk.media(media::Command::StopPlay { id: own.id, play: RINGBACK });
+        }
+    }
+
+    /// The first to answer has the call; whoever answers after it is let go.
+    fn on_leg_answered(&mut self, leg: CallSid, media: EndpointId, desk: &mut Desk, now: Now) {
+        if !self.has_leg(leg) || self.peer.is_some() {
+            desk.letters.push_back((leg, Letter::Release(Release::answered_elsewhere())));
+            return;
+        }
+        self.stop_ringback(desk);
+        self.release_legs(Some(leg), &Release::answered_elsewhere(), desk);
+        if let Stage::Alerting(_) = self.stage {
+            self.accept(None, desk, now);
+        }
+        let Some(own) = self.leg.media.filter(|_| self.is_live()) else {
+            let release = Release::new(Origin::Switch, "its caller could not be answered");
+            return desk.letters.push_back((leg, Letter::Release(release)));
+        };
+        desk.media(media::Command::Bridge { id: own.id, with: media });
+        self.join(leg, desk, now);
+        desk.letters.push_back((leg, Letter::Joined { with: self.sid }));
+    }
+
+    /// Lets go of everyone who rings, but one.
+    fn release_legs(&mut self, but: Option<CallSid>, release: &Release, desk: &mut Desk) {
+        let Some(bridge) = &mut self.bridge else { return };
+        for leg in bridge.legs.drain(..).filter(|leg| Some(*leg) != but) {
+            desk.letters.push_back((leg, Letter::Release(release.clone())));
+        }
+        bridge.next.clear();
+    }
+
+    /// One that this call is joined with, or has called, is over.
+    fn on_other_over(&mut self, other: CallSid, ending: Ending, desk: &mut Desk, now: Now) {
+        if self.peer == Some(other) {
+            self.unjoin(desk, now);
+            match self.bridge.take() {
+                Some(bridge) => self.bridge_over(bridge.id, ending, desk, now),
+                None => {
+                    self.end(Ending::cleared(ending.cause.origin, OTHER_ENDED), desk, now);
+                }
+            }
+        } else if let Some(bridge) = self.bridge.as_mut().filter(|bridge| bridge.legs.contains(&other)) {
+            bridge.legs.retain(|leg| *leg != other);
+            bridge.failed(ending);
+            self.call_out(VecDeque::new(), desk, now);
+        }
+    }
+
+    fn unjoin(&mut self, desk: &mut Desk, now: Now) {
+        let Some(with) = self.peer.take() else { return };
+        if let Some(own) = self.leg.media {
+            desk.media(media::Command::Unbridge { id: own.id });
+        }
+        self.record(Fact::Unbridged { with }, desk, now);
+    }
+
+    fn nobody_answered(&mut self, desk: &mut Desk, now: Now) {
+        self.stop_ringback(desk);
+        let Some(bridge) = self.bridge.take() else { return };
+        let ending = bridge.best.unwrap_or_else(Ending::no_answer).toward_the_caller();
+        if let Some(own) = self.leg.media {
+            // Early media of a leg that failed.
+            desk.media(media::Command::Unbridge { id: own.id });
+        }
+        self.bridge_over(bridge.id, ending, desk, now);
+    }
+
+    /// The program goes on. A caller who has not been answered yet is, where there is something to be heard; where there
+    /// is not, the end of the bridge is the end of the call.
+    fn bridge_over(&mut self, bridge: BridgeId, ending: Ending, desk: &mut Desk, now: Now) {
+        let input = ivr::Input::BridgeEnded { bridge };
+        let is_heard = self.running().is_some_and(|talk| talk.next() == Next::Heard);
+        if matches!(self.stage, Stage::Alerting(_)) && is_heard {
+            return self.accept(Some(input), desk, now);
+        }
+        if let Stage::Accepting(accepting) = &mut self.stage {
+            // The ACK is on its way: the program hears of it then.
+            accepting.then = Some(input);
+            return;
+        }
+        self.bridged = Some(ending);
+        self.on_program(input, desk, now);
+        self.bridged = None;
+    }
+
+    /// How a call ends whose program is over: by the end of the bridge, where that is what ended it.
+    pub(super) fn end_of_program(&mut self) -> Ending {
+        match self.bridged.take() {
+            Some(ending) if matches!(self.stage, Stage::Alerting(_)) => ending,
+            Some(ending) => Ending::cleared(ending.cause.origin, OTHER_ENDED),
+            None if matches!(self.stage, Stage::Alerting(_)) => {
+                Ending::new(Status::Failed, Origin::Program, 603, "the program ended without an answer")
+            }
+            None => Ending::cleared(Origin::Program, "the program ended"),
+        }
+    }
+
+    /// The program does something else: whoever was called for it goes.
+    pub(super) fn take_bridge_apart(&mut self, desk: &mut Desk, now: Now) {
+        self.stop_ringback(desk);
+        let release = Release::new(Origin::Program, "the program went on");
+        self.release_legs(None, &release, desk);
+        if let Some(peer) = self.peer {
+            desk.letters.push_back((peer, Letter::Release(release)));
+        }
+        self.unjoin(desk, now);
+        self.bridge = None;
+    }
+
+    /// A leg is given a program of its own: it leaves the call that it was joined with.
+    pub(super) fn run_of_its_own(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        *talk = Talk::new(talk.session(), Some(answer));
+        if let Some(other) = self.peer {
+            let ending = Ending::cleared(Origin::Api, "the other leg was given something else to do");
+            desk.letters.push_back((other, Letter::Over { call: self.sid, ending }));
+        }
+        self.unjoin(desk, now);
+        self.on_program(ivr::Input::Start, desk, now);
+    }
+
+    /// Tells every call that has to do with this one that it ends.
+    pub(super) fn part(&mut self, ending: &Ending, desk: &mut Desk) {
+        for other in self.boss.take().into_iter().chain(self.peer.take()) {
+            desk.letters.push_back((other, Letter::Over { call: self.sid, ending: ending.clone() }));
+        }
+        self.release_legs(None, &Release::new(ending.cause.origin, ending.cause.reason.clone()), desk);
+        self.bridge = None;
+    }
+
+    /// The other leg's far end holds or resumes: so do we, toward ours.
+    fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
+        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        local.version += 1;
+        local.direction = flow;
+        let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp::offer(local)));
+        desk.endpoint.reoffer(talk.session(), body, now);
+    }
+
+    /// The far end has answered our offer; one that it refuses leaves the session as it was.
+    pub(crate) fn on_reoffer_done(&mut self, answer: Option<&Message>, desk: &mut Desk, now: Now) {
+        let (Stage::Talking(_), Some(local), Some(answer)) = (&self.stage, &self.leg.local, answer) else { return };
+        let agreed = SessionDescription::parse(answer.body()).and_then(|answer| sdp::accept_answer(local, &answer));
+        match agreed {
+            Ok(negotiated) => self.configure(&negotiated, desk, now),
+            Err(error) => tracing::warn!(%error, "the answer to our offer cannot be used: the session stays as it was"),
+        }
+    }
+}
+
+impl Bridging {
+    fn failed(&mut self, ending: Ending) {
+        self.best = Some(match self.best.take() {
+            Some(best) => best.better(ending),
+            None => ending,
+        });
+    }
+}
+
+impl Desk {
+    /// Where a target is reached: with its caller, one way for each device.
+    pub(super) fn route(&mut self, to: &str, from: &str, own: &str) -> Result<Vec<(String, Way)>, Ending> {
+        let refused = |code, reason: &str| Ending::new(Status::Failed, Origin::Switch, code, reason);
+        let number: carrier::Number = to.parse().map_err(|_| refused(404, "no such user"))?;
+        // The caller's own number, where it is one; else the number that was called, which is ours.
+        let from: carrier::Number =
+            from.parse().or_else(|_| own.parse()).map_err(|_| refused(403, "no number to call from"))?;
+        let candidates = self.trunks.candidates(None);
+        if candidates.is_empty() {
+            return Err(refused(503, "no trunk is configured"));
+        }
+        Ok(vec![(from.as_str().to_owned(), Way::Trunks { from, to: number, candidates })])
+    }
+}

@@ -1,0 +1,63 @@
+//! What calls tell one another. A call is worked on alone, so what concerns another is put down as a letter and
+//! delivered by the switch once the work is done; letters for a call that is gone are thrown away.
+
+use crate::ending::Ending;
+use crate::{CallSid, Origin};
+use media::EndpointId;
+use sip_core::sdp::Direction;
+
+/// A letter, to one call from another.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// From a leg to the call that made it: it rings.
+    Rings {
+        /// The leg.
+        leg: CallSid,
+        /// Its provisional status.
+        sip_status: u16,
+        /// Where its early media can be heard.
+        heard: Option<EndpointId>,
+    },
+    /// From a leg to the call that made it: it is answered.
+    Answers {
+        /// The leg.
+        leg: CallSid,
+        /// Its media endpoint.
+        media: EndpointId,
+    },
+    /// To a leg: the two are joined.
+    Joined {
+        /// The call that made it.
+        with: CallSid,
+    },
+    /// From a call to the one it is joined with, or that made it: it has ended.
+    Over {
+        /// Which.
+        call: CallSid,
+        /// How, as far as the other is concerned.
+        ending: Ending,
+    },
+    /// To a leg, or to one that is joined: end.
+    Release(Release),
+    /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.
+    Flow(Direction),
+}
+
+/// Why a leg is let go. What it says of itself then depends on whether it has been answered when it hears of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Release {
+    pub(crate) origin: Origin,
+    pub(crate) reason: String,
+    /// Another of those that rang has answered: a phone that hears so keeps no missed call (RFC 3326 §2).
+    pub(crate) elsewhere: bool,
+}
+
+impl Release {
+    pub(crate) fn new(origin: Origin, reason: impl Into<String>) -> Self {
+        Self { origin, reason: reason.into(), elsewhere: false }
+    }
+
+    pub(crate) fn answered_elsewhere() -> Self {
+        Self { elsewhere: true, ..Self::new(Origin::Switch, "another one answered") }
+    }
+}
