@@ -15,6 +15,7 @@ mod ending;
 mod io;
 mod letter;
 mod record;
+pub mod registrar;
 mod sid;
 mod switch;
 mod trunk;
