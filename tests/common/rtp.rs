@@ -37,6 +37,8 @@ pub enum Speaks {
     Nothing,
     /// A packet of μ-law silence for each packet that it hears.
     Silence,
+    /// For each packet that it hears one that is like no other: this octet, then its own number, forty times.
+    Numbers(u8),
 }
 
 /// A socket that listens for RTP.
@@ -89,9 +91,12 @@ fn listen(socket: &UdpSocket, speaks: Speaks, stop: &AtomicBool) -> Vec<Heard> {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
         let at = Instant::now();
         heard.push(read(&buffer[..length], at));
-        if speaks == Speaks::Silence {
-            let _ = socket.send_to(&silence(heard.len() as u16), from);
-        }
+        let said = match speaks {
+            Speaks::Nothing => continue,
+            Speaks::Silence => packet(heard.len() as u16, &[SILENCE; 160]),
+            Speaks::Numbers(octet) => packet(heard.len() as u16, &number(octet, heard.len() as u16)),
+        };
+        let _ = socket.send_to(&said, from);
     }
     heard
 }
@@ -109,13 +114,19 @@ fn read(packet: &[u8], at: Instant) -> Heard {
     }
 }
 
-/// The nth packet of silence (RFC 3550 §5.1).
-fn silence(nth: u16) -> Vec<u8> {
+/// What [`Speaks::Numbers`] says in its nth packet.
+pub fn number(octet: u8, nth: u16) -> Vec<u8> {
+    let [high, low] = nth.to_be_bytes();
+    [octet, high, low, octet].repeat(40)
+}
+
+/// The nth packet (RFC 3550 §5.1).
+fn packet(nth: u16, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80, 0];
     packet.extend(nth.to_be_bytes());
     packet.extend((u32::from(nth) * 160).to_be_bytes());
     packet.extend(0x7e57_0001_u32.to_be_bytes());
-    packet.extend([SILENCE; 160]);
+    packet.extend(payload);
     packet
 }
 
