@@ -2,7 +2,8 @@
 //!
 //! No task a leg, no lock between shards: commands and moved endpoints come through a bounded inbox that wakes the
 //! loop, events leave through the caller's sink. The loop is a bare epoll one: `epoll_pwait2` sleeps to the
-//! nanosecond, while tokio's timer rounds every 1 ms tick up to the next millisecond.
+//! nanosecond, while tokio's timer rounds every 1 ms tick up to the next millisecond. Where packets come thick it looks
+//! at the sockets once in [`REST`] and takes all that is there.
 #![allow(clippy::disallowed_methods, reason = "this is the rim: it reads the clock and starts the threads")]
 
 mod inbox;
@@ -25,7 +26,7 @@ use std::{
 
 pub use inbox::INBOX_LIMIT;
 pub use sockets::RECEIVE_BUFFER;
-pub use thread::{HELD_COMMANDS, PACKETS_A_SOCKET};
+pub use thread::{HELD_COMMANDS, REST};
 
 /// How long `stats` waits for a shard's answer. A shard that is that busy is left out.
 const STATS_WAIT: Duration = Duration::from_secs(1);

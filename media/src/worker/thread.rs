@@ -16,8 +16,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// Packets taken from one socket in a row; more wait until every other socket had its turn.
-pub const PACKETS_A_SOCKET: usize = 16;
+/// How long the loop may rest while packets keep coming, so that many share one wake: the wake is dearer than the packet
+/// (a relayed packet waits for half of it in the mean). It bounds what a rest adds to a packet's or a command's way.
+pub const REST: Duration = Duration::from_micros(500);
+
+/// Packets in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
+const PACKETS_BEFORE_REST: usize = 2;
 
 /// Messages taken in a row, so that a flood of commands cannot hold up the tick.
 const MESSAGES_A_TURN: usize = 256;
@@ -48,6 +52,27 @@ pub(super) struct Worker {
     /// Commands that could not be kept.
     refused: Vec<EndpointId>,
     stopping: bool,
+}
+
+/// When the loop rests: once packets come faster than it is worth to be woken for each.
+#[derive(Default)]
+struct Rests {
+    /// Which stretch of [`REST`] this is, counted from the beginning.
+    stretch: u64,
+    packets: usize,
+}
+
+impl Rests {
+    /// After so many packets: until when, monotonic nanoseconds, if at all.
+    fn after(&mut self, packets: usize, mono: u64) -> Option<u64> {
+        let length = REST.as_nanos() as u64;
+        let stretch = mono / length;
+        if stretch != self.stretch {
+            (self.stretch, self.packets) = (stretch, 0);
+        }
+        self.packets += packets;
+        (self.packets >= PACKETS_BEFORE_REST).then(|| (stretch + 1) * length)
+    }
 }
 
 impl Worker {
@@ -87,9 +112,10 @@ impl Worker {
         }
         let mut ready = Vec::with_capacity(EVENTS_A_WAIT);
         let mut buffer = [0; MAX_DATAGRAM];
+        let mut rests = Rests::default();
         while !self.stopping {
             self.sockets.wait(&mut ready, self.patience());
-            self.receive(&ready, &mut buffer);
+            let packets = self.receive(&ready, &mut buffer);
             if ready.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
                 self.messages();
             }
@@ -99,6 +125,10 @@ impl Worker {
             }
             self.flush(&sink);
             self.hand_over();
+            // Where not all that is ready fitted into one look, there is another before the rest.
+            if ready.len() < EVENTS_A_WAIT {
+                self.rest(rests.after(packets, now.mono));
+            }
         }
         self.close_all();
         self.flush(&sink);
@@ -108,6 +138,16 @@ impl Worker {
     fn patience(&self) -> Option<Duration> {
         let at = self.shard.next_wake()?;
         Some(Duration::from_nanos(at.saturating_sub(self.origin.elapsed().as_nanos() as u64)))
+    }
+
+    /// Lets packets gather until `until`, but not beyond what is due.
+    fn rest(&self, until: Option<u64>) {
+        let Some(until) = until else { return };
+        let until = self.shard.next_wake().map_or(until, |due| due.min(until));
+        let left = until.saturating_sub(self.origin.elapsed().as_nanos() as u64);
+        if left > 0 {
+            std::thread::sleep(Duration::from_nanos(left));
+        }
     }
 
     fn flush(&mut self, sink: &impl Fn(Event)) {
@@ -130,19 +170,18 @@ impl Worker {
         }
     }
 
-    fn receive(&mut self, ready: &[epoll::Event], buffer: &mut [u8; MAX_DATAGRAM]) {
+    /// Takes one packet of each socket that is ready, and says how many. A socket that has more is ready again at the
+    /// next look: to ask each whether it is empty would cost a system call a packet.
+    fn receive(&mut self, ready: &[epoll::Event], buffer: &mut [u8; MAX_DATAGRAM]) -> usize {
         let now = self.now();
-        for event in ready {
-            let token = event.data.u64();
-            if token == INBOX_TOKEN {
-                continue;
-            }
-            for _ in 0..PACKETS_A_SOCKET {
-                let Some((leg, channel, from, length)) = self.sockets.receive(token, buffer) else { break };
-                let packet = buffer.get(..length).unwrap_or_default();
-                self.shard.receive_at(leg, channel, from, packet, now, &mut self.sockets);
-            }
+        let mut packets = 0;
+        for token in ready.iter().map(|event| event.data.u64()).filter(|token| *token != INBOX_TOKEN) {
+            let Some((leg, channel, from, length)) = self.sockets.receive(token, buffer) else { continue };
+            let packet = buffer.get(..length).unwrap_or_default();
+            self.shard.receive_at(leg, channel, from, packet, now, &mut self.sockets);
+            packets += 1;
         }
+        packets
     }
 
     fn messages(&mut self) {
