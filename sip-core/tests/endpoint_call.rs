@@ -123,8 +123,11 @@ fn a_call_that_nobody_answers_is_cancelled_when_it_has_rung_long_enough() {
     net.with(B, |e, now| e.progress(b, 183.into_status(), Vec::new(), Some(sdp()), now));
     net.run_for(secs(21));
     assert_eq!(net.nodes[A].story(), ["progress 183", "failed NoAnswer"]);
-    assert_eq!(net.nodes[B].story(), ["incoming", "ended Peer"]);
-    assert_eq!(net.ladder(A), ["> INVITE", "< 183 INVITE", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"]);
+    assert_eq!(net.nodes[B].story(), ["incoming", "progress acked", "ended Peer"]);
+    assert_eq!(
+        net.ladder(A),
+        ["> INVITE", "< 183 INVITE", "> PRACK", "< 200 PRACK", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"]
+    );
     net.assert_at_rest();
 }
 

@@ -28,7 +28,7 @@ fn without_an_ack_the_200_is_repeated_for_64_t1_and_then_the_callee_says_bye() {
     // T1, doubled up to T2: 0.5, 1.5, 3.5, then every 4 s up to 31.5.
     assert_eq!(copies, 10, "{ladder:?}");
     assert_eq!(ladder.iter().filter(|line| line.as_str() == "> BYE").count(), 1);
-    assert_eq!(net.nodes[B].story(), ["incoming", "ended Lost"]);
+    assert_eq!(net.nodes[B].story(), ["incoming", "ended Lost NoAck"]);
     assert_eq!(net.nodes[A].story(), ["progress 180", "answered 200", "ended Peer"]);
     // Each copy of the 200 got its ACK again.
     assert_eq!(net.nodes[A].sent_requests("ACK").len(), 11);

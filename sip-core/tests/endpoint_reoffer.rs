@@ -39,7 +39,7 @@ fn a_re_invite_is_asked_answered_and_acknowledged_both_ways() {
         net.with(to, |e, now| e.respond(asked, id, 200.into_status(), Some(sdp()), now));
         net.run_for(secs(1));
         assert_eq!(net.nodes[from].story(), ["reoffered 200"]);
-        assert_eq!(net.nodes[to].story(), ["reoffer INVITE"]);
+        assert_eq!(net.nodes[to].story(), ["reoffer INVITE", "reoffer acked"]);
         assert_eq!(net.ladder(from), ["> INVITE", "< 200 INVITE", "> ACK"]);
         net.with(from, |e, now| e.hangup(asker, Vec::new(), now));
         net.run_for(secs(1));
@@ -118,7 +118,7 @@ fn without_the_ack_of_a_re_invite_the_session_is_lost() {
     let id = question(&net, B);
     net.with(B, |e, now| e.respond(b, id, 200.into_status(), Some(sdp()), now));
     net.run_for(PATIENCE + ms(100));
-    assert_eq!(net.nodes[B].story(), ["reoffer INVITE", "ended Lost"]);
+    assert_eq!(net.nodes[B].story(), ["reoffer INVITE", "ended Lost NoAck"]);
     assert_eq!(net.nodes[A].story(), ["reoffered 200", "ended Peer"]);
     net.filter = None;
     net.assert_at_rest();
@@ -132,7 +132,7 @@ fn a_peer_that_knows_the_dialog_no_more_ends_the_session() {
     net.nodes[B].endpoint = sip_core::endpoint::Endpoint::new(config, base::Rng::from_u64(1));
     net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
     net.run_for(secs(1));
-    assert_eq!(net.nodes[A].story(), ["reoffer failed 481", "ended Lost"]);
+    assert_eq!(net.nodes[A].story(), ["reoffer failed 481", "ended Lost Gone"]);
     net.assert_at_rest();
 }
 

@@ -69,14 +69,14 @@ fn copies_of_a_stateless_request_get_the_same_tag() {
 
 #[test]
 fn methods_are_refused_by_what_is_known_of_them() {
-    for method in ["REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "INFO"] {
+    for method in ["REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"] {
         let answer = answered(&request(method, ""), 405);
         assert!(text(&answer, Name::Allow).contains("INVITE"), "{method}");
     }
     for method in ["RE%47IST%45R", "NEWMETHOD", "invite"] {
         answered(&request(method, ""), 501);
     }
-    for method in ["BYE", "UPDATE", "PRACK", "CANCEL"] {
+    for method in ["BYE", "UPDATE", "PRACK", "CANCEL", "INFO", "NOTIFY"] {
         answered(&request(method, ""), 481);
     }
 }
@@ -91,8 +91,8 @@ fn a_request_in_a_dialog_we_do_not_know_is_481_whatever_its_method() {
 #[test]
 fn required_extensions_are_named_as_unsupported() {
     for method in ["INVITE", "OPTIONS"] {
-        let answer = answered(&request(method, "Require: 100rel, nothingSupportsThis"), 420);
-        assert_eq!(text(&answer, Name::Unsupported), "100rel, nothingSupportsThis");
+        let answer = answered(&request(method, "Require: 100rel, nothingSupportsThis, norThis"), 420);
+        assert_eq!(text(&answer, Name::Unsupported), "nothingSupportsThis, norThis");
     }
 }
 
@@ -274,14 +274,15 @@ fn a_flood_of_each_method_leaves_nothing_behind() {
 }
 
 #[test]
-fn methods_inside_a_session_that_we_do_not_serve_are_refused_and_told() {
+fn methods_inside_a_session_that_we_do_not_serve_are_refused() {
     let mut net = Net::new(12);
     net.place(A, invite_to(hop("192.0.2.50", Transport::Udp)));
     net.run_for(ms(20));
     let invite = net.mail[0].2.clone();
     net.send("192.0.2.50:5060", A, &pair::response(&invite, "200 OK"));
     net.run_for(ms(20));
-    for (n, (method, code)) in [("INFO", 405), ("REFER", 405), ("OPTIONS", 200), ("WEIRD", 501)].into_iter().enumerate()
+    for (n, (method, code)) in
+        [("PUBLISH", 405), ("REFER", 400), ("OPTIONS", 200), ("WEIRD", 501)].into_iter().enumerate()
     {
         let text = format!(
             "{method} sip:x@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.50;branch=z9hG4bKd{n}\nFrom: {};tag=raw\nTo: {}\n\
@@ -295,8 +296,6 @@ fn methods_inside_a_session_that_we_do_not_serve_are_refused_and_told() {
         net.run_for(ms(30));
         assert_eq!(net.mail.last().unwrap().2.status(), Some(code.into_status()), "{method}");
     }
-    let told: Vec<_> = net.nodes[A].story().into_iter().filter(|word| word.starts_with("request")).collect();
-    assert_eq!(told, ["request INFO", "request REFER", "request WEIRD"]);
 }
 
 #[test]

@@ -288,7 +288,7 @@ impl Switch {
 
     fn on_sip(&mut self, event: Event, now: Now) {
         match event {
-            Event::Incoming { session, request, source } => self.on_incoming(session, &request, &source, now),
+            Event::Incoming { session, request, source, .. } => self.on_incoming(session, &request, &source, now),
             Event::Progress { session, response } => {
                 self.with_session(session, |call, desk| call.on_progress(&response, desk, now));
             }
@@ -310,7 +310,22 @@ impl Switch {
             Event::ReofferDone { session, result } => {
                 self.with_session(session, |call, desk| call.on_reoffer_done(result.as_ref().ok(), desk, now));
             }
-            Event::Request { .. } | Event::Arrived { .. } | Event::FlowClosed { .. } => {}
+            // An audio call without a bridge: nobody is there whom these could concern.
+            Event::Request { session, id, .. } => {
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                self.desk.endpoint.answer_request(session, id, status, Vec::new(), None, now);
+            }
+            Event::Refer { session, id, .. } => {
+                self.desk.endpoint.refer_reject(session, id, StatusCode::DECLINE, now);
+            }
+            Event::Arrived { .. }
+            | Event::FlowClosed { .. }
+            | Event::ReofferAck { .. }
+            | Event::Refreshed { .. }
+            | Event::ProgressAcked { .. }
+            | Event::RequestDone { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferDone { .. } => {}
         }
     }
 

@@ -312,7 +312,7 @@ fn the_ack_of_a_call_in_can_be_lost() {
     let mut world = World::new(1, twilio("answer"));
     world.carrier_calls("lost ack");
     world.run(40);
-    assert_eq!(world.heard_words().last().unwrap(), "ended: Lost");
+    assert_eq!(world.heard_words().last().unwrap(), "ended: Lost(NoAck)");
     assert_eq!(world.report().outcome, Outcome::EndedByPeer);
     world.assert_idle();
 }

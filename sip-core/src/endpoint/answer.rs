@@ -2,7 +2,7 @@
 
 use super::command::Headers;
 use super::compose::{ALLOW, Answer, SDP};
-use super::config::{Config, RETRY_AFTER};
+use super::config::{Config, RETRY_AFTER, ReliableProvisionals};
 use crate::header::ContentType;
 use crate::message::{Message, Method, Name, Reject, StatusCode};
 use crate::uri::Host;
@@ -11,8 +11,9 @@ use crate::uri::Host;
 pub(super) type Checked = Result<(), Box<Answer>>;
 
 /// §11.2: what an INVITE would find.
-pub(super) fn options() -> Answer {
-    Answer::new(StatusCode::OK).header(Name::Allow, ALLOW).header(Name::Accept, SDP).header(Name::Supported, "")
+pub(super) fn options(config: &Config) -> Answer {
+    let supported = config.supported().join(", ");
+    Answer::new(StatusCode::OK).header(Name::Allow, ALLOW).header(Name::Accept, SDP).header(Name::Supported, supported)
 }
 
 /// Too much, or draining: come back later (§21.5.4).
@@ -51,13 +52,19 @@ pub(super) fn check_destination(config: &Config, request: &Message) -> Checked {
     if is_ours { Ok(()) } else { Err(Box::new(Answer::new(StatusCode::NOT_FOUND))) }
 }
 
-/// §8.2.2.3: we support no extension that a peer may require.
-pub(super) fn check_require(request: &Message) -> Checked {
-    let required = request.require();
-    if required.is_empty() {
-        return Ok(());
+/// §8.2.2.3: what a peer requires and we do not support; and what we require of a caller (RFC 3262 §3).
+pub(super) fn check_require(config: &Config, request: &Message) -> Checked {
+    let supported = config.supported();
+    let is_supported = |option: &String| supported.iter().any(|known| known.eq_ignore_ascii_case(option));
+    let unknown: Vec<String> = request.require().into_iter().filter(|option| !is_supported(option)).collect();
+    if !unknown.is_empty() {
+        return Err(Box::new(Answer::new(StatusCode::BAD_EXTENSION).header(Name::Unsupported, unknown.join(", "))));
     }
-    Err(Box::new(Answer::new(StatusCode::BAD_EXTENSION).header(Name::Unsupported, required.join(", "))))
+    let wants_prack = config.reliable_provisionals == ReliableProvisionals::Required;
+    if wants_prack && request.method() == Method::Invite && !request.supports("100rel") {
+        return Err(Box::new(Answer::new(StatusCode::EXTENSION_REQUIRED).header(Name::Require, "100rel")));
+    }
+    Ok(())
 }
 
 /// §10.3 step 2: of what a REGISTER may require we have Path (RFC 3327).

@@ -24,8 +24,16 @@ pub struct InboundId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReofferId(pub u64);
 
+/// One request inside a session's dialog, of a peer's or of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InDialogId(pub u64);
+
+/// One REFER of a peer's, and the subscription it makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReferId(pub u64);
+
 /// Header fields by name and value. A name that is no token or is the endpoint's own business (Via, From, To, Call-ID,
-/// CSeq, Contact, Route, Max-Forwards, Content-Length, …) is left out; line breaks in a value cannot leave it.
+/// CSeq, Contact, Route, Max-Forwards, Content-Length, Supported, Session-Expires, …) is left out; line breaks in a value cannot leave it.
 pub type Headers = Vec<(String, String)>;
 
 /// A body: its Content-Type and its bytes.
@@ -132,7 +140,10 @@ pub enum Refused {
     /// A table is full: try later.
     #[error("too many transactions or sessions at once")]
     Full,
-    /// The method cannot be sent outside of a session.
-    #[error("this method belongs to a session")]
+    /// The method belongs to a session, or has a call of its own.
+    #[error("this method is not sent by this call")]
     Method,
+    /// The session is over or has no dialog yet, the peer has said that it does not do this, or the same is on already.
+    #[error("not in this state of the session")]
+    State,
 }

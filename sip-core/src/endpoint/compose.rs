@@ -11,7 +11,8 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 
 /// The methods that are answered with more than 405 (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, REFER, NOTIFY, SUBSCRIBE";
 /// The one body an INVITE may carry.
 pub(super) const SDP: &str = "application/sdp";
 
@@ -209,6 +210,23 @@ impl Answer {
         }
         Wire { bytes: builder.build(), cseq, has_body: self.body.as_ref().is_some_and(|(_, body)| !body.is_empty()) }
     }
+}
+
+/// Header fields of a session's messages that say what the endpoint does, and that its user has no say in.
+const SESSIONS: [Name; 8] = [
+    Name::Supported,
+    Name::Require,
+    Name::RSeq,
+    Name::RAck,
+    Name::SessionExpires,
+    Name::MinSe,
+    Name::ReferTo,
+    Name::Allow,
+];
+
+/// What of a user's header fields goes into a message of a session.
+pub(super) fn users(headers: Headers) -> Headers {
+    headers.into_iter().filter(|(name, _)| !SESSIONS.contains(&Name::from_bytes(name.as_bytes()))).collect()
 }
 
 /// The fields a user may set, as the writer wants them.

@@ -48,6 +48,25 @@ pub const MAX_FORKS: usize = 16;
 /// How many transactions beyond [`MAX_TRANSACTIONS`] are kept for requests inside dialogs, so that a flood of new calls
 /// leaves room for the BYEs of those that stand. Beyond them 503.
 pub const IN_DIALOG_RESERVE: usize = 4_096;
+/// How long our user may take over a request inside a dialog (INFO, MESSAGE, NOTIFY, SUBSCRIBE, REFER) before it is answered
+/// 500. Far below the 32 s after which its sender gives up.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+/// The most requests of a peer's inside one session that wait for our user, and the most of ours that wait for the peer. A
+/// further one of the peer's is answered 500 with Retry-After, one of ours is refused ([`super::Refused::Full`]).
+pub const MAX_OPEN_REQUESTS: usize = 8;
+/// The most REFERs of a peer's in one session that are being followed at once. A further one is answered 500.
+pub const MAX_REFERS: usize = 4;
+/// How long the implicit subscription of a REFER lasts, either way (RFC 3515 §2.4.4): longer than the call it brings about
+/// may ring. One of ours then ends with a 408 of our own making, one of the peer's with a NOTIFY that says so.
+pub const REFER_EXPIRES: Duration = Duration::from_secs(240);
+/// How long our user may take over an offer that came in an answer to an offerless INVITE of ours (in a 2xx or a reliable
+/// provisional) before the call is ended: its sender repeats itself until the answer comes.
+pub const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// The most provisional responses that wait for an earlier one's PRACK (RFC 3262 §3). A further one without a description
+/// is not sent; one with a description takes the place of the last.
+pub const MAX_UNACKNOWLEDGED: usize = 4;
+/// How often a request that met 422 is sent again with a longer interval (RFC 4028 §7.3).
+pub const MAX_TOO_SMALL: u32 = 2;
 /// How often a re-INVITE that met 491 is tried again.
 pub const MAX_GLARE_RETRIES: u32 = 3;
 /// The most bytes that wait for one stream to open. A message beyond them counts as a transport failure.
@@ -56,6 +75,34 @@ pub const MAX_UNOPENED_BYTES: usize = 256 * 1024;
 pub const RETRY_AFTER: u32 = 10;
 /// The most timers that fire on one wake; those left ask to be woken at once, so that inputs come between.
 pub const MAX_FIRED_PER_WAKE: usize = 1_024;
+
+/// Whether provisional responses other than 100 are acknowledged (RFC 3262).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReliableProvisionals {
+    /// Not spoken of, and a peer that requires it is answered 420. (One that sends them unasked gets its PRACK.)
+    Off,
+    /// Supported. As callee those with a session description are sent reliably to a caller that supports it, all of them
+    /// to one that requires it.
+    #[default]
+    Supported,
+    /// Required: a caller that does not support it is answered 421.
+    Required,
+}
+
+/// How long a session lives without a refresh (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionInterval {
+    /// Seconds that we ask for.
+    pub session_expires: u32,
+    /// The least that we agree to, in seconds; not below 90 (§4).
+    pub min_se: u32,
+}
+
+impl Default for SessionInterval {
+    fn default() -> Self {
+        Self { session_expires: 1_800, min_se: 90 }
+    }
+}
 
 /// What an endpoint is told once.
 #[derive(Clone, Debug)]
@@ -79,6 +126,10 @@ pub struct Config {
     pub t2: Duration,
     /// The life of a message in the network.
     pub t4: Duration,
+    /// PRACK.
+    pub reliable_provisionals: ReliableProvisionals,
+    /// Session timers; nothing: not spoken of, and a peer that requires them is answered 420.
+    pub session_timer: Option<SessionInterval>,
     /// [`MAX_TRANSACTIONS`].
     pub max_transactions: usize,
     /// [`MAX_SESSIONS`].
@@ -104,6 +155,8 @@ impl Config {
             t1: transaction::T1,
             t2: transaction::T2,
             t4: transaction::T4,
+            reliable_provisionals: ReliableProvisionals::default(),
+            session_timer: Some(SessionInterval::default()),
             max_transactions: MAX_TRANSACTIONS,
             max_sessions: MAX_SESSIONS,
             max_flows: MAX_FLOWS,
@@ -116,6 +169,15 @@ impl Config {
     #[must_use]
     pub const fn intervals(&self, transport: Transport) -> transaction::Intervals {
         transaction::Intervals { t1: self.t1, t2: self.t2, t4: self.t4, reliable: transport.is_reliable() }
+    }
+
+    /// The extensions that a peer may require (RFC 3261 §20.37): option tags.
+    #[must_use]
+    pub fn supported(&self) -> Vec<&'static str> {
+        let reliable = self.reliable_provisionals != ReliableProvisionals::Off;
+        let prack = reliable.then_some("100rel");
+        let timer = self.session_timer.map(|_| "timer");
+        prack.into_iter().chain(timer).chain(["replaces", "norefersub"]).collect()
     }
 
     /// The listener of this number.

@@ -1,7 +1,8 @@
 //! What an endpoint tells: events of sessions and requests, and the ladder of what crossed the wire.
 
-use super::{InboundId, ReofferId, RequestId, SessionId};
+use super::{InDialogId, InboundId, ReferId, ReofferId, RequestId, SessionId};
 use crate::auth::AuthFailure;
+use crate::header::{NameAddr, Replaces};
 use crate::message::Message;
 use crate::transport::{Effect, FlowId, LocalId, Transport};
 use base::Now;
@@ -46,15 +47,28 @@ pub enum Event {
         request: Message,
         /// Where it came from.
         source: Source,
+        /// The session that it asks to take the place of (RFC 3891), found and fit to be replaced. Whether this caller may
+        /// is its user's to say, and so is ending the old session once the new one is accepted (§3).
+        replaces: Option<SessionId>,
     },
-    /// A provisional response to our INVITE; 100 (Trying) only the first time. To's tag names the early dialog.
+    /// A provisional response to our INVITE; 100 (Trying) only the first time, a reliable one (RFC 3262) once and in
+    /// order, its PRACK on its way. To's tag names the early dialog. Where our INVITE had no offer and a reliable one
+    /// carries it, its PRACK waits for [`super::Endpoint::prack_answer`].
     Progress {
         /// Which session.
         session: SessionId,
         /// The response.
         response: Message,
     },
-    /// The first 2xx to our INVITE; its ACK is on its way. The 2xx of further forks are acknowledged and ended without a
+    /// The PRACK for a reliable provisional of ours. Its body is the answer, where `progress` carried the offer.
+    ProgressAcked {
+        /// Which session.
+        session: SessionId,
+        /// The PRACK.
+        prack: Message,
+    },
+    /// The first 2xx to our INVITE; its ACK is on its way, except where the INVITE had no offer and the 2xx carries it:
+    /// then it waits for [`super::Endpoint::acknowledge`]. The 2xx of further forks are acknowledged and ended without a
     /// word.
     Answered {
         /// Which session.
@@ -69,14 +83,16 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
-    /// The ACK for the 2xx that `accept` sent.
+    /// The ACK for the 2xx that `accept` sent. Its body is the answer, where `accept` carried the offer.
     Confirmed {
         /// Which session.
         session: SessionId,
         /// The ACK.
         ack: Message,
     },
-    /// The peer asks to change a confirmed session (re-INVITE, UPDATE). Answer it with `respond`.
+    /// The peer asks to change a session: a re-INVITE, or an UPDATE (RFC 3311) or PRACK (RFC 3262 §5) with an offer, these
+    /// two in early dialogs too. Answer it with `respond`; to a re-INVITE without an offer the 2xx carries ours. An UPDATE
+    /// without an offer only refreshes, and has been answered.
     Reoffer {
         /// Which session.
         session: SessionId,
@@ -85,21 +101,82 @@ pub enum Event {
         /// The request.
         request: Message,
     },
-    /// The end of our `reoffer`. On an error the session stands as it was (RFC 3261 §14.1), except that a 408 or 481 is
+    /// The ACK for the 2xx that `respond` sent to a re-INVITE. Its body is the answer, where `respond` carried the offer.
+    ReofferAck {
+        /// Which session.
+        session: SessionId,
+        /// The question's number.
+        id: ReofferId,
+        /// The ACK.
+        ack: Message,
+    },
+    /// The end of our `reoffer` or `update`. On an error the session stands as it was (RFC 3261 §14.1), except that a 408 or 481 is
     /// followed by [`Event::Ended`].
     ReofferDone {
         /// Which session.
         session: SessionId,
-        /// The 2xx (its ACK is on its way), or why there is none.
+        /// The 2xx (its ACK is on its way, or waits for [`super::Endpoint::acknowledge`] where the re-INVITE had no offer
+        /// and it carries one), or why there is none.
         result: Result<Message, Failure>,
     },
-    /// Another request inside the session's dialog. It has been answered already: 405 with Allow, 501 for a method
-    /// unknown.
+    /// The peer has answered a re-INVITE by which the endpoint refreshed the session (RFC 4028) with the last description
+    /// of ours. The answer may have moved.
+    Refreshed {
+        /// Which session.
+        session: SessionId,
+        /// The 2xx.
+        response: Message,
+    },
+    /// INFO, MESSAGE, SUBSCRIBE, or a NOTIFY that no REFER of ours has asked for, inside the session's dialog. Answer it
+    /// with `answer_request`; after [`super::REQUEST_TIMEOUT`] it is answered 500. What is known and not done here
+    /// (REGISTER, PUBLISH) is answered 405, what is unknown 501, without a word.
     Request {
         /// Which session.
         session: SessionId,
+        /// The request's number.
+        id: InDialogId,
         /// The request.
         request: Message,
+    },
+    /// The end of our `send_request`.
+    RequestDone {
+        /// Which session.
+        session: SessionId,
+        /// The request's number.
+        id: InDialogId,
+        /// The 2xx, or why there is none.
+        result: Result<Message, Failure>,
+    },
+    /// The peer asks us to call someone (RFC 3515). Answer it with `refer_accept` or `refer_reject`; after
+    /// [`super::REQUEST_TIMEOUT`] it is answered 500.
+    Refer {
+        /// Which session.
+        session: SessionId,
+        /// The REFER's number.
+        id: ReferId,
+        /// The REFER: Referred-By (RFC 3892) and its like.
+        request: Message,
+        /// Refer-To. Headers after `?` in its URI are part of the INVITE it asks for.
+        refer_to: NameAddr,
+        /// The dialog that the INVITE is to take the place of (attended transfer).
+        replaces: Option<Replaces>,
+    },
+    /// What has become of our REFER so far: a NOTIFY of the peer's.
+    ReferProgress {
+        /// Which session.
+        session: SessionId,
+        /// The status in its message/sipfrag, or the last one known. 408 with `terminated` where the peer has fallen
+        /// silent for [`super::REFER_EXPIRES`].
+        status: u16,
+        /// True for the last one.
+        terminated: bool,
+    },
+    /// The final response to our REFER. After a 2xx `ReferProgress` follows, unless the 2xx says `Refer-Sub: false` (RFC 4488).
+    ReferDone {
+        /// Which session.
+        session: SessionId,
+        /// The 2xx, or why there is none.
+        result: Result<Message, Failure>,
     },
     /// The session is over: its last word. A BYE of ours has been answered, or given up.
     Ended {
@@ -148,8 +225,21 @@ pub enum EndedBy {
     Peer,
     /// We: `hangup` or `reject`.
     Us,
-    /// Nobody: the ACK never came, or the peer knows the dialog no more (408, 481).
-    Lost,
+    /// Nobody.
+    Lost(Loss),
+}
+
+/// How a session was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The ACK for our 2xx never came (RFC 3261 §13.3.1.4).
+    NoAck,
+    /// The PRACK for our reliable provisional never came (RFC 3262 §3).
+    NoPrack,
+    /// The peer knows the dialog no more, or is silent: 481, 408 or nothing to a request inside it (§12.2.1.2).
+    Gone,
+    /// Nobody has refreshed the session in time (RFC 4028 §10).
+    Expired,
 }
 
 /// Why a request of ours has no good answer.

@@ -5,7 +5,7 @@
 //! what they still bring is ended by [`Core::stray`].
 
 use super::SessionId;
-use super::command::{Headers, NextHop, RequestId};
+use super::command::{Headers, InDialogId, NextHop, ReferId, RequestId};
 use super::compose::Draft;
 use super::config::{MAX_ADDRESSES, RESOLVE_TIMEOUT};
 use super::core::{Core, Notice, Owner, Target};
@@ -37,8 +37,23 @@ pub(super) enum Purpose {
     Surplus(Option<SessionId>),
     /// The ACK of this INVITE's 2xx with this tag: sent once, kept with the INVITE for the copies of the 2xx.
     Ack(ClientId, Box<str>),
+    /// Any other request inside a session's dialog.
+    Inside(SessionId, Inside),
     /// A request outside of sessions.
     Outside(RequestId),
+}
+
+/// What a request inside a dialog is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    Update,
+    /// For the reliable provisional of this RSeq.
+    Prack(u32),
+    /// Our user's.
+    Request(InDialogId),
+    Refer,
+    /// What has become of a REFER of the peer's.
+    Notify(ReferId),
 }
 
 /// By which way it goes.
@@ -370,6 +385,17 @@ impl Core {
                 self.aim(id, target);
             }
         }
+    }
+
+    /// Sends it again with this CSeq number and what `edit` changes: a 422 asks for that (RFC 4028 §7.3).
+    pub(super) fn send_changed(&mut self, id: ExchangeId, cseq: u32, edit: impl FnOnce(&mut Headers)) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let Step::Sent(Sent { target, .. }) = exchange.progress else { return };
+        exchange.draft.cseq = cseq;
+        // Digest covers more than it did, and its count goes on: the answer is made anew.
+        exchange.authorization = None;
+        edit(&mut exchange.draft.headers);
+        self.aim(id, target);
     }
 
     /// What it is for.

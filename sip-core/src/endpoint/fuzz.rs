@@ -313,6 +313,13 @@ impl Bench {
             | Event::Answered { session, .. }
             | Event::Confirmed { session, .. }
             | Event::ReofferDone { session, .. }
+            | Event::ReofferAck { session, .. }
+            | Event::Refreshed { session, .. }
+            | Event::ProgressAcked { session, .. }
+            | Event::Refer { session, .. }
+            | Event::ReferProgress { session, .. }
+            | Event::ReferDone { session, .. }
+            | Event::RequestDone { session, .. }
             | Event::Request { session, .. } => {
                 assert_eq!(side.sessions.get(&session).copied().unwrap_or(0), 0, "nothing after the last word");
             }

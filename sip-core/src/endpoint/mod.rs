@@ -40,9 +40,12 @@ mod timer;
 mod transactions;
 mod user;
 
-pub use command::{Body, Headers, InboundId, Invite, NextHop, OutOfDialog, Refused, ReofferId, RequestId, SessionId};
+pub use command::{
+    Body, Headers, InDialogId, InboundId, Invite, NextHop, OutOfDialog, ReferId, Refused, ReofferId, RequestId,
+    SessionId,
+};
 pub use config::*;
-pub use event::{EndedBy, Event, Failure, LadderEntry, Load, Output, Source};
+pub use event::{EndedBy, Event, Failure, LadderEntry, Load, Loss, Output, Source};
 
 use self::core::{Core, Target};
 use crate::transport::Input;

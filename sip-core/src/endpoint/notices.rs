@@ -4,7 +4,6 @@ use super::config::MAX_FORKS;
 use super::core::{Notice, Owner};
 use super::event::{Event, Failure};
 use super::exchange::{ExchangeId, Purpose};
-use super::session::State;
 use super::transactions::ClientId;
 use super::{Endpoint, SessionId};
 use crate::dialog::DialogId;
@@ -25,6 +24,7 @@ impl Endpoint {
                     Some(exchange) if self.core.is_challenged(exchange, &message) => {
                         self.on_challenge(exchange, message)
                     }
+                    Some(exchange) if self.is_asked_for_longer(exchange, &message) => {}
                     Some(exchange) => self.core.exchange_response(exchange, client, message),
                     None => self.on_stray(client, &message),
                 }
@@ -47,11 +47,21 @@ impl Endpoint {
     fn on_challenge(&mut self, exchange: ExchangeId, message: Message) {
         let own = self.core.cseq_of(exchange) + 1;
         let session = match self.core.purpose_of(exchange) {
-            Some(Purpose::Bye(session) | Purpose::Reinvite(session)) => self.sessions.get_mut(session),
+            Some(Purpose::Bye(session) | Purpose::Reinvite(session) | Purpose::Inside(session, _)) => {
+                self.sessions.get_mut(session)
+            }
             _ => None,
         };
-        let cseq = session.and_then(super::session::Session::next_cseq).unwrap_or(own);
+        let dialog = DialogId::of_response(&message).ok();
+        let cseq = session.zip(dialog).and_then(|(session, id)| session.next_cseq(&id)).unwrap_or(own);
         self.core.answer_challenge(exchange, message, cseq);
+    }
+
+    /// 422 to our INVITE, followed (RFC 4028 §7.3): the INVITE is on its way again.
+    fn is_asked_for_longer(&mut self, exchange: ExchangeId, message: &Message) -> bool {
+        let Some(Purpose::Invite(session)) = self.core.purpose_of(exchange) else { return false };
+        message.status() == Some(StatusCode::SESSION_INTERVAL_TOO_SMALL)
+            && self.sessions.get_mut(session).is_some_and(|s| s.ask_for_longer(&mut self.core, exchange, message))
     }
 
     /// A response that no exchange waits for: a 2xx is acknowledged, and ended where it is no copy; a provisional of an
@@ -76,6 +86,9 @@ impl Endpoint {
             Purpose::Bye(session) => {
                 self.with_session(session, |session, core| session.on_bye_done(core));
             }
+            Purpose::Inside(session, what) => {
+                self.with_session(session, |session, core| session.on_inside_done(core, what, cseq, result));
+            }
             Purpose::Outside(request) => {
                 self.core.authorizers.remove(&Owner::Request(request));
                 self.core.event(Event::Reply { request, cseq, result });
@@ -93,11 +106,11 @@ impl Endpoint {
     }
 
     fn on_reinvite_done(&mut self, id: SessionId, client: Option<ClientId>, result: Result<Message, Failure>) {
-        let is_confirmed = self.sessions.get(&id).is_some_and(|session| matches!(session.state, State::Confirmed(_)));
+        let is_confirmed = self.sessions.get(&id).is_some_and(super::session::Session::is_confirmed);
         match (&result, client) {
             // The session has been left meanwhile; its 2xx wants an ACK all the same.
             (Ok(message), Some(client)) if !is_confirmed => self.core.end_surplus(client, message),
-            _ => self.with_session(id, |session, core| session.on_reinvite_done(core, client, result)),
+            _ => self.with_session(id, |session, core| session.on_change_done(core, client, result)),
         }
     }
 }

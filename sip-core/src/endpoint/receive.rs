@@ -8,7 +8,7 @@ use super::compose::{Answer, Wire};
 use super::config::{ANSWER_TIMEOUT, IN_DIALOG_RESERVE};
 use super::core::Target;
 use super::event::{Event, Source};
-use super::session::{Offered, Path, Session, State};
+use super::session::{Offered, Path, Session, State, too_small};
 use super::timer::{SessionTimer, TimerKey};
 use super::transactions::ServerId;
 use super::{Endpoint, SessionId};
@@ -196,7 +196,7 @@ impl Endpoint {
         if self.transactions() >= self.core.config.max_transactions.saturating_add(IN_DIALOG_RESERVE) {
             return Err(Box::new(answer::unavailable()));
         }
-        answer::check_require(&request.message)?;
+        answer::check_require(&self.core.config, &request.message)?;
         match request.method {
             Method::Invite | Method::Update => answer::check_content(&request.message),
             _ => Ok(()),
@@ -219,9 +219,10 @@ impl Endpoint {
         self.core.ladder_received(None, request.arrival.peer(), &request.message, false);
         let answer = match (checked, &request.method) {
             (Err(answer), _) => *answer,
-            (Ok(()), Method::Options) => answer::options(),
-            // Without a dialog there is nothing to end or change (§15.1.2, RFC 3311 §5.2, RFC 3262 §3).
-            (Ok(()), Method::Bye | Method::Update | Method::Prack) => {
+            (Ok(()), Method::Options) => answer::options(&self.core.config),
+            // Without a dialog there is nothing to end, change or tell (§15.1.2, RFC 3311 §5.2, RFC 3262 §3, RFC 6086 §4.2.2,
+            // RFC 6665 §4.1.3).
+            (Ok(()), Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify) => {
                 Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)
             }
             (Ok(()), method) => answer::refused_method(method),
@@ -247,10 +248,13 @@ impl Endpoint {
         if request.method == Method::Register {
             return if self.is_handed_up(message) { answer::check_registration(message) } else { Ok(()) };
         }
-        answer::check_require(message)?;
+        answer::check_require(&self.core.config, message)?;
         if request.method == Method::Invite {
             answer::check_contact(message)?;
             answer::check_content(message)?;
+            if let Some(refusal) = too_small(&self.core.config, message) {
+                return Err(Box::new(refusal));
+            }
             self.check_room()?;
         }
         Ok(())
@@ -264,6 +268,14 @@ impl Endpoint {
 
     /// A new session (§13.3.1).
     pub(super) fn on_invite(&mut self, request: Request, key: ServerKey, merge: MergeKey) -> Option<SessionId> {
+        let replaces = match self.replaced_by(&request.message) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                self.core.ladder_received(None, request.arrival.peer(), &request.message, false);
+                self.answer_stateless(&request.message, Answer::new(status), request.arrival);
+                return None;
+            }
+        };
         let id = SessionId(self.core.next_id());
         self.core.ladder_received(Some(id), request.arrival.peer(), &request.message, false);
         let message = request.message.clone();
@@ -277,10 +289,9 @@ impl Endpoint {
         let path = path_of(&message, &arrival);
         self.core.register_dialog(&dialog, id, path.flow);
         self.core.start(TimerKey::Session(id, SessionTimer::Answer), ANSWER_TIMEOUT);
-        let user = message.request_uri().ok().and_then(|uri| uri.user_unescaped().map(std::borrow::Cow::into_owned));
-        let state = State::Offered(Offered { server, dialog, user });
-        self.sessions.insert(id, Session { id, path, state });
-        self.core.event(Event::Incoming { session: id, request: message, source: arrival.source });
+        let state = State::Offered(Offered::new(&mut self.core, server, dialog, &message));
+        self.sessions.insert(id, Session::new(id, path, state).heard(&message));
+        self.core.event(Event::Incoming { session: id, request: message, source: arrival.source, replaces });
         Some(id)
     }
 

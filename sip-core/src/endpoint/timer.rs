@@ -2,7 +2,7 @@
 
 use super::exchange::ExchangeId;
 use super::transactions::{ClientId, ServerId};
-use super::{InboundId, SessionId};
+use super::{InDialogId, InboundId, ReferId, SessionId};
 use crate::transaction::Timer;
 use crate::transport::FlowId;
 
@@ -62,10 +62,39 @@ pub(super) enum SessionTimer {
     Reoffer,
     /// A re-INVITE that met 491 is due again (§14.1).
     Glare,
+    /// The reliable provisional is to be repeated (RFC 3262 §3).
+    RepeatReliable,
+    /// Its PRACK should have come by now (RFC 3262 §3).
+    PrackWait,
+    /// Our user should have answered the offer in a 2xx or a reliable provisional by now.
+    LateAnswer,
+    /// The session is to be refreshed (RFC 4028 §7.2).
+    Renew,
+    /// The session has not been refreshed (RFC 4028 §10).
+    Expire,
+    /// The peer should have told what became of our REFER by now.
+    Referral,
+    /// Our user should have answered this request of the peer's by now.
+    Request(InDialogId),
+    /// Our user should have answered this REFER by now; later: its subscription ends.
+    Refer(ReferId),
 }
 
 impl SessionTimer {
-    /// All of them: what a session stops when it ends.
-    pub(super) const ALL: [Self; 7] =
-        [Self::Ring, Self::Answer, Self::Refresh, Self::Repeat2xx, Self::AckWait, Self::Reoffer, Self::Glare];
+    /// All that are not one request's: what a session stops when it ends.
+    pub(super) const ALL: [Self; 13] = [
+        Self::Ring,
+        Self::Answer,
+        Self::Refresh,
+        Self::Repeat2xx,
+        Self::AckWait,
+        Self::Reoffer,
+        Self::Glare,
+        Self::RepeatReliable,
+        Self::PrackWait,
+        Self::LateAnswer,
+        Self::Renew,
+        Self::Expire,
+        Self::Referral,
+    ];
 }

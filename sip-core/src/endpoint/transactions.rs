@@ -397,6 +397,13 @@ impl Core {
         }
     }
 
+    /// Sends a response of this transaction's once more: a reliable provisional that is no more the last (RFC 3262 §3).
+    pub(super) fn repeat(&mut self, id: ServerId, wire: &Wire) {
+        let Some(tx) = self.servers.table.get(&id) else { return };
+        let (session, target) = (tx.session, tx.target);
+        self.respond_on(id, session, target, wire, true);
+    }
+
     fn act_server(&mut self, id: ServerId, actions: &Actions, reply: Option<Wire>) {
         let mut reply = reply;
         for action in actions {

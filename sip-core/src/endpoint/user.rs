@@ -5,12 +5,14 @@
 
 use super::Endpoint;
 use super::authorize::Authorizer;
-use super::command::{Body, Headers, Invite, OutOfDialog, Refused, ReofferId, RequestId, SessionId};
-use super::compose::Draft;
+use super::command::{
+    Body, Headers, InDialogId, Invite, OutOfDialog, ReferId, Refused, ReofferId, RequestId, SessionId,
+};
+use super::compose::{Draft, users};
 use super::config::{MAX_FORWARDS, RING_TIMEOUT};
 use super::core::Owner;
 use super::exchange::{NewExchange, Purpose, Way};
-use super::session::{Calling, Path, Session, State};
+use super::session::{Calling, Path, Session, State, invite_headers};
 use super::timer::{SessionTimer, TimerKey};
 use crate::header::NameAddr;
 use crate::message::{Method, StatusCode};
@@ -52,8 +54,8 @@ impl Endpoint {
             cseq: FIRST_CSEQ,
             max_forwards: invite.max_forwards,
             contact: Some(invite.contact_user.clone()),
-            headers: invite.headers,
-            body: invite.body,
+            headers: invite_headers(&self.core.config).into_iter().chain(users(invite.headers)).collect(),
+            body: invite.body.clone(),
         };
         let exchange = self.core.start_exchange(NewExchange {
             purpose: Purpose::Invite(id),
@@ -64,23 +66,27 @@ impl Endpoint {
             try_timeout: invite.try_timeout,
             authorization: None,
         });
-        let state = State::Calling(Calling::new(exchange, invite.contact_user));
-        self.sessions.insert(id, Session { id, path, state });
+        let state = State::Calling(Calling::new(exchange, invite.contact_user, invite.body));
+        self.sessions.insert(id, Session::new(id, path, state));
         let ring = invite.ring_timeout.unwrap_or(RING_TIMEOUT);
         self.core.start(TimerKey::Session(id, SessionTimer::Ring), ring);
         self.pump();
         Ok(id)
     }
 
-    /// Sends a provisional response to the peer's INVITE; other statuses are not sent.
+    /// Sends a provisional response to the peer's INVITE; other statuses are not sent. Reliably (RFC 3262) where
+    /// [`super::Config::reliable_provisionals`] and the caller say so: then it is repeated until its PRACK
+    /// (`ProgressAcked`), those after it wait, and without one in 64·T1 the INVITE is refused with 504 (`Ended`,
+    /// [`super::Loss::NoPrack`]). A description in it is then the answer, or the offer where the INVITE had none.
     pub fn progress(&mut self, session: SessionId, status: StatusCode, headers: Headers, body: Option<Body>, now: Now) {
-        self.call(session, now, |session, core| session.progress(core, status, headers, body));
+        self.call(session, now, |session, core| session.progress(core, status, users(headers), body));
     }
 
     /// Answers the peer's INVITE with 200, which is repeated until the ACK comes (`Confirmed`), for 64·T1 at most
-    /// (`Ended`, [`super::EndedBy::Lost`]).
+    /// (`Ended`, [`super::EndedBy::Lost`]). It waits for the PRACK of a description sent reliably (RFC 3262 §3), and does
+    /// not repeat that description.
     pub fn accept(&mut self, session: SessionId, headers: Headers, body: Option<Body>, now: Now) {
-        self.call(session, now, |session, core| session.accept(core, headers, body));
+        self.call(session, now, |session, core| session.accept(core, users(headers), body));
     }
 
     /// Refuses the peer's INVITE with a status from 300 to 699; another one becomes 480.
@@ -104,6 +110,103 @@ impl Endpoint {
     /// itself, one while another of ours is on fails with [`super::Failure::Canceled`].
     pub fn reoffer(&mut self, session: SessionId, body: Option<Body>, now: Now) {
         self.call(session, now, |session, core| session.reoffer(core, body));
+    }
+
+    /// Sends an UPDATE (RFC 3311), in early dialogs too where the first offer has its answer by a reliable provisional; its
+    /// end is [`super::Event::ReofferDone`]. Where the peer does not allow UPDATE it is a re-INVITE, or in an early dialog
+    /// fails with [`super::Failure::Canceled`]. Glare is as with `reoffer`.
+    pub fn update(&mut self, session: SessionId, body: Option<Body>, now: Now) {
+        self.call(session, now, |session, core| session.update(core, body));
+    }
+
+    /// Answers an offer that came in the 2xx to an INVITE or re-INVITE of ours without one, by the ACK. Without it the call
+    /// ends after [`super::LATE_ANSWER_TIMEOUT`].
+    pub fn acknowledge(&mut self, session: SessionId, body: Option<Body>, now: Now) {
+        self.call(session, now, |session, core| session.acknowledge(core, body));
+    }
+
+    /// Answers an offer that came in a reliable provisional to an INVITE of ours without one, by the PRACK. Without it the
+    /// INVITE is cancelled after [`super::LATE_ANSWER_TIMEOUT`].
+    pub fn prack_answer(&mut self, session: SessionId, body: Option<Body>, now: Now) {
+        self.call(session, now, |session, core| session.prack_answer(core, body));
+    }
+
+    /// Answers [`super::Event::Request`] with a final status; another one is not sent.
+    pub fn answer_request(
+        &mut self,
+        session: SessionId,
+        id: InDialogId,
+        status: StatusCode,
+        headers: Headers,
+        body: Option<Body>,
+        now: Now,
+    ) {
+        self.call(session, now, |session, core| session.answer_request(core, id, status, headers, body));
+    }
+
+    /// Sends INFO, MESSAGE, NOTIFY, SUBSCRIBE or OPTIONS inside a session's dialog, an early one too (of several forks that
+    /// which spoke last); its end is [`super::Event::RequestDone`].
+    ///
+    /// # Errors
+    /// [`Refused::Method`] for other methods, [`Refused::State`] without a dialog, [`Refused::Full`] beyond
+    /// [`super::MAX_OPEN_REQUESTS`].
+    pub fn send_request(
+        &mut self,
+        session: SessionId,
+        method: Method,
+        headers: Headers,
+        body: Option<Body>,
+        now: Now,
+    ) -> Result<InDialogId, Refused> {
+        self.ask(session, now, |session, core| session.send_request(core, method, users(headers), body))
+    }
+
+    /// Sends REFER (RFC 3515): the peer is to call `refer_to`, whose URI may carry headers of that INVITE (Replaces). Its
+    /// end is [`super::Event::ReferDone`], what becomes of it [`super::Event::ReferProgress`]. `headers` are Referred-By
+    /// and its like; `Refer-Sub: false` asks for no progress (RFC 4488).
+    ///
+    /// # Errors
+    /// [`Refused::State`] where the session is not confirmed, or another REFER of ours is on.
+    pub fn refer(
+        &mut self,
+        session: SessionId,
+        refer_to: &NameAddr,
+        headers: Headers,
+        now: Now,
+    ) -> Result<(), Refused> {
+        self.ask(session, now, |session, core| session.refer(core, refer_to, users(headers)))
+    }
+
+    /// Answers [`super::Event::Refer`] with 202 and a NOTIFY that says 100; `refer_notify` says the rest.
+    pub fn refer_accept(&mut self, session: SessionId, id: ReferId, now: Now) {
+        self.call(session, now, |session, core| session.refer_accept(core, id));
+    }
+
+    /// Answers [`super::Event::Refer`] with a final refusal; another status becomes 603.
+    pub fn refer_reject(&mut self, session: SessionId, id: ReferId, status: StatusCode, now: Now) {
+        self.call(session, now, |session, core| session.refer_reject(core, id, status));
+    }
+
+    /// Tells the sender of a REFER what becomes of it: the status that the call it asked for has got (RFC 3515 §2.4.5).
+    /// Each waits for the one before it to be heard; of those that wait only the newest is told. Nothing follows
+    /// `terminated`, and nothing is told where the REFER asked for silence or its sender has left.
+    pub fn refer_notify(
+        &mut self,
+        session: SessionId,
+        id: ReferId,
+        status: StatusCode,
+        reason: &str,
+        terminated: bool,
+        now: Now,
+    ) {
+        self.call(session, now, |session, core| session.refer_notify(core, id, status, reason, terminated));
+    }
+
+    /// The value of a Replaces header (RFC 3891) by which an INVITE to this session's peer takes the session's place;
+    /// nothing where it has no dialog that the peer would let be replaced.
+    #[must_use]
+    pub fn replaces_header(&self, session: SessionId) -> Option<String> {
+        self.sessions.get(&session)?.replaces().map(|replaces| replaces.to_string())
     }
 
     /// Sends a request outside of sessions; its end is [`super::Event::Reply`].
@@ -157,6 +260,19 @@ impl Endpoint {
     fn is_full(&self) -> bool {
         let most = self.core.config.max_transactions;
         self.transactions() >= most || self.core.exchanges.len() >= most
+    }
+
+    fn ask<T>(
+        &mut self,
+        session: SessionId,
+        now: Now,
+        f: impl FnOnce(&mut Session, &mut super::core::Core) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        self.core.now = now;
+        let session = self.sessions.get_mut(&session).ok_or(Refused::State)?;
+        let result = f(session, &mut self.core);
+        self.pump();
+        result
     }
 
     fn call(

@@ -9,11 +9,17 @@ mod cseq;
 pub mod date;
 mod name_addr;
 pub mod params;
+mod rack;
+mod replaces;
 pub mod scan;
+mod session_expires;
 mod via;
 
 pub use content_type::ContentType;
 pub use cseq::CSeq;
 pub use name_addr::NameAddr;
 pub use params::Params;
+pub use rack::{RAck, reliable};
+pub use replaces::Replaces;
+pub use session_expires::{Refresher, SessionExpires, min_se};
 pub use via::{MAGIC_COOKIE, Via};

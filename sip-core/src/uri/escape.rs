@@ -72,7 +72,7 @@ fn push_escaped(out: &mut String, byte: u8) {
 }
 
 /// The bytes that `text` stands for. A `%` without two digits after it stands for itself.
-pub(super) fn unescape(text: &str) -> Cow<'_, [u8]> {
+pub(crate) fn unescape(text: &str) -> Cow<'_, [u8]> {
     let bytes = text.as_bytes();
     if memchr::memchr(b'%', bytes).is_none() {
         return Cow::Borrowed(bytes);

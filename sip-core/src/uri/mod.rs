@@ -10,6 +10,7 @@ mod fuzz;
 mod host;
 mod parse;
 
+pub(crate) use escape::unescape;
 #[doc(hidden)]
 pub use fuzz::fuzz;
 pub use host::{Host, HostName};

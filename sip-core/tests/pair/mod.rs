@@ -9,7 +9,7 @@
 
 use base::{Now, Rng};
 use bytes::Bytes;
-use sip_core::endpoint::{Config, Endpoint, Event, Invite, LadderEntry, Load, NextHop, Output, SessionId};
+use sip_core::endpoint::{Config, EndedBy, Endpoint, Event, Invite, LadderEntry, Load, NextHop, Output, SessionId};
 use sip_core::header::NameAddr;
 use sip_core::message::{Message, Name};
 use sip_core::transport::{Effect, FlowId, Input, Local, LocalId, Transport};
@@ -414,7 +414,19 @@ pub fn word(event: &Event) -> String {
         Event::Reoffer { request, .. } => format!("reoffer {}", request.method()),
         Event::ReofferDone { result: Ok(response), .. } => format!("reoffered {}", code(response)),
         Event::ReofferDone { result: Err(failure), .. } => format!("reoffer failed {}", why(failure)),
+        Event::ReofferAck { .. } => "reoffer acked".to_owned(),
+        Event::Refreshed { response, .. } => format!("refreshed {}", code(response)),
+        Event::ProgressAcked { .. } => "progress acked".to_owned(),
         Event::Request { request, .. } => format!("request {}", request.method()),
+        Event::RequestDone { result: Ok(response), .. } => format!("request done {}", code(response)),
+        Event::RequestDone { result: Err(failure), .. } => format!("request failed {}", why(failure)),
+        Event::Refer { refer_to, .. } => format!("refer {}", refer_to.uri),
+        Event::ReferProgress { status, terminated, .. } => {
+            format!("refer progress {status}{}", if *terminated { " last" } else { "" })
+        }
+        Event::ReferDone { result: Ok(response), .. } => format!("refer done {}", code(response)),
+        Event::ReferDone { result: Err(failure), .. } => format!("refer failed {}", why(failure)),
+        Event::Ended { by: EndedBy::Lost(loss), .. } => format!("ended Lost {loss:?}"),
         Event::Ended { by, .. } => format!("ended {by:?}"),
         Event::Reply { result: Ok(response), .. } => format!("reply {}", code(response)),
         Event::Reply { result: Err(failure), .. } => format!("reply failed {}", why(failure)),

@@ -118,7 +118,7 @@ impl Call {
             EndedBy::Peer => Outcome::Canceled,
             EndedBy::Us if was_answered => Outcome::EndedByCarrier,
             EndedBy::Us => Outcome::Refused,
-            EndedBy::Lost => Outcome::Lost,
+            EndedBy::Lost(_) => Outcome::Lost,
         };
         if outcome == Outcome::Canceled && request.is_some() {
             self.report.status = Some(StatusCode::REQUEST_TERMINATED.code());

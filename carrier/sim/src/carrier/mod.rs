@@ -95,6 +95,8 @@ impl Carrier {
     pub fn new(config: CarrierConfig, mut rng: Rng) -> Self {
         let mut sip = endpoint::Config::new(config.locals.clone());
         sip.t1 = config.t1;
+        // Twilio's Allow has no PRACK, and its INVITEs do not support 100rel.
+        sip.reliable_provisionals = endpoint::ReliableProvisionals::Off;
         if config.twilio {
             sip.user_agent = "Twilio Gateway".to_owned();
         }
@@ -289,7 +291,7 @@ impl Carrier {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Incoming { session, request, source } => self.incoming(session, &request, source),
+            Event::Incoming { session, request, source, .. } => self.incoming(session, &request, source),
             Event::Progress { session, response } => {
                 self.of_session(session, |call, plant| call.on_progress(&response, plant));
             }
@@ -310,6 +312,13 @@ impl Carrier {
                 self.of_session(session, |call, plant| call.on_ended(by, request.as_ref(), plant));
             }
             Event::ReofferDone { .. }
+            | Event::ReofferAck { .. }
+            | Event::Refreshed { .. }
+            | Event::ProgressAcked { .. }
+            | Event::Refer { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferDone { .. }
+            | Event::RequestDone { .. }
             | Event::Request { .. }
             | Event::Reply { .. }
             | Event::Arrived { .. }

@@ -3,12 +3,12 @@
 
 use super::super::command::Headers;
 use super::super::core::Core;
-use super::super::event::{EndedBy, Event};
+use super::super::event::{EndedBy, Event, Loss};
 use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::confirmed::{Confirmed, Role};
 use super::leaving::Last;
-use super::{At, Session, State};
+use super::{Agreement, At, Session, State};
 use crate::dialog::Dialog;
 use crate::message::Message;
 use std::time::Duration;
@@ -18,7 +18,9 @@ use std::time::Duration;
 pub(in super::super) struct Accepted {
     server: ServerId,
     pub(super) dialog: Dialog,
-    user: Option<String>,
+    pub(super) user: Option<String>,
+    /// Our offer in the 2xx has its answer in the ACK, or the 2xx was the answer.
+    pub(super) agreement: Agreement,
     interval: Duration,
     /// The INVITE's number, which its ACK repeats.
     cseq: Option<u32>,
@@ -27,12 +29,19 @@ pub(in super::super) struct Accepted {
 }
 
 impl Accepted {
-    pub(super) fn new(at: &At, core: &mut Core, server: ServerId, dialog: Dialog, user: Option<String>) -> Self {
+    pub(super) fn new(
+        at: &At,
+        core: &mut Core,
+        server: ServerId,
+        dialog: Dialog,
+        user: Option<String>,
+        agreement: Agreement,
+    ) -> Self {
         let interval = core.config.t1;
         at.start(core, SessionTimer::Repeat2xx, interval);
         at.start(core, SessionTimer::AckWait, core.config.t1.saturating_mul(64));
         let cseq = core.cseq_received(server);
-        Self { server, dialog, user, interval, cseq, hung_up: None }
+        Self { server, dialog, user, agreement, interval, cseq, hung_up: None }
     }
 
     pub(super) fn on_timer(mut self, at: At, core: &mut Core, timer: SessionTimer) -> Option<Session> {
@@ -44,7 +53,7 @@ impl Accepted {
                 Some(at.session(State::Accepted(self)))
             }
             SessionTimer::AckWait => {
-                let by = if self.hung_up.is_some() { EndedBy::Us } else { EndedBy::Lost };
+                let by = if self.hung_up.is_some() { EndedBy::Us } else { EndedBy::Lost(Loss::NoAck) };
                 at.leave(core, self.dialog, self.hung_up.unwrap_or_default(), Last::Ended(by))
             }
             _ => Some(at.session(State::Accepted(self))),

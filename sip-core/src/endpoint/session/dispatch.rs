@@ -1,27 +1,50 @@
-//! What happens to a session, by whom it comes: its clock, its user, its peer. Each entry hands it to the state it is in;
-//! what makes no sense there changes nothing.
+//! What happens to a session, by whom it comes: its clock, its user, its peer. Each entry hands it to the state it is in,
+//! or to what goes on beside it; what makes no sense there changes nothing.
 
-use super::super::ReofferId;
 use super::super::answer;
 use super::super::command::{Body, Headers};
 use super::super::compose::Answer;
 use super::super::core::{Core, Target};
-use super::super::event::{EndedBy, Event, Failure};
+use super::super::event::{EndedBy, Failure};
+use super::super::exchange::Inside;
 use super::super::timer::SessionTimer;
 use super::super::transactions::{ClientId, ServerId};
+use super::refer::is_about_refer;
 use super::{Session, State};
-use crate::message::{Message, Method, Name, StatusCode};
+use crate::dialog::DialogId;
+use crate::message::{Message, Method, StatusCode};
 
 impl Session {
     /// Something for the session's own clock.
     pub(in super::super) fn on_timer(self, core: &mut Core, timer: SessionTimer) -> Option<Self> {
+        match timer {
+            SessionTimer::Reoffer => self.reoffer_unanswered(core),
+            SessionTimer::Glare => self.glare_over(core),
+            SessionTimer::LateAnswer => self.late_answer_missing(core),
+            SessionTimer::Renew => self.renew(core),
+            SessionTimer::Expire => self.expired(core),
+            SessionTimer::Referral => self.referral_expired(core),
+            SessionTimer::Request(id) => self.request_unanswered(core, id),
+            SessionTimer::Refer(id) => self.refer_timed_out(core, id),
+            timer => self.on_state_timer(core, timer),
+        }
+    }
+
+    fn on_state_timer(self, core: &mut Core, timer: SessionTimer) -> Option<Self> {
+        if self.is_confirmed() {
+            return match timer {
+                SessionTimer::Repeat2xx => self.repeat_2xx(core),
+                SessionTimer::AckWait => self.ack_missing(core),
+                SessionTimer::Ring => self.reinvite_unanswered(core),
+                _ => Some(self),
+            };
+        }
         let (at, state) = self.parts();
         match state {
             State::Calling(state) => state.on_timer(at, core, timer),
             State::Offered(state) => state.on_timer(at, core, timer),
             State::Accepted(state) => state.on_timer(at, core, timer),
-            State::Confirmed(state) => state.on_timer(at, core, timer),
-            State::Leaving(state) => Some(at.session(State::Leaving(state))),
+            state @ (State::Confirmed(_) | State::Leaving(_)) => Some(at.session(state)),
         }
     }
 
@@ -67,28 +90,6 @@ impl Session {
         }
     }
 
-    pub(in super::super) fn respond(
-        self,
-        core: &mut Core,
-        reoffer: ReofferId,
-        status: StatusCode,
-        body: Option<Body>,
-    ) -> Option<Self> {
-        let (at, state) = self.parts();
-        match state {
-            State::Confirmed(state) => state.respond(at, core, reoffer, status, body),
-            other => Some(at.session(other)),
-        }
-    }
-
-    pub(in super::super) fn reoffer(self, core: &mut Core, body: Option<Body>) -> Option<Self> {
-        let (at, state) = self.parts();
-        match state {
-            State::Confirmed(state) => state.reoffer(at, core, body),
-            other => Some(at.session(other)),
-        }
-    }
-
     /// A provisional response to our INVITE.
     pub(in super::super) fn on_progress(self, core: &mut Core, client: ClientId, message: Message) -> Option<Self> {
         let (at, state) = self.parts();
@@ -116,16 +117,25 @@ impl Session {
         }
     }
 
-    pub(in super::super) fn on_reinvite_done(
-        self,
+    /// The end of a request of ours inside the dialog.
+    pub(in super::super) fn on_inside_done(
+        mut self,
         core: &mut Core,
-        client: Option<ClientId>,
+        what: Inside,
+        cseq: u32,
         result: Result<Message, Failure>,
     ) -> Option<Self> {
-        let (at, state) = self.parts();
-        match state {
-            State::Confirmed(state) => state.on_reinvite_done(at, core, client, result),
-            other => Some(at.session(other)),
+        match what {
+            Inside::Update => self.on_change_done(core, None, result),
+            Inside::Request(id) => self.on_request_done(core, id, result),
+            Inside::Refer => self.on_refer_done(core, cseq, result),
+            Inside::Notify(id) => self.on_notify_done(core, id, result.is_ok()),
+            Inside::Prack(rseq) => {
+                if let State::Calling(state) = &mut self.state {
+                    state.on_prack_done(rseq, &result);
+                }
+                Some(self)
+            }
         }
     }
 
@@ -137,33 +147,30 @@ impl Session {
         }
     }
 
-    /// The dialog's next CSeq number, where there is one dialog.
-    pub(in super::super) fn next_cseq(&mut self) -> Option<u32> {
-        match &mut self.state {
-            State::Calling(_) => None,
-            State::Offered(state) => Some(state.dialog.next_cseq()),
-            State::Accepted(state) => Some(state.dialog.next_cseq()),
-            State::Confirmed(state) => Some(state.dialog.next_cseq()),
-            State::Leaving(state) => Some(state.dialog.next_cseq()),
-        }
+    /// The next CSeq number of the dialog of this name.
+    pub(in super::super) fn next_cseq(&mut self, id: &DialogId) -> Option<u32> {
+        self.state.dialog(id).map(crate::dialog::Dialog::next_cseq)
     }
 
     /// An ACK in one of the session's dialogs.
     pub(in super::super) fn on_ack(self, core: &mut Core, ack: Message) -> Option<Self> {
+        if self.is_confirmed() {
+            return self.on_reinvite_ack(core, ack);
+        }
         let (at, state) = self.parts();
         match state {
             State::Accepted(state) => state.on_ack(at, core, ack),
-            State::Confirmed(state) => state.on_ack(at, core, &ack),
             other => Some(at.session(other)),
         }
     }
 
-    /// A request in one of the session's dialogs, with its transaction. It gets an answer here, or a [`Event::Reoffer`].
+    /// A request in one of the session's dialogs, with its transaction. It gets an answer here, or an event that asks for
+    /// one.
     pub(in super::super) fn on_request(mut self, core: &mut Core, server: ServerId) -> Option<Self> {
         let Some(tx) = core.servers.table.get(&server) else { return Some(self) };
         let (request, target) = (tx.request.clone(), tx.target);
-        let Ok(cseq) = request.cseq() else { return Some(self) };
-        if let Some(dialog) = self.state.dialog_mut(&request) {
+        let (Ok(cseq), Ok(Some(id))) = (request.cseq(), DialogId::of_request(&request)) else { return Some(self) };
+        if let Some(dialog) = self.state.dialog(&id) {
             if dialog.receive(cseq.seq).is_err() {
                 // §12.2.2: out of order, or the same number by another way.
                 core.reply(server, Answer::new(StatusCode::SERVER_INTERNAL_ERROR));
@@ -171,19 +178,33 @@ impl Session {
             }
             if let Target::Stream(flow) = target {
                 core.move_dialog(dialog, flow);
-                self.path.flow = Some(flow);
+                self.at.path.flow = Some(flow);
             }
         }
         match cseq.method {
             Method::Bye => self.on_bye(core, server, request),
-            Method::Invite | Method::Update => self.on_reoffer(core, server, request),
-            Method::Options => {
-                core.reply(server, answer::options());
+            _ if matches!(self.state, State::Leaving(_)) => {
+                core.reply(server, Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
                 Some(self)
             }
-            _ => {
-                core.reply(server, answer::refused_method(&cseq.method));
-                core.event(Event::Request { session: self.id, request });
+            method => self.on_method(core, server, method, request),
+        }
+    }
+
+    fn on_method(self, core: &mut Core, server: ServerId, method: Method, request: Message) -> Option<Self> {
+        match method {
+            Method::Invite | Method::Update => self.on_reoffer(core, server, request),
+            Method::Prack => self.on_prack(core, server, request),
+            Method::Refer => self.on_refer(core, server, request),
+            Method::Notify if is_about_refer(&request) => self.on_refer_notify(core, server, &request),
+            Method::Subscribe if is_about_refer(&request) => self.on_refer_subscribe(core, server, &request),
+            Method::Info | Method::Message | Method::Notify | Method::Subscribe => self.ask(core, server, request),
+            Method::Options => {
+                core.reply(server, answer::options(&core.config));
+                Some(self)
+            }
+            method => {
+                core.reply(server, answer::refused_method(&method));
                 Some(self)
             }
         }
@@ -191,10 +212,12 @@ impl Session {
 
     /// CANCEL for this INVITE or re-INVITE of the peer's (§9.2); after a final response it changes nothing.
     pub(in super::super) fn on_cancel(self, core: &mut Core, server: ServerId, cancel: Message) -> Option<Self> {
+        if self.is_confirmed() {
+            return self.on_cancel_reinvite(core, server);
+        }
         let (at, state) = self.parts();
         match state {
             State::Offered(state) if state.server == server => state.on_cancel(at, core, cancel),
-            State::Confirmed(state) => state.on_cancel(at, core, server),
             other => Some(at.session(other)),
         }
     }
@@ -223,27 +246,6 @@ impl Session {
             State::Leaving(state) => {
                 core.reply(server, Answer::new(StatusCode::OK));
                 Some(at.session(State::Leaving(state)))
-            }
-        }
-    }
-
-    fn on_reoffer(self, core: &mut Core, server: ServerId, request: Message) -> Option<Self> {
-        let (at, state) = self.parts();
-        match state {
-            State::Confirmed(state) => state.on_reoffer(at, core, server, request),
-            State::Leaving(state) => {
-                core.reply(server, Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
-                Some(at.session(State::Leaving(state)))
-            }
-            // The first offer and answer are not over (RFC 3261 §14.2, RFC 3311 §5.2).
-            other => {
-                let status = match &other {
-                    State::Accepted(_) => StatusCode::REQUEST_PENDING,
-                    _ => StatusCode::SERVER_INTERNAL_ERROR,
-                };
-                let wait = core.rng.below(10).to_string();
-                core.reply(server, Answer::new(status).header(Name::RetryAfter, wait));
-                Some(at.session(other))
             }
         }
     }

@@ -126,13 +126,28 @@ impl Core {
         Some(Path { flow, sticky: false, local, transport, server_name: tx.server_name.clone() })
     }
 
+    /// Notes that the 2xx of this fork has been taken, and will have its ACK: copies of it are copies.
+    pub(super) fn expect_ack(&mut self, client: ClientId, dialog: &Dialog) {
+        if let Some(tx) = self.clients.table.get_mut(&client) {
+            tx.acks.push(Ack { tag: dialog.id().remote_tag.clone(), sent: None });
+        }
+    }
+
     /// §13.2.2.4: the ACK of a 2xx is a request of its own, by the dialog's way, with the INVITE's CSeq and credentials.
-    pub(super) fn acknowledge(&mut self, client: ClientId, session: Option<SessionId>, dialog: &Dialog, path: &Path) {
-        let Some(tx) = self.clients.table.get_mut(&client) else { return };
+    /// Its body answers an offer in the 2xx.
+    pub(super) fn acknowledge(
+        &mut self,
+        client: ClientId,
+        session: Option<SessionId>,
+        dialog: &Dialog,
+        path: &Path,
+        body: Option<Body>,
+    ) {
+        let Some(tx) = self.clients.table.get(&client) else { return };
         let tag = dialog.id().remote_tag.clone();
-        tx.acks.push(Ack { tag: tag.clone(), sent: None });
         let cseq = tx.draft.cseq;
-        let request = InDialog { authorization: Some(tx.authorization.clone()), ..InDialog::new(Method::Ack) };
+        let authorization = Some(tx.authorization.clone());
+        let request = InDialog { authorization, body, ..InDialog::new(Method::Ack) };
         let owner = session.map(Owner::Session);
         self.send_in_dialog((session, owner), dialog, path, cseq, Purpose::Ack(client, tag), request);
     }
@@ -164,7 +179,8 @@ impl Core {
         let (Some(origin), Some(path)) = (self.origin(client), self.path_of(client)) else { return };
         let Ok(mut dialog) = Dialog::uac(&origin, response) else { return };
         let session = self.clients.table.get(&client).and_then(|tx| tx.session);
-        self.acknowledge(client, session, &dialog, &path);
+        self.expect_ack(client, &dialog);
+        self.acknowledge(client, session, &dialog, &path, None);
         let cseq = dialog.next_cseq();
         let owner = session.map(Owner::Session);
         self.send_in_dialog(

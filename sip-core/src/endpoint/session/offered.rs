@@ -1,4 +1,4 @@
-//! A peer's INVITE before our final response (RFC 3261 §13.3, §9.2).
+//! A peer's INVITE before our final response (RFC 3261 §13.3, §9.2). Its provisionals are in [`super::reliable`].
 
 use super::super::command::{Body, Headers};
 use super::super::compose::Answer;
@@ -8,24 +8,37 @@ use super::super::event::EndedBy;
 use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::accepted::Accepted;
-use super::{At, Session, State};
+use super::reliable::Reliable;
+use super::{Agreement, At, Session, State};
 use crate::dialog::Dialog;
 use crate::message::{Message, StatusCode};
 
 /// A peer's INVITE has no final response yet.
 #[derive(Debug)]
 pub(in super::super) struct Offered {
-    pub(in super::super) server: ServerId,
+    pub(super) server: ServerId,
     /// The dialog that our first response with a tag makes.
-    pub(in super::super) dialog: Dialog,
+    pub(super) dialog: Dialog,
     /// The user part of our Contact: the one that was called.
-    pub(in super::super) user: Option<String>,
+    pub(super) user: Option<String>,
+    /// A provisional with our tag has been sent: the dialog is early, and no more ours alone.
+    pub(super) told: bool,
+    pub(super) agreement: Agreement,
+    pub(super) reliable: Reliable,
 }
 
 impl Offered {
+    pub(in super::super) fn new(core: &mut Core, server: ServerId, dialog: Dialog, invite: &Message) -> Self {
+        let user = invite.request_uri().ok().and_then(|uri| uri.user_unescaped().map(std::borrow::Cow::into_owned));
+        let agreement = if invite.body().is_empty() { Agreement::Nothing } else { Agreement::Theirs };
+        Self { server, dialog, user, told: false, agreement, reliable: Reliable::of(core, invite) }
+    }
+
     pub(super) fn on_timer(self, at: At, core: &mut Core, timer: SessionTimer) -> Option<Session> {
         match timer {
             SessionTimer::Answer => self.reject(at, core, StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new()),
+            SessionTimer::RepeatReliable => self.repeat_reliable(at, core),
+            SessionTimer::PrackWait => self.prack_missing(at, core),
             SessionTimer::Refresh => {
                 core.repeat_last(self.server);
                 at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
@@ -35,34 +48,36 @@ impl Offered {
         }
     }
 
-    pub(super) fn progress(
-        self,
-        at: At,
+    /// Our user's yes: now, or (RFC 3262 §3) once the description that a provisional carried has been acknowledged.
+    pub(super) fn accept(
+        mut self,
+        mut at: At,
         core: &mut Core,
-        status: StatusCode,
         headers: Headers,
         body: Option<Body>,
     ) -> Option<Session> {
-        if status.is_provisional() {
-            let answer = if status == StatusCode::TRYING {
-                Answer::new(status)
-            } else {
-                at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
-                core.dialog_answer(self.server, status, self.user.as_deref())
-            };
-            core.reply(self.server, Answer { headers, body, ..answer });
+        if self.reliable.holds_2xx() || at.offers.is_asked() {
+            self.reliable.accept.get_or_insert((headers, body));
+            return Some(at.session(State::Offered(self)));
         }
-        Some(at.session(State::Offered(self)))
-    }
-
-    pub(super) fn accept(self, at: At, core: &mut Core, headers: Headers, body: Option<Body>) -> Option<Session> {
-        at.stop(core, SessionTimer::Answer);
-        at.stop(core, SessionTimer::Refresh);
+        for timer in
+            [SessionTimer::Answer, SessionTimer::Refresh, SessionTimer::RepeatReliable, SessionTimer::PrackWait]
+        {
+            at.stop(core, timer);
+        }
+        at.unacknowledged = self.reliable.unacknowledged();
+        // RFC 6337 §3.1.1: the answer that a reliable provisional has carried is not given twice.
+        let body = body.filter(|_| self.agreement != Agreement::Agreed);
+        if body.is_some() {
+            at.described.clone_from(&body);
+        }
         let mut answer = core.dialog_answer(self.server, StatusCode::OK, self.user.as_deref());
+        answer.headers.extend(at.agree_as_uas(core, self.server));
         answer.headers.extend(headers);
         answer.body = body;
         core.reply(self.server, answer);
-        let state = Accepted::new(&at, core, self.server, self.dialog, self.user);
+        let agreement = if self.agreement == Agreement::Nothing { Agreement::Ours } else { Agreement::Agreed };
+        let state = Accepted::new(&at, core, self.server, self.dialog, self.user, agreement);
         Some(at.session(State::Accepted(state)))
     }
 

@@ -1,218 +1,189 @@
-//! Re-INVITE and UPDATE, both ways (RFC 3261 §14, RFC 3311), and their glare.
+//! Our re-INVITEs and UPDATEs (RFC 3261 §14.1, RFC 3311 §5.1), and what glare makes of them.
 
-use super::super::ReofferId;
 use super::super::command::Body;
-use super::super::compose::Answer;
-use super::super::config::{MAX_GLARE_RETRIES, REOFFER_TIMEOUT};
+use super::super::config::{MAX_GLARE_RETRIES, MAX_TOO_SMALL};
 use super::super::core::Core;
-use super::super::event::{Event, Failure};
-use super::super::exchange::{ExchangeId, Purpose};
+use super::super::event::{Failure, Loss};
+use super::super::exchange::{Inside, Purpose};
 use super::super::timer::SessionTimer;
-use super::super::transactions::{ClientId, ServerId};
-use super::confirmed::{Confirmed, Role};
-use super::{At, InDialog, Session};
-use crate::message::{Message, Method, Name, StatusCode};
+use super::super::transactions::ClientId;
+use super::confirmed::Role;
+use super::offers::{Ours, Why};
+use super::{Agreement, InDialog, Session, State};
+use crate::dialog::DialogId;
+use crate::message::{Message, Method, StatusCode};
 use base::Rng;
 use std::time::Duration;
 
-/// A re-INVITE of ours.
-#[derive(Debug)]
-pub(in super::super) struct Ours {
-    body: Option<Body>,
-    /// How often it has met 491.
-    glares: u32,
-    /// None while it waits out a glare.
-    pub(super) exchange: Option<ExchangeId>,
-}
-
-/// A re-INVITE or UPDATE of the peer's.
-#[derive(Debug)]
-pub(in super::super) struct Theirs {
-    id: ReofferId,
-    pub(super) server: ServerId,
-    phase: Phase,
-}
-
-/// How far the peer's question is.
-#[derive(Debug)]
-enum Phase {
-    /// Our user has been asked.
-    Asked,
-    /// A 2xx was sent to a re-INVITE and is repeated at this interval until its ACK.
-    AckWait(Duration),
-}
-
-impl Theirs {
-    /// True while it has no final response.
-    pub(super) const fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Asked)
-    }
-}
-
-impl Confirmed {
-    /// Our user wants to change the session.
-    pub(super) fn reoffer(mut self, at: At, core: &mut Core, body: Option<Body>) -> Option<Session> {
-        if self.ours.is_some() {
-            core.event(Event::ReofferDone { session: at.id, result: Err(Failure::Canceled) });
-            return self.stay(at);
+impl Session {
+    /// Our user wants to change the session by re-INVITE.
+    pub(in super::super) fn reoffer(self, core: &mut Core, body: Option<Body>) -> Option<Self> {
+        match &self.state {
+            State::Confirmed(_) => self.change(core, Method::Invite, body, Why::Asked),
+            _ => Some(self),
         }
-        let mut ours = Ours { body, glares: 0, exchange: None };
-        if self.theirs.is_some() {
-            // §14.1: no INVITE while one is in progress the other way; wait as if it had met 491.
-            self.wait_out_glare(&at, core);
+    }
+
+    /// Our user wants to change the session by UPDATE. Where the peer does not allow it, a session that stands is changed
+    /// by re-INVITE; an early dialog is not changed at all.
+    pub(in super::super) fn update(self, core: &mut Core, body: Option<Body>) -> Option<Self> {
+        let method = match &self.state {
+            State::Confirmed(_) if !self.at.peer.update => Method::Invite,
+            State::Confirmed(_) => Method::Update,
+            State::Leaving(_) => return Some(self),
+            // §5.1: while it is early, an offer needs the first one answered.
+            _ if self.at.peer.update && (body.is_none() || self.agreement(None) == Agreement::Agreed) => Method::Update,
+            _ => {
+                self.at.tell_reoffer_done(core, Why::Asked, Err(Failure::Canceled));
+                return Some(self);
+            }
+        };
+        self.change(core, method, body, Why::Asked)
+    }
+
+    /// How the first offer stands, in this fork's dialog where there are several.
+    pub(super) fn agreement(&self, dialog: Option<&DialogId>) -> Agreement {
+        match &self.state {
+            State::Calling(state) => state.agreement(dialog),
+            State::Offered(state) => state.agreement,
+            State::Accepted(state) => state.agreement,
+            State::Confirmed(_) if self.at.late_ack.is_some() => Agreement::Theirs,
+            State::Confirmed(_) | State::Leaving(_) => Agreement::Agreed,
+        }
+    }
+
+    /// Sends it, or waits with it where the peer is changing the session itself.
+    pub(super) fn change(mut self, core: &mut Core, method: Method, body: Option<Body>, why: Why) -> Option<Self> {
+        let dialog = self.state.current().map(|dialog| dialog.id().clone());
+        let (Some(dialog), None, None) = (dialog, &self.at.offers.ours, &self.at.late_ack) else {
+            self.at.tell_reoffer_done(core, why, Err(Failure::Canceled));
+            return Some(self);
+        };
+        self.at.offers.ours = Some(Ours { method, dialog, body, why, glares: 0, too_small: 0, exchange: None });
+        if self.at.offers.theirs.is_some() {
+            // §14.1: none while one is in progress the other way; wait as if it had met 491.
+            self.wait_out_glare(core);
         } else {
-            self.send_reinvite(&at, core, &mut ours);
+            self.send_change(core);
         }
-        self.ours = Some(ours);
-        self.stay(at)
+        Some(self)
     }
 
-    fn send_reinvite(&mut self, at: &At, core: &mut Core, ours: &mut Ours) {
-        let request =
-            InDialog { contact: Some(self.user.clone()), body: ours.body.clone(), ..InDialog::new(Method::Invite) };
-        ours.exchange = Some(at.send_in_dialog(core, &mut self.dialog, Purpose::Reinvite(at.id), request));
-        at.start(core, SessionTimer::Ring, core.config.t1.saturating_mul(64));
+    fn send_change(&mut self, core: &mut Core) {
+        let Some(mut ours) = self.at.offers.ours.take() else { return };
+        let headers = self.at.session_headers(core);
+        let contact = Some(self.state.user().map(str::to_owned));
+        let Some(dialog) = self.state.dialog(&ours.dialog) else {
+            // The fork that it was meant for is gone.
+            return self.at.tell_reoffer_done(core, ours.why, Err(Failure::Canceled));
+        };
+        let purpose = if ours.method == Method::Update {
+            Purpose::Inside(self.at.id, Inside::Update)
+        } else {
+            self.at.start(core, SessionTimer::Ring, core.config.t1.saturating_mul(64));
+            Purpose::Reinvite(self.at.id)
+        };
+        let request = InDialog { contact, headers, body: ours.body.clone(), ..InDialog::new(ours.method.clone()) };
+        ours.exchange = Some(self.at.send_in_dialog(core, dialog, purpose, request));
+        self.at.offers.ours = Some(ours);
     }
 
     /// Our re-INVITE has had provisionals at most for 64·T1: it is taken back, and ends with what that brings.
-    pub(super) fn reinvite_unanswered(self, at: At, core: &mut Core) -> Option<Session> {
-        if let Some(exchange) = self.ours.as_ref().and_then(|ours| ours.exchange) {
+    pub(super) fn reinvite_unanswered(self, core: &mut Core) -> Option<Self> {
+        if let Some(exchange) = self.at.offers.ours.as_ref().and_then(|ours| ours.exchange) {
             core.cancel(exchange, Vec::new());
         }
-        self.stay(at)
+        Some(self)
     }
 
-    /// Our re-INVITE has its final response, or none.
-    pub(super) fn on_reinvite_done(
+    /// Our re-INVITE or UPDATE has its final response, or none.
+    pub(in super::super) fn on_change_done(
         mut self,
-        at: At,
         core: &mut Core,
         client: Option<ClientId>,
         result: Result<Message, Failure>,
-    ) -> Option<Session> {
-        let Some(mut ours) = self.ours.take() else { return self.stay(at) };
-        at.stop(core, SessionTimer::Ring);
-        if let (Ok(response), Some(client)) = (&result, client) {
-            self.dialog.refresh_target(response);
-            core.acknowledge(client, Some(at.id), &self.dialog, &at.path);
+    ) -> Option<Self> {
+        let Some(mut ours) = self.at.offers.ours.take() else { return Some(self) };
+        if ours.method == Method::Invite {
+            self.at.stop(core, SessionTimer::Ring);
         }
-        let status = match &result {
-            Err(Failure::Response(response)) => response.status().map(StatusCode::code),
-            _ => None,
-        };
-        if status == Some(491) && ours.glares < MAX_GLARE_RETRIES {
-            ours.glares += 1;
-            ours.exchange = None;
-            self.ours = Some(ours);
-            self.wait_out_glare(&at, core);
-            return self.stay(at);
+        let refusal = refusal(&result);
+        let status = refusal.and_then(Message::status).map_or(0, StatusCode::code);
+        match status {
+            491 if ours.glares < MAX_GLARE_RETRIES => {
+                ours.glares += 1;
+                ours.exchange = None;
+                self.at.offers.ours = Some(ours);
+                self.wait_out_glare(core);
+                return Some(self);
+            }
+            422 if ours.too_small < MAX_TOO_SMALL && self.at.raise_interval(refusal) => {
+                ours.too_small += 1;
+                self.at.offers.ours = Some(ours);
+                self.send_change(core);
+                return Some(self);
+            }
+            // RFC 4028 §7.4: a peer that refuses UPDATE is refreshed by re-INVITE.
+            405 | 501 if ours.why == Why::Refresh && ours.method == Method::Update => {
+                self.at.peer.update = false;
+                return self.renew(core);
+            }
+            _ => {}
+        }
+        match &result {
+            Ok(response) => self.changed(core, client, &ours, response),
+            Err(_) if ours.why == Why::Refresh => self.at.renew_later(core),
+            Err(_) => {}
         }
         // §12.2.1.2: nobody there.
-        let is_gone = matches!(status, Some(408 | 481)) || matches!(result, Err(Failure::Timeout));
-        core.event(Event::ReofferDone { session: at.id, result });
-        if is_gone { self.lost(at, core) } else { self.stay(at) }
+        let is_gone = matches!(status, 408 | 481) || matches!(result, Err(Failure::Timeout));
+        self.at.tell_reoffer_done(core, ours.why, result);
+        if is_gone { self.lost(core, Vec::new(), Loss::Gone) } else { Some(self) }
     }
 
-    fn wait_out_glare(&self, at: &At, core: &mut Core) {
-        let wait = glare_wait(self.role, &mut core.rng);
-        at.start(core, SessionTimer::Glare, wait);
+    /// A 2xx to our change.
+    fn changed(&mut self, core: &mut Core, client: Option<ClientId>, ours: &Ours, response: &Message) {
+        self.at.peer.learn(response);
+        if let Some(dialog) = self.state.dialog(&ours.dialog) {
+            dialog.refresh_target(response);
+            if let Some(client) = client.filter(|_| ours.method == Method::Invite) {
+                let is_late = ours.body.is_none() && !response.body().is_empty();
+                self.at.acknowledge_2xx(core, client, dialog, is_late);
+            }
+        }
+        if ours.body.is_some() {
+            self.at.described.clone_from(&ours.body);
+        }
+        self.at.agree_as_uac(core, response);
     }
 
-    pub(super) fn glare_over(mut self, at: At, core: &mut Core) -> Option<Session> {
-        if let Some(mut ours) = self.ours.take() {
-            if self.theirs.is_some() {
-                self.wait_out_glare(&at, core);
+    fn wait_out_glare(&self, core: &mut Core) {
+        let role = match &self.state {
+            State::Confirmed(state) => state.role,
+            State::Calling(_) => Role::Uac,
+            _ => Role::Uas,
+        };
+        let wait = glare_wait(role, &mut core.rng);
+        self.at.start(core, SessionTimer::Glare, wait);
+    }
+
+    pub(super) fn glare_over(mut self, core: &mut Core) -> Option<Self> {
+        if self.at.offers.ours.as_ref().is_some_and(|ours| ours.exchange.is_none()) {
+            if self.at.offers.theirs.is_some() {
+                self.wait_out_glare(core);
             } else {
-                self.send_reinvite(&at, core, &mut ours);
-            }
-            self.ours = Some(ours);
-        }
-        self.stay(at)
-    }
-
-    /// The peer wants to change the session.
-    pub(super) fn on_reoffer(mut self, at: At, core: &mut Core, server: ServerId, request: Message) -> Option<Session> {
-        if let Some(theirs) = &self.theirs {
-            // §14.2: the earlier one first.
-            let status = if theirs.is_open() { StatusCode::SERVER_INTERNAL_ERROR } else { StatusCode::REQUEST_PENDING };
-            let wait = core.rng.below(10).to_string();
-            core.reply(server, Answer::new(status).header(Name::RetryAfter, wait));
-            return self.stay(at);
-        }
-        if self.ours.as_ref().is_some_and(|ours| ours.exchange.is_some()) {
-            core.reply(server, Answer::new(StatusCode::REQUEST_PENDING));
-            return self.stay(at);
-        }
-        let id = ReofferId(core.next_id());
-        self.theirs = Some(Theirs { id, server, phase: Phase::Asked });
-        at.start(core, SessionTimer::Reoffer, REOFFER_TIMEOUT);
-        core.event(Event::Reoffer { session: at.id, id, request });
-        self.stay(at)
-    }
-
-    /// Our user's answer to the peer's question; one to an older question changes nothing.
-    pub(super) fn respond(
-        mut self,
-        at: At,
-        core: &mut Core,
-        id: ReofferId,
-        status: StatusCode,
-        body: Option<Body>,
-    ) -> Option<Session> {
-        let asked = self.theirs.take_if(|theirs| theirs.id == id && theirs.is_open() && status.is_final());
-        let Some(Theirs { server, .. }) = asked else { return self.stay(at) };
-        let request = core.servers.table.get(&server).map(|tx| tx.request.clone());
-        at.stop(core, SessionTimer::Reoffer);
-        let mut answer = core.dialog_answer(server, status, self.user.as_deref());
-        answer.record_route = false;
-        answer.body = body;
-        core.reply(server, answer);
-        if let Some(request) = request.filter(|_| status.is_success()) {
-            self.dialog.refresh_target(&request);
-            if request.method() == Method::Invite {
-                let interval = core.config.t1;
-                at.start(core, SessionTimer::Repeat2xx, interval);
-                at.start(core, SessionTimer::AckWait, core.config.t1.saturating_mul(64));
-                self.theirs = Some(Theirs { id, server, phase: Phase::AckWait(interval) });
+                self.send_change(core);
             }
         }
-        self.stay(at)
+        Some(self)
     }
+}
 
-    /// The peer takes its re-INVITE back.
-    pub(super) fn on_cancel(mut self, at: At, core: &mut Core, server: ServerId) -> Option<Session> {
-        if self.theirs.take_if(|theirs| theirs.server == server && theirs.is_open()).is_some() {
-            at.stop(core, SessionTimer::Reoffer);
-            core.reply(server, Answer::new(StatusCode::REQUEST_TERMINATED));
-        }
-        self.stay(at)
-    }
-
-    /// Our user has been silent: the old session stands (§14.2).
-    pub(super) fn reoffer_unanswered(self, at: At, core: &mut Core) -> Option<Session> {
-        match self.theirs.as_ref().map(|theirs| theirs.id) {
-            Some(id) => self.respond(at, core, id, StatusCode::NOT_ACCEPTABLE_HERE, None),
-            None => self.stay(at),
-        }
-    }
-
-    pub(super) fn repeat_2xx(mut self, at: At, core: &mut Core) -> Option<Session> {
-        if let Some(Theirs { server, phase: Phase::AckWait(interval), .. }) = &mut self.theirs {
-            core.repeat_last(*server);
-            *interval = interval.saturating_mul(2).min(core.config.t2);
-            at.start(core, SessionTimer::Repeat2xx, *interval);
-        }
-        self.stay(at)
-    }
-
-    pub(super) fn on_ack(mut self, at: At, core: &mut Core, ack: &Message) -> Option<Session> {
-        let cseq = ack.cseq().map(|cseq| cseq.seq).ok();
-        let is_its = |theirs: &mut Theirs| !theirs.is_open() && core.cseq_received(theirs.server) == cseq;
-        if self.theirs.take_if(is_its).is_some() {
-            at.stop(core, SessionTimer::Repeat2xx);
-            at.stop(core, SessionTimer::AckWait);
-        }
-        self.stay(at)
+/// The final response that is no 2xx.
+const fn refusal(result: &Result<Message, Failure>) -> Option<&Message> {
+    match result {
+        Err(Failure::Response(response)) => Some(response),
+        _ => None,
     }
 }
 

@@ -1,0 +1,117 @@
+//! Offers under way after the INVITE's own: at most one each way (RFC 3264 §4).
+
+use super::super::ReofferId;
+use super::super::command::{Body, Headers};
+use super::super::compose::Answer;
+use super::super::core::Core;
+use super::super::event::Event;
+use super::super::exchange::ExchangeId;
+use super::super::transactions::ServerId;
+use super::At;
+use crate::dialog::DialogId;
+use crate::message::{Message, Method, StatusCode};
+use std::time::Duration;
+
+/// What both sides want to change.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    pub(super) ours: Option<Ours>,
+    pub(super) theirs: Option<Theirs>,
+}
+
+/// A re-INVITE or UPDATE of ours.
+#[derive(Debug)]
+pub(super) struct Ours {
+    /// INVITE or UPDATE.
+    pub(super) method: Method,
+    pub(super) dialog: DialogId,
+    pub(super) body: Option<Body>,
+    pub(super) why: Why,
+    /// How often it has met 491.
+    pub(super) glares: u32,
+    /// How often it has met 422.
+    pub(super) too_small: u32,
+    /// None while it waits out a glare.
+    pub(super) exchange: Option<ExchangeId>,
+}
+
+/// Who wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Our user.
+    Asked,
+    /// The session timer (RFC 4028).
+    Refresh,
+}
+
+/// A re-INVITE of the peer's; or an UPDATE or a PRACK, with an offer.
+#[derive(Debug)]
+pub(super) struct Theirs {
+    pub(super) id: ReofferId,
+    pub(super) server: ServerId,
+    pub(super) dialog: DialogId,
+    pub(super) phase: Phase,
+}
+
+/// How far the peer's question is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    /// Our user has been asked.
+    Asked,
+    /// A 2xx was sent to a re-INVITE and is repeated at this interval until its ACK.
+    AckWait(Duration),
+}
+
+impl Theirs {
+    /// True while it has no final response.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Asked)
+    }
+}
+
+impl Offers {
+    /// True where nothing is under way.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.ours.is_none() && self.theirs.is_none()
+    }
+
+    /// True while our user owes an answer.
+    pub(super) fn is_asked(&self) -> bool {
+        self.theirs.as_ref().is_some_and(Theirs::is_open)
+    }
+
+    /// The end of the session: what the peer has asked gets 487 (RFC 3261 §15.1.2), a re-INVITE of ours is taken back.
+    pub(super) fn close(&mut self, core: &mut Core) {
+        if let Some(Ours { method: Method::Invite, exchange: Some(exchange), .. }) = self.ours.take() {
+            core.cancel(exchange, Headers::new());
+        }
+        if let Some(theirs) = self.theirs.take().filter(Theirs::is_open) {
+            core.reply(theirs.server, Answer::new(StatusCode::REQUEST_TERMINATED));
+        }
+    }
+
+    /// The end of one fork's early dialog: what was under way in it.
+    pub(super) fn forget(&mut self, core: &mut Core, dialog: &DialogId) {
+        if let Some(theirs) = self.theirs.take_if(|theirs| theirs.dialog == *dialog && theirs.is_open()) {
+            core.reply(theirs.server, Answer::new(StatusCode::REQUEST_TERMINATED));
+        }
+    }
+}
+
+impl At {
+    /// The end of our own: our user hears of what it has asked for.
+    pub(super) fn tell_reoffer_done(
+        &self,
+        core: &mut Core,
+        why: Why,
+        result: Result<Message, super::super::event::Failure>,
+    ) {
+        match (why, result) {
+            (Why::Asked, result) => core.event(Event::ReofferDone { session: self.id, result }),
+            (Why::Refresh, Ok(response)) if !response.body().is_empty() => {
+                core.event(Event::Refreshed { session: self.id, response });
+            }
+            (Why::Refresh, _) => {}
+        }
+    }
+}
