@@ -12,12 +12,14 @@ use api::{
 };
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
+use sip_core::message::Method;
 use sip_core::net::{BindError, Full, Identity, Listener, Net, Roots, TlsConfig};
 use sip_core::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use switch::registrar::{RegistrarConfig, TenantDomain, User};
 use switch::{Command, Input, Switch};
 
 /// Why the process does not start: what could not be had, and which setting says so.
@@ -69,6 +71,8 @@ pub enum StartError {
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a drain waits for live calls before it ends them (a second SIGTERM ends them at once).
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(90);
+/// The realm of digest challenges where no domain is named.
+const DEFAULT_REALM: &str = "tandem";
 /// How often a drain looks whether the last call has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
@@ -158,7 +162,8 @@ fn tls(config: &Config) -> Result<TlsConfig, StartError> {
 fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddress) -> switch::Config {
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
-    endpoint.domains.clone_from(&config.sip.domains);
+    endpoint.domains = domains(config);
+    endpoint.handed_up = vec![Method::Register, Method::Invite];
     let numbers = config.numbers.iter().filter_map(|number| {
         let answer = number.answer.clone()?;
         Some(switch::Number { number: number.number.clone(), tenant: number.tenant.clone(), answer })
@@ -172,6 +177,32 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
         concurrent_calls: config.limits.concurrent_calls,
         trunks: config.trunks.clone(),
         numbers: numbers.collect(),
+        registrar: registrar(config),
+    }
+}
+
+/// All names that are us: ours, and the tenants'. None named at all: any name is.
+fn domains(config: &Config) -> Vec<String> {
+    let of_tenants = config.tenants.iter().filter_map(|tenant| tenant.sip_domain.clone());
+    config.sip.domains.iter().cloned().chain(of_tenants).collect()
+}
+
+fn registrar(config: &Config) -> RegistrarConfig {
+    let tenant = |tenant: &crate::config::Tenant| TenantDomain {
+        tenant: tenant.name.clone(),
+        sip_domain: tenant.sip_domain.clone(),
+    };
+    // Without a password only where the registrar is open, and then nothing is proved.
+    let user = |user: &crate::config::User| {
+        let password = user.password.clone()?;
+        Some(User { name: user.name.clone(), tenant: user.tenant.clone(), password })
+    };
+    RegistrarConfig {
+        open: config.sip.registrar == crate::config::Registrar::Open,
+        realm: config.sip.domains.first().map_or_else(|| DEFAULT_REALM.to_owned(), Clone::clone),
+        domains: config.sip.domains.clone(),
+        tenants: config.tenants.iter().map(tenant).collect(),
+        users: config.users.iter().filter_map(user).collect(),
     }
 }
 

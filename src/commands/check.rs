@@ -32,6 +32,9 @@ pub fn check(path: &Path) -> Outcome {
         let answers = if number.answer.is_some() { "answers calls" } else { "is a caller ID only" };
         println!("  number     {} of {} {answers}", number.number, number.tenant);
     }
+    for user in &config.users {
+        println!("  user       {} of {} may register", user.name, user.tenant);
+    }
     config.notes.iter().for_each(|note| println!("  note: {note}"));
     Ok(())
 }

@@ -5,6 +5,7 @@ mod schema;
 mod section;
 mod tree;
 mod trunk;
+mod user;
 
 pub use tree::Fault;
 
@@ -33,6 +34,17 @@ pub struct Sip {
     pub local_net: Vec<ipnet::IpNet>,
     /// Names that are us.
     pub domains: Vec<String>,
+    /// Who may register.
+    pub registrar: Registrar,
+}
+
+/// `sip.registrar`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registrar {
+    /// Users, with their passwords.
+    Digest,
+    /// Anybody, as anybody: a laboratory on loopback.
+    Open,
 }
 
 /// `[media]`.
@@ -75,6 +87,19 @@ pub struct Tenant {
     pub name: String,
     /// Whether it may call out over trunks.
     pub trunk_access: bool,
+    /// The domain under which its users are meant.
+    pub sip_domain: Option<String>,
+}
+
+/// `[[user]]`.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Whose.
+    pub tenant: String,
+    /// What it proves itself by; none only where the registrar is open.
+    pub password: Option<carrier::Secret>,
 }
 
 /// `[[number]]`.
@@ -117,6 +142,8 @@ pub struct Config {
     pub trunks: Vec<carrier::TrunkConfig>,
     /// `[[number]]`.
     pub numbers: Vec<Number>,
+    /// `[[user]]`.
+    pub users: Vec<User>,
     /// What is set and has no effect in this version.
     pub notes: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use super::section::{Found, Section};
 use super::tree::Place;
-use super::{Config, Limits, Listen, Media, Number, Sip, Tenant, Tls};
+use super::{Config, Limits, Listen, Media, Number, Registrar, Sip, Tenant, Tls};
 use sip_core::transport::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ pub fn config(mut root: Section) -> Config {
     let tenants = tenants(root.sections("tenant"));
     let trunks = super::trunk::trunks(root.sections("trunk"));
     let numbers = numbers(root.sections("number"), &tenants);
+    let users = super::user::users(root.sections("user"), &tenants, sip.registrar);
     without_effect(&mut root, &mut notes);
     root.finish();
     Config {
@@ -45,13 +46,14 @@ pub fn config(mut root: Section) -> Config {
         tenants,
         trunks,
         numbers,
+        users,
         notes,
     }
 }
 
 /// Sections of the contract that later versions fill. They are taken, and said to have no effect.
 fn without_effect(root: &mut Section, notes: &mut Vec<String>) {
-    for key in ["secrets", "redis", "recordings", "egress", "user"] {
+    for key in ["secrets", "redis", "recordings", "egress"] {
         if root.json(key).is_some() {
             notes.push(format!("[{key}] is set and has no effect in this version"));
         }
@@ -159,7 +161,7 @@ fn sip(mut section: Section, has_tls: bool) -> Sip {
     let advertise = section.parsed("advertise", address).map(|found| found.value);
     let local_net = section.list("local_net", network).unwrap_or_default();
     let domains = section.list("domains", |text| Ok::<_, String>(text.to_lowercase())).unwrap_or_default();
-    registrar(&mut section);
+    let registrar = registrar(&mut section, listen.as_deref());
     section.finish();
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
     let default = || {
@@ -168,7 +170,7 @@ fn sip(mut section: Section, has_tls: bool) -> Sip {
             Listen { transport: Transport::Tcp, addr: everywhere },
         ]
     };
-    Sip { listen: listen.unwrap_or_else(default), advertise, local_net, domains }
+    Sip { listen: listen.unwrap_or_else(default), advertise, local_net, domains, registrar }
 }
 
 fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: bool) {
@@ -188,13 +190,22 @@ fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: b
     }
 }
 
-fn registrar(section: &mut Section) {
-    if let Some(Found { value, place }) = section.text("registrar")
-        && value != "digest"
-    {
-        section
-            .fault(&place, format!("sip.registrar = \"{value}\": phones cannot register in this version; remove it"));
+/// Whoever registers is called, and calls: anybody may only where nobody but this machine can reach us.
+fn registrar(section: &mut Section, listen: Option<&[Listen]>) -> Registrar {
+    let known = |text: &str| match text {
+        "digest" => Ok(Registrar::Digest),
+        "open" => Ok(Registrar::Open),
+        _ => Err("write \"digest\", or \"open\" where every listener is on loopback"),
+    };
+    let Some(Found { value, place }) = section.parsed("registrar", known) else { return Registrar::Digest };
+    let is_loopback = listen.is_some_and(|list| list.iter().all(|listen| listen.addr.ip().is_loopback()));
+    if value == Registrar::Open && !is_loopback {
+        section.fault(
+            &place,
+            "sip.registrar = \"open\" lets anybody register as anybody, and sip.listen is open to the network; write \"digest\" and [[user]], or listen on 127.0.0.1 alone",
+        );
     }
+    value
 }
 
 fn ports(text: &str) -> Result<(u16, u16), String> {
@@ -250,20 +261,31 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
     let mut tenants: Vec<Tenant> = Vec::new();
     for mut section in sections {
         let name = section.required("name", "default");
-        section.text("sip_domain");
+        let sip_domain = section.parsed("sip_domain", domain);
         let trunk_access = section.flag("trunk_access", true);
         if let Some(Found { value: name, place }) = name {
             if tenants.iter().any(|tenant| tenant.name == name) {
                 section.fault(&place, format!("there is a [[tenant]] \"{name}\" already"));
             }
-            tenants.push(Tenant { name, trunk_access });
+            if let Some(Found { value, place }) = &sip_domain
+                && tenants.iter().any(|tenant| tenant.sip_domain.as_ref() == Some(value))
+            {
+                section.fault(place, format!("tenant.sip_domain = \"{value}\" is another tenant's already"));
+            }
+            tenants.push(Tenant { name, trunk_access, sip_domain: sip_domain.map(|found| found.value) });
         }
         section.finish();
     }
     if tenants.is_empty() {
-        tenants.push(Tenant { name: "default".to_owned(), trunk_access: true });
+        tenants.push(Tenant { name: "default".to_owned(), trunk_access: true, sip_domain: None });
     }
     tenants
+}
+
+/// A host name, lower case.
+fn domain(text: &str) -> Result<String, &'static str> {
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    if is_name { Ok(text.to_ascii_lowercase()) } else { Err("write a host name, like \"voice.example.com\"") }
 }
 
 fn sip_user(text: &str) -> Result<String, String> {
@@ -294,7 +316,8 @@ fn numbers(sections: Vec<Section>, tenants: &[Tenant]) -> Vec<Number> {
     numbers
 }
 
-fn tenant_of(section: &mut Section, tenants: &[Tenant]) -> String {
+/// `tenant`, or the first one.
+pub fn tenant_of(section: &mut Section, tenants: &[Tenant]) -> String {
     let first = tenants.first().map_or_else(String::new, |tenant| tenant.name.clone());
     let Some(Found { value, place }) = section.text("tenant") else { return first };
     if !tenants.iter().any(|tenant| tenant.name == value) {

@@ -70,6 +70,19 @@ fn what_is_impossible_says_what_to_write_instead() {
             "there is a [[trunk]] \"t\" already",
         ),
         ("[sip]\nlisten = [\"ws://127.0.0.1:5066\"]", "WebSocket is not built yet"),
+        ("[sip]\nlisten = [\"udp://0.0.0.0:5060\"]\nregistrar = \"open\"", "lets anybody register"),
+        ("[sip]\nregistrar = \"open\"", "lets anybody register"),
+        ("[sip]\nregistrar = \"closed\"", "\"digest\""),
+        ("[[user]]\nname = \"alice\"", "has no password"),
+        ("[[user]]\nname = \"alice@here\"\npassword = \"p\"", "without the domain"),
+        (
+            "[[user]]\nname = \"a\"\npassword = \"p\"\n[[user]]\nname = \"a\"\npassword = \"q\"",
+            "there is a [[user]] \"a\" of tenant \"default\" already",
+        ),
+        (
+            "[[tenant]]\nname = \"a\"\nsip_domain = \"x.example\"\n[[tenant]]\nname = \"b\"\nsip_domain = \"X.example\"",
+            "another tenant's",
+        ),
     ];
     for (text, words) in table {
         let said = faults(text);
@@ -106,4 +119,31 @@ fn a_trunk_and_a_number_are_read_whole() {
     assert_eq!(config.trunks[0].accept_from.len(), 2);
     assert_eq!(config.numbers[0].answer.as_ref().map(|answer| answer.prompts().len()), Some(2));
     assert_eq!(config.numbers[0].tenant, "default");
+}
+
+#[test]
+fn users_are_read_with_their_tenants_and_domains() {
+    let config = good(
+        r#"
+        [sip]
+        listen = ["udp://127.0.0.1:5060"]
+        registrar = "open"
+        [[tenant]]
+        name = "default"
+        [[tenant]]
+        name = "acme"
+        sip_domain = "Acme.Example"
+        [[user]]
+        name = "alice"
+        tenant = "acme"
+        password = "p"
+        [[user]]
+        name = "bob"
+        "#,
+    );
+    assert_eq!(config.sip.registrar, super::Registrar::Open);
+    assert_eq!(config.tenants[1].sip_domain.as_deref(), Some("acme.example"));
+    let users: Vec<_> = config.users.iter().map(|user| (user.tenant.as_str(), user.name.as_str())).collect();
+    assert_eq!(users, [("acme", "alice"), ("default", "bob")]);
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
 }

@@ -97,7 +97,7 @@ fn ranges(section: &mut Section, key: &'static str) -> Vec<ipnet::IpNet> {
 }
 
 /// `password`, or the first line of `password_file`; not both.
-fn password(section: &mut Section) -> Option<Secret> {
+pub fn password(section: &mut Section) -> Option<Secret> {
     let given = section.text("password");
     let file = section.text("password_file");
     match (given, file) {

@@ -1,5 +1,6 @@
 //! What the switch is told at birth.
 
+use crate::registrar::RegistrarConfig;
 use carrier::TrunkConfig;
 use ipnet::IpNet;
 use ivr::Answer;
@@ -58,4 +59,6 @@ pub struct Config {
     pub trunks: Vec<TrunkConfig>,
     /// Numbers that answer.
     pub numbers: Vec<Number>,
+    /// Users, and who may register.
+    pub registrar: RegistrarConfig,
 }

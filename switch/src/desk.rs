@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::config::{Config, MediaAddress};
 use crate::letter::Letter;
+use crate::registrar::{Registrar, UserId};
 use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
@@ -40,6 +41,8 @@ pub(crate) enum Timer {
     Register(usize),
     /// A trunk's next OPTIONS.
     Ping(usize),
+    /// A user's binding ends.
+    Binding,
 }
 
 /// What calls work with. It is apart from the calls so that one call can be worked on while all of this is at hand.
@@ -52,6 +55,10 @@ pub(crate) struct Desk {
     pub(crate) prompts: BTreeMap<String, Arc<Prompt>>,
     /// Trunks.
     pub(crate) trunks: Trunks,
+    /// Users, and where they are.
+    pub(crate) registrar: Registrar,
+    /// Whose calls sessions are that users have opened; taken by the call.
+    pub(crate) callers: HashMap<SessionId, UserId>,
     /// Timers.
     pub(crate) timers: Timers<Timer>,
     /// What is to be done.
@@ -83,6 +90,8 @@ impl Desk {
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: BTreeMap::new(),
             trunks: Trunks::new(&config.trunks, config.calls_per_second, &mut rng)?,
+            registrar: Registrar::new(&config.registrar, &mut rng),
+            callers: HashMap::new(),
             timers: Timers::default(),
             out: VecDeque::new(),
             by_session: HashMap::new(),

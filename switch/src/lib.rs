@@ -11,6 +11,7 @@ mod cdr;
 mod command;
 mod config;
 mod desk;
+mod door;
 mod ending;
 mod io;
 mod letter;

@@ -5,6 +5,7 @@ use crate::call::{self, Call};
 use crate::config::{Config, Number};
 use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
+use crate::registrar::{Ban, BindingView};
 use crate::trunk::TrunkStatus;
 use crate::{CallSid, Command, EndAs};
 use base::{Now, Rng};
@@ -115,10 +116,22 @@ impl Switch {
             live: self.calls.values().filter(|call| call.is_live()).count(),
             queued: self.calls.values().filter(|call| call.is_queued()).count(),
             ports: self.desk.by_media.len(),
-            timers: self.desk.timers.len() - self.desk.trunks.standing_timers(&self.desk.timers),
+            timers: self.desk.timers.len() - self.desk.standing_timers(),
             requests: self.desk.trunks.open_requests(),
             sip: self.desk.endpoint.load(),
         }
+    }
+
+    /// Who is registered where.
+    #[must_use]
+    pub fn bindings(&self, now: Now) -> Vec<BindingView> {
+        self.desk.registrar.bindings(now)
+    }
+
+    /// Who is locked out for guessing, and for how long.
+    #[must_use]
+    pub fn bans(&self, now: Now) -> Vec<Ban> {
+        self.desk.registrar.bans(now)
     }
 
     /// How its trunks are.
@@ -155,6 +168,7 @@ impl Switch {
                 Timer::Queue => self.run_queue(now),
                 Timer::Register(trunk) => self.desk.on_register_timer(trunk, now),
                 Timer::Ping(trunk) => self.desk.on_ping_timer(trunk, now),
+                Timer::Binding => self.desk.on_binding_timer(now),
             }
             self.drain_endpoint(now);
         }
@@ -310,6 +324,8 @@ impl Switch {
             Event::ReofferDone { session, result } => {
                 self.with_session(session, |call, desk| call.on_reoffer_done(result.as_ref().ok(), desk, now));
             }
+            Event::Arrived { request, message, source } => self.desk.on_arrived(request, &message, &source, now),
+            Event::FlowClosed { flow } => self.desk.on_flow_closed(flow, now),
             // An audio call without a bridge: nobody is there whom these could concern.
             Event::Request { session, id, .. } => {
                 let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -318,9 +334,7 @@ impl Switch {
             Event::Refer { session, id, .. } => {
                 self.desk.endpoint.refer_reject(session, id, StatusCode::DECLINE, now);
             }
-            Event::Arrived { .. }
-            | Event::FlowClosed { .. }
-            | Event::ReofferAck { .. }
+            Event::ReofferAck { .. }
             | Event::Refreshed { .. }
             | Event::ProgressAcked { .. }
             | Event::RequestDone { .. }
@@ -346,8 +360,8 @@ impl Switch {
         }
     }
 
-    /// Who may call in, and whom (DESIGN.md §5): a trunk's `accept_from`, to a number of ours. Everyone else is refused
-    /// before a call exists.
+    /// Whom a carrier or a user, whom the door has let in, may call (DESIGN.md §5): a number of ours. Everything else is
+    /// refused before a call exists.
     fn on_incoming(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) {
         if let Err(status) = self.admit(session, request, source, now) {
             tracing::info!(from = %source.addr, status = status.code(), "an INVITE was refused at the door");
@@ -361,7 +375,11 @@ impl Switch {
     }
 
     fn admit(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) -> Result<(), StatusCode> {
-        let trunk = self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?;
+        let user = self.desk.callers.remove(&session);
+        let trunk = match user {
+            Some(_) => None,
+            None => Some(self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?),
+        };
         let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
         let user = called.user_unescaped().map(|user| user.into_owned()).unwrap_or_default();
         let number = self.numbers.get(&user).ok_or(StatusCode::NOT_FOUND)?;

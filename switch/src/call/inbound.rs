@@ -3,7 +3,7 @@
 //! It is answered as soon as its program has something to say; while the program calls others it only rings, and what it
 //! is told in the end is what came of that.
 
-use super::leg::{Leg, Phase, stream};
+use super::leg::{Hear, Leg, Phase, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
@@ -52,14 +52,15 @@ pub(crate) struct Accepting {
     pub(super) then: Option<ivr::Input>,
 }
 
-/// An INVITE that has passed the door: whose number it is and which trunk it came over are known.
+/// An INVITE that has passed the door: whose number it is, and which trunk it came over or else which user it is from.
 pub(crate) struct Arrival<'a> {
     pub(crate) session: SessionId,
     pub(crate) request: &'a Message,
     pub(crate) source: &'a Source,
     pub(crate) number: &'a Number,
     pub(crate) from: String,
-    pub(crate) trunk: usize,
+    /// None where it is a user's.
+    pub(crate) trunk: Option<usize>,
 }
 
 /// Begins an inbound call, or says with which response to refuse it before anything is kept.
@@ -68,20 +69,20 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     let offer = (!body.is_empty()).then(|| SessionDescription::parse(body)).transpose();
     let offer = offer.map_err(|error| refusal(&error))?;
     let sid = CallSid::new(&mut desk.rng);
-    let trunk = desk.trunks.name(arrival.trunk).to_owned();
+    let trunk = arrival.trunk.map(|trunk| desk.trunks.name(trunk).to_owned());
     let about = Admission {
         tenant: arrival.number.tenant.clone(),
         parent: None,
         direction: Direction::Inbound,
         from: arrival.from,
         to: arrival.number.number.clone(),
-        trunk: Some(trunk.clone()),
+        trunk: trunk.clone(),
         answer: serde_json::to_value(&arrival.number.answer).unwrap_or_default(),
         metadata: serde_json::Value::Null,
     };
     let mut call = Call::new(sid, about.clone(), MAX_DURATION, Book::new(sid, 0, now.wall, now));
-    call.trunk = Some(trunk);
-    call.hear = desk.trunks.hear(arrival.trunk);
+    call.trunk = trunk;
+    call.hear = arrival.trunk.map_or(Hear::First, |trunk| desk.trunks.hear(trunk));
     call.leg.session = Some(arrival.session);
     desk.by_session.insert(arrival.session, sid);
     call.note_caller(arrival.request);
