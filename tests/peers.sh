@@ -2,12 +2,14 @@
 #   cc, c++      build-essential   ring, SQLite and libFuzzer are compiled here
 #   sipp         sip-tester        the carrier, and a caller
 #   baresip      baresip           a phone
+#   kamailio     kamailio          a carrier's proxy
 #   python3      python3           the conformance runner
 install_packages() {
   local missing=()
   command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
   command -v sipp >/dev/null || missing+=(sip-tester)
   command -v baresip >/dev/null || missing+=(baresip)
+  command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing+=(kamailio)
   command -v python3 >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] && return 0
   local root=()

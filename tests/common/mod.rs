@@ -16,6 +16,7 @@ pub mod audio;
 pub mod baresip;
 pub mod carrier;
 pub mod http;
+pub mod kamailio;
 pub mod ports;
 pub mod process;
 pub mod rtp;

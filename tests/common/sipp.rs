@@ -96,6 +96,20 @@ impl Sipp {
         Self::run(scenario, dir, port, ports, keys, &["-s", service, &target])
     }
 
+    /// As [`Sipp::call`], from this port, by way of the one who listens on `via`.
+    pub fn call_from(
+        scenario: &str,
+        setup: &mut Setup,
+        port: u16,
+        via: u16,
+        service: &str,
+        keys: &[(&str, &str)],
+    ) -> Self {
+        let (dir, ports) = setup.room();
+        let target = format!("127.0.0.1:{via}");
+        Self::run(scenario, dir, port, ports, keys, &["-s", service, &target])
+    }
+
     fn run(scenario: &str, dir: &Path, port: u16, ports: &mut Ports, keys: &[(&str, &str)], more: &[&str]) -> Self {
         let name = format!("sipp-{scenario}-{port}");
         let messages = dir.join(format!("{name}.messages"));

@@ -67,6 +67,13 @@ impl Setup {
         self
     }
 
+    /// Writes something else in the sections so far.
+    pub fn replaced(mut self, old: &str, new: &str) -> Self {
+        assert!(self.sections.contains(old), "no {old} in {}", self.sections);
+        self.sections = self.sections.replace(old, new);
+        self
+    }
+
     /// Adds any section.
     pub fn section(mut self, toml: &str) -> Self {
         self.sections += &format!("\n{toml}\n");
