@@ -274,6 +274,9 @@ impl Process {
         if !recovered.interrupted.is_empty() {
             tracing::warn!(calls = recovered.interrupted.len(), "calls that the last process left live were closed");
         }
+        if let Err(refused) = ledger.admits() {
+            tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
+        }
         let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip));
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
@@ -285,8 +288,16 @@ impl Process {
                 figures.store(Arc::new(new));
             })
         };
-        let signalling =
-            Signalling { switch, outlet, net: net.clone(), engine, ledger: ledger.clone(), clock, publish };
+        let signalling = Signalling {
+            switch,
+            outlet,
+            net: net.clone(),
+            engine,
+            ledger: ledger.clone(),
+            clock,
+            admits: true,
+            publish,
+        };
         let thread = signalling.start()?;
         let commander = commander(&inbox);
         let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());

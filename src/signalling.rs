@@ -50,6 +50,8 @@ pub struct Signalling {
     pub ledger: Ledger,
     /// The time.
     pub clock: Clock,
+    /// What the switch was told last of the journal: whether it takes calls.
+    pub admits: bool,
     /// Where the figures go.
     pub publish: Box<dyn FnMut(Figures) + Send>,
 }
@@ -70,6 +72,7 @@ impl Signalling {
                 let load = self.switch.load();
                 let figures = Figures { trunks: self.switch.trunks(), load, drained: self.switch.is_drained() };
                 (self.publish)(figures);
+                self.admit();
             }
             let until = wake.map_or(LONGEST_SLEEP, |at| Duration::from_nanos(at.saturating_sub(now.mono)));
             match self.outlet.next(until.min(LONGEST_SLEEP)) {
@@ -85,6 +88,14 @@ impl Signalling {
         // The media threads may wait for room in the inbox: its end comes before theirs.
         drop(self.outlet);
         self.engine.shutdown();
+    }
+
+    /// Calls that come in are taken as long as the journal takes them.
+    fn admit(&mut self) {
+        let admits = self.ledger.admits().is_ok();
+        if std::mem::replace(&mut self.admits, admits) != admits {
+            self.switch.handle(Input::Command(switch::Command::Admit(admits)), self.clock.now());
+        }
     }
 
     fn take_in(&mut self, first: Input) -> Result<(), Ended> {

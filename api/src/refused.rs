@@ -4,7 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The journal has reached `journal.max_mb`, or its disk is nearly full.
-    #[error("the journal is full: calls end, but none begins until the database has caught up or the disk has room")]
+    #[error(
+        "the journal is full (journal.max_mb is reached, or the disk has less than an eighth of it, at most 64 MB, to spare): \
+         calls end, but none begins until the database has caught up or the disk has room"
+    )]
     JournalFull,
     /// The journal's disk does not take what is written to it.
     #[error("the journal's disk is failing: no call begins that could not be accounted for")]

@@ -61,6 +61,9 @@ pub enum Command {
     },
     /// Make a prompt known, in place of an earlier one of that name.
     Prompt(Arc<media::Prompt>),
+    /// Whether what happens can be written down: while it cannot, nobody's call is taken and no leg begun, since it would
+    /// be in no book. (The API asks the journal itself.)
+    Admit(bool),
     /// Refuse new calls; those that live may go on.
     Drain,
     /// End every call that lives.

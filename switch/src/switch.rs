@@ -57,6 +57,8 @@ pub struct Switch {
     numbers: BTreeMap<String, Number>,
     concurrent_calls: usize,
     draining: bool,
+    /// Facts can be written down.
+    admitting: bool,
     /// Ladder lines of sessions that are not a call's yet.
     early: Vec<(SessionId, LadderEntry)>,
 }
@@ -77,6 +79,7 @@ impl Switch {
             numbers,
             concurrent_calls: config.concurrent_calls,
             draining: false,
+            admitting: true,
             early: Vec::new(),
         })
     }
@@ -205,6 +208,8 @@ impl Switch {
     fn take_in(&mut self, mut call: Call, now: Now) {
         if self.calls.len() >= self.concurrent_calls {
             call = call.refuse("concurrent_calls is reached", &mut self.desk, now);
+        } else if !self.admitting {
+            call = call.refuse("the journal takes no more calls", &mut self.desk, now);
         }
         if call.is_queued() {
             self.queue.push_back(call.sid);
@@ -234,6 +239,7 @@ impl Switch {
             Command::End { sid, how } => self.with(sid, |call, desk| call.on_end_request(how, desk, now)),
             Command::Replace { sid, answer } => self.with(sid, |call, desk| call.on_replace(answer, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
+            Command::Admit(admitting) => self.admitting = admitting,
             Command::Drain => self.drain(),
             Command::EndAll => self.end_all(now),
         }
@@ -383,7 +389,7 @@ impl Switch {
         let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
         let user = called.user_unescaped().map(|user| user.into_owned()).unwrap_or_default();
         let number = self.numbers.get(&user).ok_or(StatusCode::NOT_FOUND)?;
-        if self.calls.len() >= self.concurrent_calls {
+        if !self.admitting || self.calls.len() >= self.concurrent_calls {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
