@@ -166,7 +166,7 @@ pub enum Event {
         /// Which session.
         session: SessionId,
         /// The status in its message/sipfrag, or the last one known. 408 with `terminated` where the peer has fallen
-        /// silent for [`super::REFER_EXPIRES`].
+        /// silent for longer than [`super::REFER_EXPIRES`].
         status: u16,
         /// True for the last one.
         terminated: bool,

@@ -337,6 +337,24 @@ impl Net {
         }));
     }
 
+    /// What has happened until now is forgotten, and whoever uses an endpoint leaves it.
+    pub fn forget(&mut self) {
+        for node in &mut self.nodes {
+            node.events.clear();
+            node.effects.clear();
+            node.app = None;
+        }
+    }
+
+    /// Has a node answer each re-INVITE, UPDATE and PRACK that comes with this.
+    pub fn auto_respond(&mut self, node: usize, status: u16, body: Option<(String, Bytes)>) {
+        self.nodes[node].app = Some(Box::new(move |endpoint, event, now| {
+            if let Event::Reoffer { session, id, .. } = event {
+                endpoint.respond(*session, *id, status.into_status(), body.clone(), now);
+            }
+        }));
+    }
+
     pub fn place(&mut self, from: usize, invite: Invite) -> SessionId {
         self.with(from, |endpoint, now| endpoint.invite(invite, now)).unwrap()
     }
@@ -486,6 +504,24 @@ pub fn invite_to(next_hop: NextHop) -> Invite {
         try_timeout: None,
         ring_timeout: None,
     }
+}
+
+/// A calls B, B answers, and both forget what that took.
+pub fn talking(net: &mut Net) -> (SessionId, SessionId) {
+    net.auto_answer(B);
+    let a = net.place(A, invite_b());
+    net.run_for(secs(1));
+    let b = net.nodes[B].incoming().unwrap();
+    net.forget();
+    (a, b)
+}
+
+/// A network of A and B, each with its own configuration.
+pub fn two(seed: u64, adjust_a: impl FnOnce(&mut Config), adjust_b: impl FnOnce(&mut Config)) -> Net {
+    let mut net = Net::empty(seed);
+    net.add("192.0.2.1", adjust_a);
+    net.add("192.0.2.2", adjust_b);
+    net
 }
 
 /// The test, as every address without an endpoint, answers each request that has come since with what `f` says.

@@ -43,7 +43,9 @@ impl Session {
         let request = InDialog { contact: Some(state.user.clone()), headers, ..InDialog::new(Method::Refer) };
         let purpose = Purpose::Inside(self.at.id, Inside::Refer);
         self.at.send_in_dialog(core, &mut state.dialog, purpose, request);
-        self.at.start(core, SessionTimer::Referral, REFER_EXPIRES);
+        // The peer ends the subscription first, where it is there to do so.
+        let patience = core.config.t1.saturating_mul(64);
+        self.at.start(core, SessionTimer::Referral, REFER_EXPIRES.saturating_add(patience));
         Ok(())
     }
 
