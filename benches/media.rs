@@ -68,6 +68,7 @@ fn config(receive: bool) -> StreamConfig {
         ptime_ms: 20,
         send: true,
         receive,
+        srtp: None,
         latch: Latch::Signalled,
         timeout: Some(Duration::from_secs(60)),
         expects_media: true,

@@ -2,6 +2,7 @@
 
 use crate::codec::Codec;
 use crate::prompt::Prompt;
+use crate::srtp::SrtpKeys;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -52,6 +53,9 @@ pub struct StreamConfig {
     pub send: bool,
     /// We expect to receive. While false (we hold, or the far end does) no media timer runs and nothing is heard.
     pub receive: bool,
+    /// The keys of both directions (RFC 4568). `None`: in clear. A change of keys loses no packet of ours; what comes
+    /// under the old key after it is refused.
+    pub srtp: Option<SrtpKeys>,
     /// Whose packets are heard.
     pub latch: Latch,
     /// No RTP for so long: `Event::TimedOut`, once a silence.

@@ -158,6 +158,7 @@ impl Bench {
             ptime_ms: u16::from(bits >> 5) * 10,
             send: bits & 8 == 0,
             receive: bits & 16 == 0,
+            srtp: None,
             latch: Latch::Signalled,
             timeout: Some(Duration::from_secs(3)),
             expects_media: true,

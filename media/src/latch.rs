@@ -117,6 +117,7 @@ mod tests {
             ptime_ms: 20,
             send: true,
             receive: true,
+            srtp: None,
             latch,
             timeout: None,
             expects_media: false,

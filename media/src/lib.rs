@@ -31,6 +31,7 @@ mod quality;
 mod reception;
 mod reports;
 mod shard;
+mod srtp;
 mod stats;
 mod telephone_event;
 mod watch;
@@ -52,6 +53,7 @@ pub use prompt::{Prompt, PromptError};
 pub use quality::{FarReport, Quality, Received, Sent};
 pub use reception::{LATE_MS, MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
+pub use srtp::{SrtpKey, SrtpKeyError, SrtpKeys, SrtpSuite};
 pub use stats::{Lateness, ShardStats};
 pub use watch::NO_MEDIA_AFTER;
 #[cfg(feature = "worker")]

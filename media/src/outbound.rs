@@ -10,7 +10,7 @@ use rtp_rs::{RtpPacketBuilder, Seq};
 /// Timestamp units a millisecond (8 kHz).
 pub(crate) const PER_MS: u64 = 8;
 
-/// Octets of the longest packet we build: an Ethernet frame's worth, which an echo may need.
+/// Octets of the longest packet we build: an Ethernet frame's worth, which an echo may need, tag included.
 pub(crate) const MAX_BUILT: usize = 1500;
 
 /// The stream's state.
@@ -32,13 +32,14 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// A stream with random SSRC, sequence and timestamp (RFC 3550 §5.1).
+    /// A stream with random SSRC, sequence and timestamp (RFC 3550 §5.1). The sequence begins in its lower half, so that
+    /// a receiver that loses the first packets still knows the rollover counter (RFC 3711 §3.3.1).
     pub(crate) fn new(rng: &mut Rng, now_ms: u64) -> Self {
         // Room below it, so that a clock that follows a slow sender never reaches zero.
         let origin = u64::from(rng.u32()) + (1 << 32);
         Self {
             ssrc: rng.u32(),
-            sequence: rng.u32() as u16,
+            sequence: rng.u32() as u16 >> 1,
             origin,
             origin_ms: now_ms,
             end: origin,

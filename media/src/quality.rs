@@ -15,6 +15,10 @@ pub struct Quality {
     pub strangers: u64,
     /// Packets that are no RTP or RTCP: too short, wrong version, lengths that lie.
     pub malformed: u64,
+    /// SRTP and SRTCP packets that the key did not authenticate.
+    pub unauthentic: u64,
+    /// SRTP and SRTCP packets that came before, or too late for the replay window (RFC 3711 §3.3.2).
+    pub replayed: u64,
 }
 
 /// Our direction.

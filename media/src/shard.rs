@@ -247,6 +247,39 @@ impl Shard {
         io: &mut dyn PacketIo,
     ) {
         self.stats.packets_received += 1;
+        if self.slots.get(leg.slot as usize).and_then(Option::as_ref).is_some_and(|endpoint| endpoint.is_secure()) {
+            self.receive_secure(leg, channel, from, packet, now, io);
+        } else {
+            self.receive_clear(leg, channel, from, packet, now, io);
+        }
+    }
+
+    fn receive_secure(
+        &mut self,
+        leg: Leg,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &[u8],
+        now: Now,
+        io: &mut dyn PacketIo,
+    ) {
+        let mut clear = [0; MAX_BUILT];
+        let mut opened = None;
+        self.act(leg, now, io, |endpoint, ctx| opened = endpoint.open(channel, from, packet, &mut clear, ctx));
+        if let Some(packet) = opened {
+            self.receive_clear(leg, channel, from, packet, now, io);
+        }
+    }
+
+    fn receive_clear(
+        &mut self,
+        leg: Leg,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &[u8],
+        now: Now,
+        io: &mut dyn PacketIo,
+    ) {
         let (mut digit_down, mut peer, mut passed) = (false, None, None);
         self.act(leg, now, io, |endpoint, ctx| {
             passed = endpoint.hear(channel, from, packet, ctx);

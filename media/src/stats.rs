@@ -102,6 +102,10 @@ pub struct ShardStats {
     pub strangers: u64,
     /// Packets that are no RTP or RTCP.
     pub malformed: u64,
+    /// SRTP and SRTCP packets that their key did not authenticate.
+    pub unauthentic: u64,
+    /// SRTP and SRTCP packets that came before.
+    pub replayed: u64,
     /// `Quality` events dropped for want of room.
     pub quality_dropped: u64,
     /// Digits dropped: a flood.
@@ -126,6 +130,8 @@ impl ShardStats {
         self.skipped += other.skipped;
         self.strangers += other.strangers;
         self.malformed += other.malformed;
+        self.unauthentic += other.unauthentic;
+        self.replayed += other.replayed;
         self.quality_dropped += other.quality_dropped;
         self.digits_dropped += other.digits_dropped;
         self.unknown_endpoint += other.unknown_endpoint;

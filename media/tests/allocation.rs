@@ -77,6 +77,7 @@ fn playing_echoing_receiving_and_keys_allocate_nothing() {
             ptime_ms: 20,
             send: true,
             receive: true,
+            srtp: None,
             latch: Latch::FirstPacket,
             timeout: None,
             expects_media: true,

@@ -96,6 +96,7 @@ fn config(port: u16) -> StreamConfig {
         ptime_ms: 20,
         send: true,
         receive: true,
+        srtp: None,
         latch: Latch::Signalled,
         timeout: None,
         expects_media: true,

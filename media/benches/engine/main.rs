@@ -1,14 +1,15 @@
 //! What a relayed and a played packet cost the engine's thread, held against a bare loop that does nothing but receive
 //! and send, with as many sockets and the same wakes, in the same minute.
 //!
-//! `cargo bench -p media --bench engine [-- relay|play [CALLS]]`. One shard on the first core, the far ends on the last; three
-//! runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far ends take what is
-//! sent: each of their sockets is read.
+//! `cargo bench -p media --bench engine [-- relay|play [CALLS]]`. One shard on the first core, the far ends on the last;
+//! three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far ends take
+//! what is sent: each of their sockets is read.
 #![allow(missing_docs, reason = "a program, not a library")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a measurement that cannot be set up must stop, and prints"
+    clippy::disallowed_methods,
+    reason = "a measurement prints, reads the clock, and stops where it cannot be set up"
 )]
 
 mod bare;

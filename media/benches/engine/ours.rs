@@ -86,6 +86,7 @@ fn config(remote: SocketAddr) -> StreamConfig {
         ptime_ms: 20,
         send: true,
         receive: true,
+        srtp: None,
         latch: Latch::Signalled,
         timeout: None,
         expects_media: false,

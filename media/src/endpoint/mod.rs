@@ -6,6 +6,7 @@
 mod echo;
 mod receive;
 mod relay;
+mod secure;
 mod send;
 
 use crate::capture::{Capture, Taker};
@@ -24,6 +25,7 @@ use crate::prompt::Prompt;
 use crate::quality::{Quality, Received, Sent};
 use crate::reception::Reception;
 use crate::reports::{MAX_COMPOUND, Reports};
+use crate::srtp::{MAX_RTCP_TAG, Srtp};
 use crate::stats::ShardStats;
 use crate::telephone_event::event_of;
 use crate::watch::Watch;
@@ -108,6 +110,10 @@ pub(crate) struct Endpoint {
     quality_due: Option<u64>,
     strangers: u64,
     malformed: u64,
+    /// Kept also while the stream is in clear: a key that comes back must not find its counters gone.
+    srtp: Option<Box<Srtp>>,
+    unauthentic: u64,
+    replayed: u64,
 }
 
 impl Endpoint {
@@ -135,6 +141,9 @@ impl Endpoint {
             quality_due: None,
             strangers: 0,
             malformed: 0,
+            srtp: None,
+            unauthentic: 0,
+            replayed: 0,
         }
     }
 
@@ -143,6 +152,7 @@ impl Endpoint {
         if let Err(error) = check(&config) {
             return ctx.events.push(Event::Failed { id: self.id, error });
         }
+        self.take_keys(&config);
         let gate = match self.stream.take() {
             Some(stream) => {
                 let mut gate = stream.gate;
@@ -284,6 +294,8 @@ impl Endpoint {
             rtt_ms: self.reports.rtt_ms,
             strangers: self.strangers,
             malformed: self.malformed,
+            unauthentic: self.unauthentic,
+            replayed: self.replayed,
         }
     }
 
@@ -307,8 +319,13 @@ impl Endpoint {
     /// Sends a report to where the far end's RTCP is.
     fn report(&mut self, bye: bool, ctx: &mut Context<'_>) {
         let Some(stream) = self.stream.as_ref().filter(|stream| stream.gate.has_destination()) else { return };
-        let mut buffer = [0; MAX_COMPOUND];
-        let length = self.reports.compose(&mut buffer, &self.outbound, &mut self.reception, ctx.now.mono, bye);
+        let mut buffer = [0; MAX_COMPOUND + MAX_RTCP_TAG];
+        let Some(clear) = buffer.first_chunk_mut::<MAX_COMPOUND>() else { return };
+        let length = self.reports.compose(clear, &self.outbound, &mut self.reception, ctx.now.mono, bye);
+        let length = match self.srtp.as_mut().filter(|_| stream.config.srtp.is_some()) {
+            Some(srtp) => srtp.protect_rtcp(&mut buffer, length),
+            None => length,
+        };
         let channel = if stream.config.rtcp_mux { Channel::Rtp } else { Channel::Rtcp };
         let Some(packet) = buffer.get(..length).filter(|packet| !packet.is_empty()) else { return };
         match ctx.io.send(ctx.leg, channel, stream.gate.rtcp(), packet) {

@@ -47,12 +47,12 @@ impl Endpoint {
         self.digits.deadline().is_some()
     }
 
-    fn count_stranger(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn count_stranger(&mut self, ctx: &mut Context<'_>) {
         self.strangers += 1;
         ctx.stats.strangers += 1;
     }
 
-    fn count_malformed(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn count_malformed(&mut self, ctx: &mut Context<'_>) {
         self.malformed += 1;
         ctx.stats.malformed += 1;
     }
@@ -219,6 +219,6 @@ fn passed<'a>(kind: Kind, sequence: u16, leaps: bool, rtp: &RtpReader<'a>) -> Pa
 }
 
 /// On a shared port, RTCP is what has its packet types where RTP has marker and payload type (RFC 5761 §4).
-fn is_rtcp(packet: &[u8]) -> bool {
+pub(super) fn is_rtcp(packet: &[u8]) -> bool {
     packet.get(1).is_some_and(|kind| (192..=223).contains(kind))
 }

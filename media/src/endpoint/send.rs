@@ -98,8 +98,12 @@ impl Endpoint {
         self.emit(stream, length, samples, ctx);
     }
 
-    /// Hands the packet in the scratch buffer to the network.
+    /// Hands the packet in the scratch buffer to the network, protected where keys were agreed.
     pub(super) fn emit(&mut self, stream: &Stream, length: usize, octets: usize, ctx: &mut Context<'_>) {
+        let length = match self.srtp.as_mut().filter(|_| stream.config.srtp.is_some()) {
+            Some(srtp) => srtp.protect(ctx.scratch, length),
+            None => length,
+        };
         let Some(packet) = ctx.scratch.get(..length).filter(|packet| !packet.is_empty()) else { return };
         match ctx.io.send(ctx.leg, Channel::Rtp, stream.gate.rtp(), packet) {
             SendResult::Sent => {

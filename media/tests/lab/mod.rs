@@ -325,6 +325,7 @@ pub fn config(remote: u16) -> StreamConfig {
         ptime_ms: 20,
         send: true,
         receive: true,
+        srtp: None,
         latch: Latch::Signalled,
         timeout: None,
         expects_media: false,

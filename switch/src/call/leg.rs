@@ -123,6 +123,7 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         ptime_ms: negotiated.ptime_ms,
         send: sends && may_send,
         receive: receives,
+        srtp: None,
         latch: hear.latch(negotiated.remote.ip()),
         timeout: (answered && receives).then_some(timeout),
         expects_media: answered && receives,

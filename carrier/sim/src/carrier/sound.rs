@@ -230,6 +230,7 @@ impl Line {
             send: self.sends && agreed.direction.sends(),
             receive: agreed.direction.receives(),
             // Symmetric RTP is off by default there (TWILIO.md §1.6): media goes where the SDP says.
+            srtp: None,
             latch: if twilio { Latch::Signalled } else { Latch::FirstPacket },
             timeout: twilio.then_some(TWILIO_SILENCE),
             expects_media: false,

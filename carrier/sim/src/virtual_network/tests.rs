@@ -149,6 +149,7 @@ fn talk(network: &mut Network<Parrot>, hosts: [HostId; 2]) {
             ptime_ms: 20,
             send: true,
             receive: true,
+            srtp: None,
             latch: Latch::Signalled,
             timeout: None,
             expects_media: false,

@@ -223,6 +223,7 @@ impl Phone {
             ptime_ms: agreed.ptime_ms,
             send: agreed.direction.sends(),
             receive: agreed.direction.receives(),
+            srtp: None,
             latch: Latch::Signalled,
             timeout: None,
             expects_media: false,
