@@ -3,7 +3,7 @@
 
 use super::super::answer;
 use super::super::command::{Body, Headers};
-use super::super::compose::{Answer, Wire};
+use super::super::compose::{ALLOW, Answer, Wire};
 use super::super::config::{MAX_UNACKNOWLEDGED, PROVISIONAL_REFRESH, ReliableProvisionals};
 use super::super::core::Core;
 use super::super::event::{EndedBy, Event, Loss};
@@ -154,6 +154,8 @@ impl Offered {
         let is_described = body.is_some();
         let mut answer = core.dialog_answer(self.server, status, self.user.as_deref());
         answer = answer.header(Name::Require, "100rel").header(Name::RSeq, rack.rseq.to_string());
+        // RFC 3311 §5.2: so that the caller knows what the early dialog can do.
+        answer = answer.header(Name::Allow, ALLOW);
         answer.headers.extend(headers);
         answer.body = body;
         let Some(wire) = core.reply(self.server, answer) else { return };
