@@ -4,7 +4,7 @@
 mod lab;
 
 use lab::{Lab, Rtp, Rules, address, packet, speech};
-use media::{Codec, Command, EndpointId, Event, PlayId, Prompt, StreamConfig};
+use media::{Codec, Command, EndpointId, Event, Latch, PlayId, Prompt, StreamConfig};
 use std::sync::Arc;
 
 /// A phone, the switch's leg to it, the leg to the other phone, and that phone.
@@ -486,4 +486,120 @@ fn loss_jitter_and_duplicates_on_the_way_in_are_not_made_worse() {
     // Two lossy hops of 2 %: what the bridge passed is what came.
     assert!(leg.received.loss_ppm > 10_000 && ear.received.loss_ppm < 60_000, "{:?}", ear.received);
     assert!(ear.received.packets > 2800 && ear.received.reordered > 50, "{:?}", ear.received);
+}
+
+/// Audio that nobody on the call sends.
+const POISON: u8 = 0x11;
+
+#[test]
+fn a_stranger_is_heard_on_neither_side_of_a_bridge_and_gets_nothing() {
+    for (seed, latch) in [(20, Latch::Signalled), (21, Latch::FirstPacket)] {
+        let secure = |config: &mut StreamConfig| config.latch = latch.clone();
+        let mut lab = bridged(seed, secure, secure);
+        let (mut rng, music) = (base::Rng::from_u64(seed), prompt(80_000, 1));
+        for id in [ANN, BOB] {
+            play(&mut lab, id, 1, &music, 0);
+        }
+        lab.run(200);
+        for _ in 0..60_000 {
+            for id in [LEFT, RIGHT] {
+                // The far end's own SSRC and payload type, near its sequence: only the source is wrong.
+                let far = if id == LEFT { ANN } else { BOB };
+                let ssrc = if rng.chance(0.5) { ssrc_of(&lab, far) } else { rng.u32() };
+                let bytes = packet(0, rng.chance(0.5), rng.u32() as u16, rng.u32(), ssrc, &[POISON; 160]);
+                lab.wire.carry("127.0.0.9:4000".parse().unwrap(), address(port(id) + rng.below(2) as u16), &bytes, 0);
+            }
+            lab.run(1);
+            if lab.wire.sent.len() > 4_000 {
+                assert_unpoisoned(&lab);
+                lab.wire.sent.drain(..3_000);
+            }
+        }
+        assert_unpoisoned(&lab);
+        for id in [LEFT, RIGHT] {
+            let (report, _) = lab.close(id);
+            assert_eq!((report.strangers, report.received.lost, report.received.ssrc_changes), (60_000, 0, 0));
+        }
+    }
+}
+
+fn ssrc_of(lab: &Lab, id: EndpointId) -> u32 {
+    let sent = lab.wire.sent.iter().rfind(|sent| sent.id == id && sent.channel == media::Channel::Rtp).unwrap();
+    u32::from_be_bytes(*sent.bytes[8..].first_chunk().unwrap())
+}
+
+fn assert_unpoisoned(lab: &Lab) {
+    for sent in &lab.wire.sent {
+        assert_eq!(sent.to.ip(), address(1).ip(), "a packet went to the stranger");
+        assert!(!sent.bytes.ends_with(&[POISON; 32]), "the stranger was heard");
+    }
+}
+
+#[test]
+fn each_key_crosses_once_under_loss_and_reordering() {
+    for seed in 0..20 {
+        let mut lab = bridged(seed, |_| {}, |_| {});
+        lab.wire.rules = Rules { loss: 0.05, duplicate: 0.05, hold_back: 0.1, held_ms: 30, ..Rules::default() };
+        let mut rng = base::Rng::from_u64(seed);
+        let keys: String = (0..40).map(|_| b"0123456789*#ABCD"[rng.below(16) as usize] as char).collect();
+        lab.run(300);
+        lab.command(Command::SendDigits { id: ANN, digits: keys.clone(), tone_ms: 100, gap_ms: 100 });
+        lab.run(10_000);
+        assert_eq!((lab.digits(LEFT), lab.digits(BOB)), (keys.clone(), keys), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_minute_long_key_a_flood_and_a_key_over_a_hold_cross_as_they_came() {
+    let mut lab = bridged(22, |_| {}, |_| {});
+    lab.run(300);
+    lab.command(Command::SendDigits { id: ANN, digits: "5".into(), tone_ms: 60_000, gap_ms: 50 });
+    lab.run(62_000);
+    let held = |lab: &Lab, wanted| {
+        let of = |(_, event): &(u64, Event)| match event {
+            Event::Digit { id, digit: '5', duration_ms } if *id == wanted => Some(*duration_ms),
+            _ => None,
+        };
+        lab.events.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!((held(&lab, LEFT), held(&lab, BOB)), (vec![60_000], vec![60_000]));
+    // A hundred keys a second for three seconds, each three times.
+    let mut sequence = 30_000u16;
+    for key in 0..300u32 {
+        for _ in 0..3 {
+            sequence += 1;
+            let bytes = packet(101, false, sequence, 900_000_000 + key * 80, 77, &[6, 0x8A, 0, 80]);
+            lab.wire.carry(address(port(ANN)), address(port(LEFT)), &bytes, 0);
+        }
+        lab.run(10);
+    }
+    lab.run(500);
+    let flood = |id| lab.digits(id).matches('6').count();
+    assert!((298..=300).contains(&flood(LEFT)) && flood(BOB) == flood(LEFT), "{} {}", flood(LEFT), flood(BOB));
+    // The end of a key is lost in a hold: it is over once the hold is, and is one key.
+    lab.run(1_000);
+    lab.command(Command::SendDigits { id: ANN, digits: "7".into(), tone_ms: 400, gap_ms: 50 });
+    lab.run(200);
+    lab.configure(LEFT, port(ANN), |config| config.receive = false);
+    lab.run(600);
+    lab.configure(LEFT, port(ANN), |_| {});
+    lab.run(600);
+    assert_eq!((lab.digits(LEFT).matches('7').count(), lab.digits(BOB).matches('7').count()), (1, 1));
+}
+
+#[test]
+fn an_rtcp_bye_ends_no_bridge() {
+    let mut lab = bridged(23, |_| {}, |_| {});
+    play(&mut lab, ANN, 1, &prompt(80_000, 1), 0);
+    lab.run(6_000);
+    // An RR without blocks, and BYE of the far end's own SSRC.
+    let ssrc = ssrc_of(&lab, ANN).to_be_bytes();
+    let mut bye = vec![0x80, 201, 0, 1];
+    bye.extend(ssrc);
+    bye.extend([0x81, 203, 0, 1]);
+    bye.extend(ssrc);
+    lab.wire.carry(address(port(ANN) + 1), address(port(LEFT) + 1), &bye, 0);
+    lab.run(2_000);
+    let (report, _) = lab.close(BOB);
+    assert!(report.received.packets >= 395 && report.received.lost == 0, "{report:?}");
 }

@@ -14,6 +14,9 @@ pub const RELAY_PATIENCE_MS: u64 = 160;
 /// A step of the sender's timestamp beyond this, in samples, is a new timeline (one second).
 const MAX_STEP: u32 = 8_000;
 
+/// The same of a telephone-event: its next segment begins so much later, and must adjoin (RFC 4733 §2.5.1.3).
+const MAX_EVENT_STEP: u32 = 0xFFFF;
+
 /// A step of the sender's sequence beyond this is a new timeline and not loss: more than fits in the patience.
 const MAX_GAP: u16 = 64;
 
@@ -42,6 +45,11 @@ pub(crate) struct Passed<'a> {
 }
 
 impl Passed<'_> {
+    /// How far its timestamp may be from the one before it on the same timeline.
+    fn max_step(&self) -> u32 {
+        if self.kind == Kind::TelephoneEvent { MAX_EVENT_STEP } else { MAX_STEP }
+    }
+
     /// Samples of audio in it.
     fn samples(&self) -> u64 {
         if matches!(self.kind, Kind::Audio(_)) { self.payload.len() as u64 } else { 0 }
@@ -155,7 +163,7 @@ impl Relay {
             return Some(timestamp);
         }
         let (clock, end) = (outbound.clock_at(now_ms), outbound.end());
-        if last.step(passed.timestamp).unsigned_abs() > MAX_STEP {
+        if last.step(passed.timestamp).unsigned_abs() > passed.max_step() {
             return Some(clock.max(end));
         }
         // An event may begin within the audio it follows; audio may not begin within other audio.
@@ -184,7 +192,7 @@ impl Last {
 
     /// The place of a packet `back` sequence numbers behind the newest.
     fn place_late(&self, passed: &Passed<'_>, back: u16) -> Option<Place> {
-        let known = back <= self.reach && self.step(passed.timestamp).unsigned_abs() <= MAX_STEP;
+        let known = back <= self.reach && self.step(passed.timestamp).unsigned_abs() <= passed.max_step();
         known.then(|| Place {
             sequence: self.sequence_out.wrapping_sub(back),
             timestamp: self.map(passed.timestamp),
