@@ -12,6 +12,12 @@ pub const INBOX: usize = 65_536;
 /// From here on new work is turned away: datagrams are dropped (their senders retransmit) and the API answers 503.
 pub const NEW_WORK_LIMIT: usize = INBOX / 2;
 
+/// With so many items waiting the switch counts as overloaded: at a tenth to a third of a millisecond each, what comes
+/// last waits for up to 50 ms. New calls are then answered 503 at once.
+pub const OVERLOADED_AT: usize = 192;
+/// With so few it does so no more.
+pub const RELIEVED_AT: usize = 32;
+
 /// Why an item was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
@@ -97,6 +103,11 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Outlet<T> {
+    /// How much waits.
+    pub fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
+    }
+
     /// The next item, if one comes within `wait`. An error: there will be none any more.
     pub fn next(&self, wait: Duration) -> Result<Option<T>, Ended> {
         match self.receiver.recv_timeout(wait) {

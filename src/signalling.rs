@@ -2,7 +2,7 @@
 //! follows, and hands that to the sockets, the shards and the ledger. None of the three can make it wait.
 
 use crate::clock::Clock;
-use crate::inbox::{Ended, Outlet};
+use crate::inbox::{Ended, OVERLOADED_AT, Outlet, RELIEVED_AT};
 use api::ledger::Ledger;
 use base::millis;
 use media::worker::Engine;
@@ -98,7 +98,16 @@ impl Signalling {
         }
     }
 
+    /// Whether new calls are refused for what waits in the inbox.
+    fn weigh(&mut self) {
+        let depth = self.outlet.depth();
+        if depth >= OVERLOADED_AT || depth <= RELIEVED_AT {
+            self.switch.set_overloaded(depth >= OVERLOADED_AT);
+        }
+    }
+
     fn take_in(&mut self, first: Input) -> Result<(), Ended> {
+        self.weigh();
         self.switch.handle(first, self.clock.now());
         for _ in 1..INPUTS_AT_ONCE {
             match self.outlet.next(Duration::ZERO)? {

@@ -187,6 +187,12 @@ impl Trunk {
         }
     }
 
+    /// Who may send us calls over it.
+    #[must_use]
+    pub fn accept_from(&self) -> &[IpNet] {
+        &self.accept_from
+    }
+
     /// Whose RTP is heard; none where anybody's may be.
     #[must_use]
     pub fn media_from(&self) -> Option<&Arc<[IpNet]>> {

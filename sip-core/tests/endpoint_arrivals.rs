@@ -5,7 +5,9 @@
 mod pair;
 
 use pair::{Net, ms, secs};
-use sip_core::endpoint::{ARRIVAL_TIMEOUT, Event, Headers, InboundId, Load, MAX_ARRIVALS, NextHop, OutOfDialog};
+use sip_core::endpoint::{
+    ARRIVAL_TIMEOUT, Event, GateRates, Headers, InboundId, Load, MAX_ARRIVALS, NextHop, OutOfDialog,
+};
 use sip_core::message::{Method, Name, StatusCode};
 use sip_core::transport::Transport;
 
@@ -222,4 +224,63 @@ fn a_kept_connection_outlives_idleness_and_its_end_is_told() {
     assert!(!closed(&net));
     net.input(US, sip_core::transport::Input::Closed { flow, reason: "gone".into() });
     assert!(closed(&net));
+}
+
+#[test]
+fn a_flood_from_one_source_is_dropped_and_leaves_nothing() {
+    let mut net = Net::empty(12);
+    net.add("192.0.2.2", |config| {
+        config.gate = Some(GateRates { source: 10, ..GateRates::default() });
+        config.handed_up = vec![Method::Register];
+    });
+    let methods = ["OPTIONS", "MESSAGE", "SUBSCRIBE", "NOTIFY", "BYE", "CANCEL", "PUBLISH", "nonsense \0"];
+    for n in 0..1_000 {
+        let text =
+            request(methods[n % methods.len()], &format!("f{n}"), "").replace("Call-ID: s", &format!("Call-ID: {n}"));
+        net.send(STRANGER, US, &text);
+    }
+    net.run_for(ms(20));
+    assert_eq!(net.mail.len(), 20, "a burst of two seconds, and not a word more");
+    assert_eq!(net.nodes[US].endpoint.turned_away(), 980);
+    assert!(holds_nothing(&net));
+    net.send("192.0.2.77:5060", US, &request("OPTIONS", "g", ""));
+    net.run_for(ms(20));
+    assert_eq!(net.mail.len(), 21, "others are heard meanwhile");
+}
+
+#[test]
+fn answers_to_strangers_leave_out_what_makes_them_longer_than_the_request() {
+    let mut net = door(13);
+    deliver(
+        &mut net,
+        "OPTIONS sip:192.0.2.2 SIP/2.0\nv: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKq\nf: <sip:s@x>;tag=f\n\
+        t: <sip:192.0.2.2>\ni: q\nCSeq: 1 OPTIONS\nl: 0\n\n",
+    );
+    assert_eq!(net.mail[0].2.count(Name::Server), 0);
+    deliver(&mut net, &request("OPTIONS", "r", &format!("Subject: {}\n", "x".repeat(300))));
+    assert_eq!(net.mail[1].2.count(Name::Server), 1);
+}
+
+#[test]
+fn an_overloaded_endpoint_refuses_new_calls_and_serves_those_that_stand() {
+    let mut net = Net::new(14);
+    let session = net.place(0, pair::invite_b());
+    net.run_for(secs(2));
+    let incoming = net.nodes[1].events.iter().find_map(|event| match event {
+        Event::Incoming { session, .. } => Some(*session),
+        _ => None,
+    });
+    net.with(1, |endpoint, now| endpoint.accept(incoming.unwrap(), Headers::new(), None, now));
+    net.run_for(secs(1));
+    net.with(1, |endpoint, _| endpoint.set_overloaded(true));
+    net.send(STRANGER, 1, &request("INVITE", "i", ""));
+    net.run_for(ms(20));
+    assert_eq!(statuses(&net), [503]);
+    assert_eq!(net.mail[0].2.header_str(Name::RetryAfter).unwrap(), "10");
+    net.with(0, |endpoint, now| endpoint.hangup(session, Headers::new(), now));
+    net.run_for(secs(1));
+    assert!(matches!(
+        net.nodes[1].events.iter().rev().find(|event| !matches!(event, Event::Ladder { .. })),
+        Some(Event::Ended { .. })
+    ));
 }

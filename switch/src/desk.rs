@@ -8,7 +8,7 @@ use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
 use media::{EndpointId, PortPool, Prompt};
-use sip_core::endpoint::{Endpoint, SessionId};
+use sip_core::endpoint::{self, Endpoint, GateRates, SessionId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Desk {
     pub(crate) fn new(config: &Config, mut rng: Rng) -> Result<Self, ConfigError> {
         let (first, last) = config.ports;
         Ok(Self {
-            endpoint: Endpoint::new(config.endpoint.clone(), rng.fork()),
+            endpoint: Endpoint::new(with_gate(config), rng.fork()),
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: BTreeMap::new(),
             trunks: Trunks::new(&config.trunks, config.calls_per_second, &mut rng)?,
@@ -138,4 +138,12 @@ impl Desk {
             self.timers.stop(Timer::Call(sid, what));
         }
     }
+}
+
+/// The user agent's configuration, with the carriers known at its gate.
+fn with_gate(config: &Config) -> endpoint::Config {
+    let carriers = config.trunks.iter().filter_map(|trunk| carrier::Trunk::new(trunk.clone()).ok());
+    let known = carriers.flat_map(|trunk| trunk.accept_from().to_vec());
+    let known = known.map(|net| (net.network(), net.prefix_len())).collect();
+    endpoint::Config { gate: Some(GateRates { known, ..GateRates::default() }), ..config.endpoint.clone() }
 }

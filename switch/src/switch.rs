@@ -137,6 +137,11 @@ impl Switch {
         self.desk.registrar.bans(now)
     }
 
+    /// Whether more waits to be taken in than can be done in good time: then new calls are answered 503 (FAULTS 20).
+    pub const fn set_overloaded(&mut self, overloaded: bool) {
+        self.desk.endpoint.set_overloaded(overloaded);
+    }
+
     /// How its trunks are.
     #[must_use]
     pub fn trunks(&self) -> Vec<TrunkStatus> {

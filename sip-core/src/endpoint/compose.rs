@@ -145,6 +145,8 @@ pub(super) struct Answer {
     pub(super) record_route: bool,
     /// Contacts among `headers` are the user's: a redirection's (§21.3), a registrar's (§10.3).
     pub(super) contacts: bool,
+    /// Without what nobody needs to know: Server.
+    pub(super) terse: bool,
     pub(super) headers: Headers,
     pub(super) body: Option<Body>,
 }
@@ -159,6 +161,7 @@ impl Answer {
             contact: None,
             record_route: false,
             contacts: status.class() == 3,
+            terse: false,
             headers: Vec::new(),
             body: None,
         }
@@ -166,6 +169,12 @@ impl Answer {
 
     pub(super) fn tag(mut self, tag: &str) -> Self {
         self.tag = Some(tag.to_owned());
+        self
+    }
+
+    /// As short as it may be.
+    pub(super) fn terse(mut self) -> Self {
+        self.terse = true;
         self
     }
 
@@ -202,7 +211,7 @@ impl Answer {
         for (_, value) in self.headers.iter().filter(|(name, _)| self.contacts && is(name, Name::Contact)) {
             builder = builder.header(Name::Contact, value);
         }
-        if !names(&self.headers, Name::Server) && self.status != StatusCode::TRYING {
+        if !names(&self.headers, Name::Server) && self.status != StatusCode::TRYING && !self.terse {
             builder = builder.header(Name::Server, &config.user_agent);
         }
         if let Some((content_type, body)) = &self.body {

@@ -1,5 +1,6 @@
 //! What an endpoint is told once: who it is, and how much it may hold.
 
+use super::gate::GateRates;
 use crate::message::Method;
 use crate::transaction;
 use crate::transport::{Local, LocalId, Transport};
@@ -118,6 +119,8 @@ pub struct Config {
     /// ([`super::Event::Arrived`]). Of the others, INVITE opens a session at once, OPTIONS is answered 200, and the rest
     /// is refused.
     pub handed_up: Vec<Method>,
+    /// How much is let in of strangers; none lets everything in.
+    pub gate: Option<GateRates>,
     /// User-Agent and Server.
     pub user_agent: String,
     /// The round-trip estimate (RFC 3261 §17.1.1.1).
@@ -151,6 +154,7 @@ impl Config {
             local_net: Vec::new(),
             domains: Vec::new(),
             handed_up: Vec::new(),
+            gate: None,
             user_agent: format!("Tandem/{}", env!("CARGO_PKG_VERSION")),
             t1: transaction::T1,
             t2: transaction::T2,
@@ -205,7 +209,7 @@ impl Config {
 }
 
 /// True for an address whose first `prefix` bits are those of `net`.
-fn is_within(ip: IpAddr, net: IpAddr, prefix: u8) -> bool {
+pub(super) fn is_within(ip: IpAddr, net: IpAddr, prefix: u8) -> bool {
     let same = |a: u128, b: u128, width: u32| {
         let host_bits = width.saturating_sub(u32::from(prefix));
         a.checked_shr(host_bits).unwrap_or(0) == b.checked_shr(host_bits).unwrap_or(0)

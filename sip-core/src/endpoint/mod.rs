@@ -12,6 +12,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `config`, `command`, `event` | what goes in once, what is asked, what is told |
+//! | `gate` | how much is let in of strangers |
 //! | `receive`, `answer`, `arrivals` | where a message belongs; answers that need no session; requests that the user answers |
 //! | `transactions`, `exchange` | tables around the pure machines; one request of ours until its final response |
 //! | `streams`, `flows` | connections |
@@ -32,6 +33,7 @@ mod exchange;
 mod flows;
 #[doc(hidden)]
 pub mod fuzz;
+mod gate;
 mod notices;
 mod receive;
 mod session;
@@ -46,11 +48,13 @@ pub use command::{
 };
 pub use config::*;
 pub use event::{EndedBy, Event, Failure, LadderEntry, Load, Loss, Output, Source};
+pub use gate::{BURST, GateRates, MAX_SOURCES, SOURCE_RATE, STRANGERS_RATE, customer_of};
 
 use self::core::{Core, Target};
 use crate::transport::Input;
 use arrivals::Arrivals;
 use base::{Now, Rng};
+use gate::Gate;
 use session::Session;
 use std::collections::BTreeMap;
 use timer::{ExchangeTimer, TimerKey};
@@ -60,7 +64,9 @@ pub struct Endpoint {
     core: Core,
     sessions: BTreeMap<SessionId, Session>,
     arrivals: Arrivals,
+    gate: Gate,
     accepting: bool,
+    overloaded: bool,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -74,7 +80,9 @@ impl Endpoint {
     /// An endpoint at rest. All its randomness (tags, branches, Call-IDs, cnonces) is drawn from `rng`.
     #[must_use]
     pub fn new(config: Config, rng: Rng) -> Self {
-        Self { core: Core::new(config, rng), sessions: BTreeMap::new(), arrivals: Arrivals::default(), accepting: true }
+        let gate = Gate::new(config.gate.clone());
+        let (sessions, arrivals) = (BTreeMap::new(), Arrivals::default());
+        Self { core: Core::new(config, rng), sessions, arrivals, gate, accepting: true, overloaded: false }
     }
 
     /// Takes what the sockets have seen. Drain [`Endpoint::poll`] after it: what waits there is bounded by what one input

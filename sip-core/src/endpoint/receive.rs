@@ -115,6 +115,9 @@ impl Endpoint {
 
     /// Answers what cannot be read, where enough of it can be copied. Never an ACK, never a response.
     fn answer_salvage(&mut self, bytes: &[u8], answer: &Answer, arrival: Arrival) {
+        if !self.lets_in(&arrival) {
+            return;
+        }
         let Some(salvage) = Salvage::of(bytes) else { return };
         let builder = ResponseBuilder::to_salvage(salvage, answer.status).received(arrival.source.addr);
         let answer = answer.clone().tag(&self.stateless_tag(&[bytes]));
@@ -142,6 +145,7 @@ impl Endpoint {
         let checked = check_request(&message).and_then(|()| OwnedParts::of(&message).map_err(Into::into));
         let parts = match checked {
             Ok(parts) => parts,
+            Err(_) if !self.lets_in(&arrival) => return,
             Err(reject) => {
                 self.core.ladder_received(None, arrival.peer(), &message, false);
                 if method != Method::Ack {
@@ -156,6 +160,11 @@ impl Endpoint {
             Method::Cancel => self.on_cancel(request),
             _ => self.on_transaction(request),
         }
+    }
+
+    /// Whether the sender of something that belongs to nothing may have it looked at.
+    fn lets_in(&mut self, arrival: &Arrival) -> bool {
+        self.gate.admits(arrival.source.addr.ip(), self.core.now)
     }
 
     /// Everything that a server transaction is for: a repeat of its request, or a new one.
@@ -178,6 +187,9 @@ impl Endpoint {
 
     fn on_in_dialog(&mut self, request: Request, key: ServerKey, dialog: &DialogId) {
         let found = self.core.dialogs.get(dialog).map(|(session, _)| *session);
+        if found.is_none() && !self.lets_in(&request.arrival) {
+            return;
+        }
         self.core.ladder_received(found, request.arrival.peer(), &request.message, false);
         let Some(session) = found else {
             // §12.2.2. What a dead process's peers still send is answered the same way.
@@ -204,6 +216,9 @@ impl Endpoint {
     }
 
     fn on_out_of_dialog(&mut self, request: Request, key: ServerKey) {
+        if !self.lets_in(&request.arrival) {
+            return;
+        }
         let merge = MergeKey::of(&request.parts.parts());
         let checked = self.check_out_of_dialog(&request, &merge);
         if checked.is_ok() && self.is_handed_up(&request.message) {
@@ -235,7 +250,7 @@ impl Endpoint {
         let message = &request.message;
         let opens =
             matches!(request.method, Method::Invite | Method::Options | Method::Register) || self.is_handed_up(message);
-        if opens && !self.accepting {
+        if opens && (!self.accepting || self.overloaded) {
             return Err(Box::new(answer::unavailable()));
         }
         if !opens {
@@ -330,7 +345,10 @@ impl Endpoint {
                 return;
             }
             let unknown = Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
-            return self.answer_stateless(&request.message, unknown, request.arrival);
+            if self.lets_in(&request.arrival) {
+                self.answer_stateless(&request.message, unknown, request.arrival);
+            }
+            return;
         };
         self.answer_as(session, &request.message, Answer::new(StatusCode::OK).tag(&tag), request.arrival);
         if let Some(session) = session {
@@ -348,7 +366,11 @@ impl Endpoint {
     }
 
     fn answer_as(&mut self, session: Option<SessionId>, request: &Message, answer: Answer, arrival: Arrival) {
-        let wire: Wire = answer.wire(&self.core.config, request, arrival.source.addr);
+        let mut wire: Wire = answer.wire(&self.core.config, request, arrival.source.addr);
+        // FAULTS 36: nobody is to send more to a third party through us than by himself.
+        if session.is_none() && arrival.source.flow.is_none() && wire.bytes.len() > request.raw().len() {
+            wire = answer.terse().wire(&self.core.config, request, arrival.source.addr);
+        }
         self.core.transmit(session, arrival.answers_to(request), &wire, false);
     }
 

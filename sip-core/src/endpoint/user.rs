@@ -257,6 +257,18 @@ impl Endpoint {
         self.accepting = accepting;
     }
 
+    /// True: what waits to be taken in is more than can be done in good time. New INVITE, OPTIONS and REGISTER get 503 with
+    /// Retry-After, without state; requests inside dialogs go on as ever (FAULTS 20).
+    pub const fn set_overloaded(&mut self, overloaded: bool) {
+        self.overloaded = overloaded;
+    }
+
+    /// Requests that were dropped because their source, or all strangers together, made too many.
+    #[must_use]
+    pub const fn turned_away(&self) -> u64 {
+        self.gate.turned_away
+    }
+
     fn is_full(&self) -> bool {
         let most = self.core.config.max_transactions;
         self.transactions() >= most || self.core.exchanges.len() >= most

@@ -1,10 +1,10 @@
 //! Who a request is from: digest (RFC 3261 §22, RFC 8760), and the patience with those who guess.
 
 use super::directory::{Directory, UserId, name_in};
-use super::strikes::{Ban, SOURCE_BAN, SOURCE_FAILURES, Strikes, USER_BAN, USER_FAILURES, source_of};
+use super::strikes::{Ban, SOURCE_BAN, SOURCE_FAILURES, Strikes, USER_BAN, USER_FAILURES};
 use base::{Now, Rng};
 use sip_core::auth::{Rejection, ServerAuth, ServerPolicy};
-use sip_core::endpoint::{Headers, Source};
+use sip_core::endpoint::{Headers, Source, customer_of};
 use sip_core::header::NameAddr;
 use sip_core::header::params::auth_params;
 use sip_core::message::{Message, Method, Name};
@@ -59,7 +59,7 @@ impl Identity {
         known: impl Fn(&UserId) -> bool,
         now: Now,
     ) -> Verdict {
-        let from = source_of(source.addr.ip());
+        let from = customer_of(source.addr.ip());
         if self.sources.is_banned(&from, now) {
             return Verdict::Banned;
         }

@@ -3,7 +3,6 @@
 use base::Now;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a failure counts.
@@ -103,14 +102,6 @@ impl<K: Ord + Clone> Strikes<K> {
     }
 }
 
-/// What one customer of a network operator has: an IPv4 address, or the /64 of an IPv6 one.
-pub(super) fn source_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & (u128::MAX << 64)).into()),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,12 +144,5 @@ mod tests {
         }
         assert_eq!((strikes.table.len(), strikes.by_age.len()), (MAX_STRIKES, MAX_STRIKES));
         assert!(!strikes.is_banned(&0, Now::new(1, 0)) && strikes.is_banned(&1, Now::new(1, 0)));
-    }
-
-    #[test]
-    fn an_ipv6_customer_is_its_network() {
-        let of = |ip: &str| source_of(ip.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }
