@@ -5,7 +5,10 @@
 //! What must hold, whatever came: nothing panics; each session says one last word; and once everything has been hung up
 //! and every timer has run, nothing is left.
 
-use super::{Config, EndedBy, Endpoint, Event, Invite, Load, NextHop, OutOfDialog, Output, ReofferId, SessionId};
+use super::{
+    Body, Config, EndedBy, Endpoint, Event, Headers, InDialogId, Invite, Load, NextHop, OutOfDialog, Output, ReferId,
+    ReliableProvisionals, ReofferId, SessionId, SessionInterval,
+};
 use crate::auth::Credentials;
 use crate::header::NameAddr;
 use crate::message::{Method, StatusCode};
@@ -13,7 +16,7 @@ use crate::transport::{Effect, FlowId, Input, Local, LocalId, QueryId, Transport
 use crate::uri::Uri;
 use base::{Now, Rng};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -27,6 +30,10 @@ struct Side {
     /// Last words by session.
     sessions: BTreeMap<SessionId, u32>,
     reoffers: Vec<(SessionId, ReofferId)>,
+    requests: Vec<(SessionId, InDialogId)>,
+    refers: Vec<(SessionId, ReferId)>,
+    /// Requests of ours inside dialogs that have had their end.
+    done: BTreeSet<InDialogId>,
     queries: Vec<QueryId>,
     flows: Vec<(FlowId, SocketAddr)>,
 }
@@ -53,6 +60,31 @@ pub struct Seen {
     pub reoffers: u32,
     /// Sessions ended by the other side.
     pub ended_by_peer: u32,
+    /// Reliable provisionals acknowledged, as the callee sees it.
+    pub progress_acked: u32,
+    /// Requests inside dialogs, as whoever got them sees it.
+    pub requests: u32,
+    /// REFERs followed to their end, as their sender sees it.
+    pub referred: u32,
+    /// Our own changes that were agreed to.
+    pub changed: u32,
+    /// Answers to an offerless re-INVITE, as whoever offered sees it.
+    pub late_answers: u32,
+}
+
+impl Seen {
+    /// Counts another run's.
+    pub fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.confirmed += other.confirmed;
+        self.reoffers += other.reoffers;
+        self.ended_by_peer += other.ended_by_peer;
+        self.progress_acked += other.progress_acked;
+        self.requests += other.requests;
+        self.referred += other.referred;
+        self.changed += other.changed;
+        self.late_answers += other.late_answers;
+    }
 }
 
 /// Runs one input.
@@ -61,7 +93,7 @@ pub struct Seen {
 /// Where something does not hold that must.
 pub fn endpoint_ops(data: &[u8]) -> Seen {
     let mut bytes = data.iter().copied();
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(bytes.next().unwrap_or(0));
     while let Some(op) = bytes.next() {
         bench.step(op, &mut bytes);
     }
@@ -70,24 +102,43 @@ pub fn endpoint_ops(data: &[u8]) -> Seen {
 }
 
 impl Bench {
-    fn new() -> Self {
-        let side = |last: u8| {
+    /// `mix` says which extensions each side has.
+    fn new(mix: u8) -> Self {
+        let side = |last: u8, mix: u8| {
             let ip = Ipv4Addr::new(192, 0, 2, last);
             let mut config = Config::new(locals(ip));
             config.max_sessions = 32;
             config.max_transactions = 64;
             config.max_flows = 8;
+            config.reliable_provisionals = match mix & 3 {
+                0 => ReliableProvisionals::Off,
+                1 => ReliableProvisionals::Required,
+                _ => ReliableProvisionals::Supported,
+            };
+            let least = SessionInterval { session_expires: 90, min_se: 90 };
+            config.session_timer = match mix & 12 {
+                0 => None,
+                4 => Some(SessionInterval { session_expires: 200, min_se: 150 }),
+                _ => Some(least),
+            };
             let endpoint = Endpoint::new(config, Rng::from_u64(last.into()));
             let (sessions, reoffers, queries, flows) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-            Side { endpoint, ip, sessions, reoffers, queries, flows }
+            let (requests, refers, done) = (Vec::new(), Vec::new(), BTreeSet::new());
+            Side { endpoint, ip, sessions, reoffers, requests, refers, done, queries, flows }
         };
         let now = Now::new(1_000, 1_700_000_000_000);
-        Self { now, sides: [side(1), side(2)], packets: Vec::new(), writes: Vec::new(), seen: Seen::default() }
+        Self {
+            now,
+            sides: [side(1, mix), side(2, mix >> 4)],
+            packets: Vec::new(),
+            writes: Vec::new(),
+            seen: Seen::default(),
+        }
     }
 
     fn step(&mut self, op: u8, bytes: &mut impl Iterator<Item = u8>) {
         let (side, choice) = (usize::from(op & 1), bytes.next().unwrap_or(0));
-        match (op >> 1) % 16 {
+        match (op >> 1) % 32 {
             0 => self.invite(side, choice),
             1 | 2 => self.deliver(choice),
             3 => self.deliver_mutated(choice, bytes),
@@ -102,11 +153,33 @@ impl Bench {
             12 => self.flow(side, choice),
             13 => self.deliver_written(choice, bytes),
             14 => self.noise(side, bytes),
-            _ => self.sides[side].endpoint.set_accepting(choice % 4 != 0),
+            15 => self.sides[side].endpoint.set_accepting(choice % 4 != 0),
+            16 => self.on_session(side, choice, |e, id, now| {
+                let status = [StatusCode::RINGING, StatusCode::SESSION_PROGRESS][usize::from(choice & 1)];
+                e.progress(id, status, Vec::new(), Some(description()), now);
+            }),
+            17 => self.on_session(side, choice, |e, id, now| e.accept(id, Vec::new(), Some(description()), now)),
+            18 => self.send_request(side, choice),
+            19 => self.answer_request(side, choice),
+            20 => self.on_session(side, choice, |e, id, now| {
+                e.update(id, (choice & 1 == 0).then(description), now);
+            }),
+            21 => self.refer(side, choice),
+            22 => self.follow(side, choice),
+            23 => self.on_session(side, choice, |e, id, now| e.acknowledge(id, Some(description()), now)),
+            24 => self.on_session(side, choice, |e, id, now| e.prack_answer(id, Some(description()), now)),
+            25 => self.on_session(side, choice, |e, id, now| e.reoffer(id, Some(description()), now)),
+            26 => self.replace(side, choice),
+            27 => self.advance(Duration::from_secs(choice.into())),
+            _ => self.deliver(choice),
         }
     }
 
     fn invite(&mut self, side: usize, choice: u8) {
+        self.place(side, choice, Vec::new());
+    }
+
+    fn place(&mut self, side: usize, choice: u8, headers: Headers) {
         let other = self.sides[1 - side].ip;
         let transport = [Transport::Udp, Transport::Udp, Transport::Tcp, Transport::Tls][usize::from(choice % 4)];
         let host = if choice & 16 == 0 { other.to_string() } else { "trunk.example".to_owned() };
@@ -118,8 +191,8 @@ impl Bench {
             contact_user: None,
             call_id: None,
             max_forwards: super::MAX_FORWARDS,
-            headers: Vec::new(),
-            body: None,
+            headers,
+            body: (choice & 8 == 0).then(description),
             credentials: (choice & 32 != 0).then(credentials),
             try_timeout: (choice & 64 != 0).then_some(Duration::from_secs(2)),
             ring_timeout: (choice & 128 != 0).then_some(Duration::from_secs(9)),
@@ -151,6 +224,54 @@ impl Bench {
         self.drain(side);
     }
 
+    fn send_request(&mut self, side: usize, choice: u8) {
+        let methods = [Method::Info, Method::Message, Method::Notify, Method::Subscribe, Method::Prack];
+        let method = methods[usize::from(choice) % methods.len()].clone();
+        self.on_session(side, choice, |e, id, now| {
+            let event = vec![("Event".to_owned(), "refer".to_owned())];
+            let _ = e.send_request(id, method, event, Some(description()), now);
+        });
+    }
+
+    fn answer_request(&mut self, side: usize, choice: u8) {
+        let now = self.now;
+        if let Some((session, id)) = self.sides[side].requests.pop() {
+            let status = [StatusCode::OK, StatusCode::BAD_EVENT, StatusCode::RINGING][usize::from(choice % 3)];
+            self.sides[side].endpoint.answer_request(session, id, status, Vec::new(), None, now);
+            self.drain(side);
+        }
+    }
+
+    fn refer(&mut self, side: usize, choice: u8) {
+        let to = NameAddr::new(uri("sip:c@example.com"));
+        let silent = (choice & 1 == 1).then(|| ("Refer-Sub".to_owned(), "false".to_owned()));
+        self.on_session(side, choice, |e, id, now| {
+            let _ = e.refer(id, &to, silent.into_iter().collect(), now);
+        });
+    }
+
+    /// What a user does with a REFER.
+    fn follow(&mut self, side: usize, choice: u8) {
+        let now = self.now;
+        let Some((session, id)) = self.sides[side].refers.iter().rev().nth(usize::from(choice >> 4)).copied() else {
+            return;
+        };
+        let endpoint = &mut self.sides[side].endpoint;
+        match choice % 4 {
+            0 => endpoint.refer_reject(session, id, StatusCode::DECLINE, now),
+            1 | 2 => endpoint.refer_accept(session, id, now),
+            _ => endpoint.refer_notify(session, id, StatusCode::OK, "OK", choice & 4 == 0, now),
+        }
+        self.drain(side);
+    }
+
+    /// A call that asks to take a session's place.
+    fn replace(&mut self, side: usize, choice: u8) {
+        let known = self.sides[side].sessions.keys().nth(usize::from(choice >> 4)).copied();
+        let Some(value) = known.and_then(|id| self.sides[side].endpoint.replaces_header(id)) else { return };
+        self.place(side, choice, vec![("Replaces".to_owned(), value)]);
+    }
+
     fn on_session(&mut self, side: usize, choice: u8, f: impl FnOnce(&mut Endpoint, SessionId, Now)) {
         let now = self.now;
         let chosen = self.sides[side].sessions.keys().nth(usize::from(choice)).copied();
@@ -175,7 +296,8 @@ impl Bench {
         let now = self.now;
         if let Some((session, id)) = self.sides[side].reoffers.pop() {
             let status = if choice & 1 == 0 { StatusCode::OK } else { StatusCode::NOT_ACCEPTABLE_HERE };
-            self.sides[side].endpoint.respond(session, id, status, None, now);
+            let body = (choice & 2 == 0).then(description);
+            self.sides[side].endpoint.respond(session, id, status, body, now);
             self.drain(side);
         }
     }
@@ -296,6 +418,11 @@ impl Bench {
             Event::Confirmed { .. } => self.seen.confirmed += 1,
             Event::Reoffer { .. } => self.seen.reoffers += 1,
             Event::Ended { by: EndedBy::Peer, .. } => self.seen.ended_by_peer += 1,
+            Event::ProgressAcked { .. } => self.seen.progress_acked += 1,
+            Event::Request { .. } => self.seen.requests += 1,
+            Event::ReferProgress { terminated: true, .. } => self.seen.referred += 1,
+            Event::ReofferDone { result: Ok(_), .. } => self.seen.changed += 1,
+            Event::ReofferAck { ack, .. } if !ack.body().is_empty() => self.seen.late_answers += 1,
             _ => {}
         }
         let side = &mut self.sides[side];
@@ -303,7 +430,22 @@ impl Bench {
             Event::Incoming { session, .. } => {
                 assert_eq!(side.sessions.insert(session, 0), None, "a session opens once");
             }
-            Event::Reoffer { session, id, .. } => remember(&mut side.reoffers, (session, id)),
+            Event::Reoffer { session, id, .. } => {
+                side.assert_speaks(session);
+                remember(&mut side.reoffers, (session, id));
+            }
+            Event::Request { session, id, .. } => {
+                side.assert_speaks(session);
+                remember(&mut side.requests, (session, id));
+            }
+            Event::Refer { session, id, .. } => {
+                side.assert_speaks(session);
+                remember(&mut side.refers, (session, id));
+            }
+            Event::RequestDone { session, id, .. } => {
+                side.assert_speaks(session);
+                assert!(side.done.insert(id), "one end a request");
+            }
             Event::Failed { session, .. } | Event::Ended { session, .. } => {
                 let words = side.sessions.entry(session).or_default();
                 *words += 1;
@@ -316,13 +458,8 @@ impl Bench {
             | Event::ReofferAck { session, .. }
             | Event::Refreshed { session, .. }
             | Event::ProgressAcked { session, .. }
-            | Event::Refer { session, .. }
             | Event::ReferProgress { session, .. }
-            | Event::ReferDone { session, .. }
-            | Event::RequestDone { session, .. }
-            | Event::Request { session, .. } => {
-                assert_eq!(side.sessions.get(&session).copied().unwrap_or(0), 0, "nothing after the last word");
-            }
+            | Event::ReferDone { session, .. } => side.assert_speaks(session),
             Event::Arrived { .. } | Event::FlowClosed { .. } | Event::Reply { .. } | Event::Ladder { .. } => {}
         }
     }
@@ -345,6 +482,17 @@ impl Bench {
             assert!(side.sessions.values().all(|words| *words == 1), "each session has had its last word");
         }
     }
+}
+
+impl Side {
+    #[track_caller]
+    fn assert_speaks(&self, session: SessionId) {
+        assert_eq!(self.sessions.get(&session).copied().unwrap_or(0), 0, "nothing after the last word");
+    }
+}
+
+fn description() -> Body {
+    ("application/sdp".to_owned(), Bytes::from_static(b"v=0\r\n"))
 }
 
 fn remember<T>(list: &mut Vec<T>, item: T) {
