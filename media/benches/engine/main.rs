@@ -1,9 +1,10 @@
 //! What a relayed and a played packet cost the engine's thread, held against a bare loop that does nothing but receive
 //! and send, with as many sockets and the same wakes, in the same minute.
 //!
-//! `cargo bench -p media --bench engine [-- relay|play [CALLS]]`. One shard on the first core, the far ends on the last;
+//! `cargo bench -p media --bench engine [-- relay|play|srtp [CALLS]]`. One shard on the first core, the far ends on the last;
 //! three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far ends take
-//! what is sent: each of their sockets is read.
+//! what is sent: each of their sockets is read. `srtp` holds a bridge between SRTP and RTP against one in clear; there the
+//! far ends are an engine too.
 #![allow(missing_docs, reason = "a program, not a library")]
 #![allow(
     clippy::unwrap_used,
@@ -15,8 +16,10 @@
 mod bare;
 mod far;
 mod ours;
+mod talkers;
 
 use far::{Far, Seen};
+use media::SrtpSuite;
 use std::time::Duration;
 
 /// How long one run is measured, after a second to settle.
@@ -40,8 +43,11 @@ enum Work {
 /// One run: CPU microseconds a packet sent by the subject, and what the far ends saw.
 fn run(work: Work, legs: usize, ours: bool) -> (f64, Seen) {
     let far = Far::new(legs);
-    let subject: Box<dyn Subject> =
-        if ours { Box::new(ours::Ours::start(work, &far)) } else { Box::new(bare::Bare::start(work, &far)) };
+    let subject: Box<dyn Subject> = if ours {
+        Box::new(ours::Ours::start(work, &far.addresses(), None))
+    } else {
+        Box::new(bare::Bare::start(work, &far))
+    };
     let mut running = far.start(subject.ports(), work == Work::Relay);
     std::thread::sleep(Duration::from_secs(1));
     running.begin();
@@ -74,6 +80,20 @@ fn compare(work: Work, calls: usize) {
     println!("  engine / bare loop: {:.2}", ours.0 / bare.0);
 }
 
+/// Bridges between SRTP of each suite and RTP, against bridges in clear.
+fn compare_srtp(calls: usize) {
+    println!("relay, {calls} calls, one leg of each under SRTP");
+    let mut clear = f64::NAN;
+    for suite in [None, Some(SrtpSuite::AesCm128HmacSha1_80), Some(SrtpSuite::AeadAes128Gcm)] {
+        let mut costs: Vec<_> = (0..RUNS).map(|_| talkers::run(2 * calls, suite, MEASURED)).collect();
+        costs.sort_by(f64::total_cmp);
+        let cost = costs[RUNS / 2];
+        let name = suite.map_or("none", SrtpSuite::name);
+        clear = if suite.is_none() { cost } else { clear };
+        println!("  {name:<24} {cost:6.2} µs a packet, {:.2} of clear", cost / clear);
+    }
+}
+
 fn main() {
     far::raise_limits();
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -84,6 +104,9 @@ fn main() {
     let wanted = |name: &str| words.first().is_none_or(|word| word == name);
     if wanted("relay") {
         calls(&[500, 1_500]).into_iter().for_each(|calls| compare(Work::Relay, calls));
+    }
+    if wanted("srtp") {
+        calls(&[500]).into_iter().for_each(compare_srtp);
     }
     if wanted("play") {
         calls(&[3_000]).into_iter().for_each(|calls| compare(Work::Play, calls));
