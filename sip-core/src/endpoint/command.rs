@@ -52,7 +52,8 @@ pub struct NextHop {
     /// The connection to be used and no other: whoever is behind it is reached in no other way (RFC 5626 §5.3). Where it
     /// is gone, the request fails at once.
     pub flow: Option<FlowId>,
-    /// The UDP listener to send from: a NAT lets in only what comes from where its client has sent to.
+    /// The UDP listener to send from: a NAT lets in only what comes from where its client has sent to. With it, what
+    /// follows in a dialog goes to this hop as well, whatever address the device's Contact names.
     pub local: Option<LocalId>,
 }
 

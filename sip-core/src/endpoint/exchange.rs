@@ -293,6 +293,7 @@ impl Core {
             session: exchange.session,
             authorization,
             server_name: Some(exchange.way.server_name.clone()),
+            is_device: exchange.way.hop.flow.is_some() || exchange.way.hop.local.is_some(),
         };
         let client = self.start_client(new);
         if let Some(exchange) = self.exchanges.get_mut(&id) {

@@ -18,7 +18,7 @@ use crate::message::{
 };
 use crate::transaction::{MergeKey, OwnedParts, ServerInput, ServerKey};
 use crate::transport::framing::FrameError;
-use crate::transport::{FlowId, LocalId, Transport};
+use crate::transport::{FlowId, LocalId, Transport, is_behind_nat};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -397,7 +397,15 @@ fn path_of(invite: &Message, arrival: &Arrival) -> Path {
         flow: arrival.source.flow,
         sticky: arrival.source.flow.is_some() && (is_direct || is_recorded),
         local: arrival.source.flow.is_none().then_some(arrival.source.local),
+        device: device_of(invite, arrival).filter(|_| is_direct && !is_recorded),
         transport: arrival.source.transport,
         server_name: None,
     }
+}
+
+/// Where the sender of an INVITE over UDP is, where its Contact names another address than that.
+fn device_of(invite: &Message, arrival: &Arrival) -> Option<SocketAddr> {
+    let source = arrival.source;
+    let (via, contact) = (invite.top_via().ok()?, invite.contacts().ok()?.into_iter().next()?);
+    (source.flow.is_none() && is_behind_nat(&contact.uri, &via, source.addr)).then_some(source.addr)
 }

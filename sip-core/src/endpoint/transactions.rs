@@ -38,6 +38,8 @@ pub(super) struct ClientTx {
     pub(super) authorization: Vec<(Name, String)>,
     /// The name that the flow's certificate carries, for what follows in the dialog.
     pub(super) server_name: Option<String>,
+    /// It went where a device is known to be, and not where the device's own address says.
+    pub(super) is_device: bool,
     nack: Option<Wire>,
     /// The ACKs of its 2xx, one a fork.
     pub(super) acks: Vec<Ack>,
@@ -65,6 +67,7 @@ pub(super) struct NewClient {
     pub(super) session: Option<SessionId>,
     pub(super) authorization: Vec<(Name, String)>,
     pub(super) server_name: Option<String>,
+    pub(super) is_device: bool,
 }
 
 /// All client transactions.
@@ -185,6 +188,7 @@ impl Core {
             via: new.via,
             authorization: new.authorization,
             server_name: new.server_name,
+            is_device: new.is_device,
             nack: None,
             acks: Vec::new(),
             heard: Vec::new(),
@@ -291,6 +295,7 @@ impl Core {
             session: tx.session,
             authorization: Vec::new(),
             server_name: None,
+            is_device: tx.is_device,
         };
         let patience = tx.intervals.patience();
         self.start_client(new);

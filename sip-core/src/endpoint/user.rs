@@ -41,6 +41,7 @@ impl Endpoint {
             flow: None,
             sticky: false,
             local: None,
+            device: None,
             transport: invite.next_hop.transport,
             server_name: Some(invite.next_hop.host.clone()),
         };

@@ -4,6 +4,9 @@
 //! Nothing here owns a socket: [`Input`] is what the rim has seen, [`Effect`] is what it is asked to do.
 
 pub mod framing;
+mod nat;
+
+pub use nat::is_behind_nat;
 
 use bytes::Bytes;
 use std::fmt;

@@ -6,7 +6,7 @@ use super::wish::{Asked, What, Wish, is_default, qvalue};
 use base::Now;
 use serde::Serialize;
 use sip_core::endpoint::{Headers, Source};
-use sip_core::header::NameAddr;
+use sip_core::header::{NameAddr, Via};
 use sip_core::transport::FlowId;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ pub(super) struct Binding {
     registered: Now,
     pub(super) source: Source,
     pub(super) path: Vec<NameAddr>,
-    pub(super) sent_by: (String, u16),
+    pub(super) via: Via,
     /// `+sip.instance` and `reg-id` of a phone that speaks RFC 5626: what it is known by in place of its contact.
     instance: Option<(String, String)>,
     user_agent: String,
@@ -203,7 +203,7 @@ fn binding(asked: &Asked, wish: &Wish, source: &Source, now: Now) -> Binding {
         registered: now,
         source: *source,
         path: wish.path.clone(),
-        sent_by: wish.sent_by.clone(),
+        via: wish.via.clone(),
         instance: instance(&asked.contact).filter(|_| wish.outbound),
         user_agent: wish.user_agent.clone(),
     }

@@ -3,9 +3,9 @@
 use super::location::Binding;
 use sip_core::endpoint::NextHop;
 use sip_core::header::NameAddr;
-use sip_core::transport::{FlowId, Transport};
-use sip_core::uri::{Host, Scheme, Uri};
-use std::net::{IpAddr, SocketAddr};
+use sip_core::transport::{FlowId, Transport, is_behind_nat};
+use sip_core::uri::{Scheme, Uri};
+use std::net::SocketAddr;
 
 /// Where one contact of a user is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,30 +38,8 @@ fn next_hop(binding: &Binding, uri: &Uri) -> NextHop {
     let to = |addr: SocketAddr| NextHop::new(addr.ip().to_string(), Some(addr.port()), source.transport);
     match source.flow {
         Some(flow) => to(source.addr).over(flow),
-        None if is_behind_nat(binding, uri) => to(source.addr).from(source.local),
-        None => hop_of(uri).from(source.local),
-    }
-}
-
-/// True where the contact names an address that its own packets do not come from, and nothing says that another device is
-/// meant: the contact is where the sender believes to be (Via says the same), or an address that nobody outside of the
-/// sender's network can reach.
-fn is_behind_nat(binding: &Binding, uri: &Uri) -> bool {
-    let Some(ip) = uri.host().and_then(Host::ip) else { return false };
-    let port = uri.port().unwrap_or(Transport::Udp.default_port());
-    let source = binding.source.addr;
-    if SocketAddr::new(ip, port) == source {
-        return false;
-    }
-    let (host, sent_port) = &binding.sent_by;
-    let says_the_same = uri.host().map(ToString::to_string).as_deref() == Some(host) && *sent_port == port;
-    says_the_same || (is_private(ip) && !is_private(source.ip()))
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified(),
+        None if is_behind_nat(uri, &binding.via, source.addr) => to(source.addr).from(source.local),
+        None => hop_of(uri),
     }
 }
 

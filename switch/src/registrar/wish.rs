@@ -2,7 +2,7 @@
 //! changed: one contact out of order spoils the whole request.
 
 use super::{MAX_BINDINGS, Reply, refuse};
-use sip_core::header::NameAddr;
+use sip_core::header::{NameAddr, Via};
 use sip_core::message::{Contacts, Message, Name, StatusCode};
 
 /// For how long a contact is bound that names no time, or one that cannot be read (§10.2.1.1, §20.10), in seconds.
@@ -23,7 +23,7 @@ pub(super) struct Wish {
     /// The way back through the proxies in front (RFC 3327), first hop first.
     pub(super) path: Vec<NameAddr>,
     /// Where the sender says that it sends from.
-    pub(super) sent_by: (String, u16),
+    pub(super) via: Via,
     /// The sender speaks RFC 5626 and is no proxy away, or its proxies do.
     pub(super) outbound: bool,
     pub(super) user_agent: String,
@@ -63,7 +63,7 @@ impl Wish {
             cseq,
             // RFC 3327 §5.3: a path that the phone does not know of is not kept.
             path: if request.supports("path") { path } else { Vec::new() },
-            sent_by: (via.host.to_string(), via.port_or_default()),
+            via,
             outbound: request.supports("outbound") && (is_direct || vouched),
             user_agent: request.header_str(Name::UserAgent).unwrap_or_default().chars().take(128).collect(),
         })

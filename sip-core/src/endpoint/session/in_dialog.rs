@@ -23,6 +23,8 @@ pub(in super::super) struct Path {
     pub(in super::super) sticky: bool,
     /// The UDP listener.
     pub(in super::super) local: Option<LocalId>,
+    /// Where a device behind a NAT is reached over UDP, whatever address its Contact names.
+    pub(in super::super) device: Option<SocketAddr>,
     /// The transport of the first message.
     pub(in super::super) transport: Transport,
     /// The name that the peer's certificate carries, where it is known: kept for hops that are named by address.
@@ -30,8 +32,13 @@ pub(in super::super) struct Path {
 }
 
 impl Path {
-    /// The way to a URI of the dialog (RFC 3263 §4 for what the URI says itself).
-    fn way(&self, core: &Core, uri: &Uri) -> Way {
+    /// The way to a URI of the dialog (RFC 3263 §4 for what the URI says itself). `is_peer`: the URI is the peer's own, no
+    /// proxy's.
+    fn way(&self, core: &Core, uri: &Uri, is_peer: bool) -> Way {
+        if let Some(device) = self.device.filter(|_| is_peer && self.transport == Transport::Udp) {
+            let hop = NextHop::new(device.ip().to_string(), Some(device.port()), Transport::Udp);
+            return Way { flow: None, local: self.local, server_name: name_of(&hop.host), hop };
+        }
         let host = uri.host().map(ToString::to_string).unwrap_or_default();
         let transport = self.transport_of(core, uri);
         let port = uri.port();
@@ -91,7 +98,7 @@ impl Core {
         request: InDialog,
     ) -> ExchangeId {
         let frame = dialog.request(cseq);
-        let way = path.way(self, &frame.next_hop);
+        let way = path.way(self, &frame.next_hop, frame.routes.is_empty());
         let draft = Draft {
             method: request.method,
             uri: frame.uri,
@@ -119,11 +126,11 @@ impl Core {
     pub(super) fn path_of(&self, client: ClientId) -> Option<Path> {
         let tx = self.clients.table.get(&client)?;
         let (transport, _) = self.far_end(tx.target)?;
-        let (flow, local) = match tx.target {
-            Target::Stream(flow) => (Some(flow), None),
-            Target::Datagram { local, .. } => (None, Some(local)),
+        let (flow, local, device) = match tx.target {
+            Target::Stream(flow) => (Some(flow), None, None),
+            Target::Datagram { local, to } => (None, Some(local), tx.is_device.then_some(to)),
         };
-        Some(Path { flow, sticky: false, local, transport, server_name: tx.server_name.clone() })
+        Some(Path { flow, sticky: tx.is_device, local, device, transport, server_name: tx.server_name.clone() })
     }
 
     /// Notes that the 2xx of this fork has been taken, and will have its ACK: copies of it are copies.
