@@ -8,8 +8,8 @@
 use base::{Now, Rng, millis};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use media::{
-    Channel, Codec, Command, EndpointId, Latch, Leg, PacketIo, PlayId, Prompt, SendResult, Shard, ShardConfig,
-    StreamConfig,
+    Channel, Codec, Command, EndpointId, Latch, Leg, PacketIo, PlayId, Prompt, SendResult, Shard, ShardConfig, SrtpKey,
+    SrtpKeys, SrtpSuite, StreamConfig,
 };
 use rtp_rs::{RtpPacketBuilder, RtpReader};
 use std::hint::black_box;
@@ -139,6 +139,59 @@ fn receive(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The last RTP packet that somebody sent.
+struct Last {
+    packet: [u8; 256],
+    length: usize,
+}
+
+impl PacketIo for Last {
+    fn send(&mut self, _: Leg, channel: Channel, _: SocketAddr, packet: &[u8]) -> SendResult {
+        if channel == Channel::Rtp {
+            self.packet[..packet.len()].copy_from_slice(packet);
+            self.length = packet.len();
+        }
+        SendResult::Sent
+    }
+}
+
+/// From a phone (0) to its leg (1), across the bridge (2): one packet sent, one received and relayed.
+fn relay(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("relay");
+    group.throughput(Throughput::Elements(1));
+    let suites = [None, Some(SrtpSuite::AesCm128HmacSha1_80), Some(SrtpSuite::AeadAes128Gcm)];
+    for suite in suites {
+        let mut rng = Rng::from_u64(1);
+        let keys = suite.map(|suite| SrtpKeys {
+            send: SrtpKey::generate(suite, &mut rng),
+            receive: SrtpKey::generate(suite, &mut rng),
+        });
+        let mirrored = keys.map(|keys| SrtpKeys { send: keys.receive, receive: keys.send });
+        let mut now = Now::new(millis(1000), 0);
+        let mut io = Last { packet: [0; 256], length: 0 };
+        let (mut phone, mut bridge) = (players(1, now, &mut io), Shard::new(ShardConfig::default(), Rng::from_u64(2)));
+        let played = StreamConfig { srtp: keys, ..config(false) };
+        phone.command(Command::Configure { id: EndpointId(0), config: played }, now, &mut io);
+        for (id, srtp) in [(EndpointId(1), mirrored), (EndpointId(2), None)] {
+            bridge.command(Command::Create { id, rtp_port: 10_000 }, now, &mut io);
+            bridge.command(Command::Configure { id, config: StreamConfig { srtp, ..config(true) } }, now, &mut io);
+        }
+        bridge.command(Command::Bridge { id: EndpointId(1), with: EndpointId(2) }, now, &mut io);
+        let leg = bridge.leg(EndpointId(1)).unwrap();
+        let far = SocketAddr::from(([127, 0, 0, 1], 9));
+        group.bench_function(suite.map_or("in clear", SrtpSuite::name), |bencher| {
+            bencher.iter(|| {
+                now = now.plus(Duration::from_millis(20));
+                phone.tick(now, &mut io);
+                let packet = io.packet;
+                bridge.receive_at(leg, Channel::Rtp, far, &packet[..io.length], now, &mut io);
+            });
+        });
+        assert!(bridge.stats().packets_sent > 100 && bridge.stats().unauthentic == 0);
+    }
+    group.finish();
+}
+
 fn tick(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tick at 1,000 players");
     group.throughput(Throughput::Elements(PER_TICK));
@@ -172,5 +225,5 @@ fn tick(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, packet, receive, tick);
+criterion_group!(benches, packet, receive, relay, tick);
 criterion_main!(benches);
