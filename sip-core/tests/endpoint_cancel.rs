@@ -5,8 +5,9 @@
 mod pair;
 
 use base::Rng;
-use pair::{A, B, IntoStatus as _, Net, PATIENCE, Weather, invite_b, ms, sdp, secs};
+use pair::{A, B, IntoStatus as _, Net, PATIENCE, Weather, hop, invite_b, invite_to, ms, sdp, secs};
 use sip_core::endpoint::{Event, Invite};
+use sip_core::transport::Transport;
 
 #[test]
 fn cancel_waits_for_a_provisional() {
@@ -101,6 +102,42 @@ fn a_2xx_that_crosses_the_cancel_is_acknowledged_and_ended() {
 }
 
 #[test]
+fn a_cancel_over_tcp_waits_for_a_provisional_and_for_its_connection() {
+    let mut net = Net::new(7);
+    let invite = invite_to(hop("192.0.2.2", Transport::Tcp));
+    let a = net.place(A, invite.clone());
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.run_for(secs(1));
+    assert_eq!(net.ladder(A), [""; 0], "nothing has been sent that could be cancelled");
+    assert_eq!(net.nodes[A].story(), ["failed Canceled"]);
+    let a = net.place(A, invite);
+    net.run_for(ms(35));
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.run_for(secs(1));
+    assert_eq!(net.ladder(A), ["> INVITE", "< 100 INVITE", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"]);
+    net.assert_at_rest();
+}
+
+#[test]
+fn a_cancel_carries_the_route_of_its_invite_and_the_bye_that_crosses_it_that_of_the_dialog() {
+    let mut net = Net::new(8);
+    let a = net.place(A, invite_to(hop("192.0.2.60", Transport::Udp)));
+    net.run_for(ms(20));
+    let invite = net.mail[0].2.clone();
+    net.send("192.0.2.60:5060", A, &pair::response(&invite, "180 Ringing\nRecord-Route: <sip:192.0.2.60;lr>"));
+    net.run_for(ms(20));
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.send("192.0.2.60:5060", A, &pair::response(&invite, "200 OK\nRecord-Route: <sip:192.0.2.60;lr>"));
+    net.run_for(ms(50));
+    let of = |method: &str| net.mail.iter().map(|(_, _, m)| m).find(|m| m.method().as_str() == method).unwrap();
+    assert_eq!(of("CANCEL").routes().unwrap(), [], "§9.1: the INVITE had none");
+    for method in ["ACK", "BYE"] {
+        assert_eq!(of(method).routes().unwrap()[0].uri.as_str(), "sip:192.0.2.60;lr", "{method}");
+        assert_eq!(of(method).request_uri().unwrap().as_str(), "sip:raw@192.0.2.50");
+    }
+}
+
+#[test]
 fn a_ring_timeout_that_crosses_the_2xx_is_still_no_answer() {
     let mut net = Net::new(6);
     net.place(A, Invite { ring_timeout: Some(secs(2)), ..invite_b() });
@@ -113,7 +150,8 @@ fn a_ring_timeout_that_crosses_the_2xx_is_still_no_answer() {
 }
 
 /// One race: B answers and A hangs up within the same few hundred milliseconds, on a network that reorders, and for half
-/// of the seeds loses and doubles. Returns the two stories.
+/// of the seeds loses and doubles; every fifth one over TCP. Where B rings, it does so with a description, and so with a
+/// PRACK in the race, for half of the seeds. Returns the two stories.
 fn race(seed: u64) -> (Vec<String>, Vec<String>) {
     let mut dice = Rng::from_u64(seed);
     let mut net = Net::new(seed);
@@ -123,7 +161,9 @@ fn race(seed: u64) -> (Vec<String>, Vec<String>) {
         Weather { delay: (1, 250), loss: 0.05, duplicates: 0.1 }
     };
     let (rings, answers, hangs_up) = (dice.chance(0.7), dice.below(600), dice.below(600));
-    let a = net.place(A, invite_b());
+    let described = dice.chance(0.5).then(sdp);
+    let transport = if seed.is_multiple_of(5) { Transport::Tcp } else { Transport::Udp };
+    let a = net.place(A, invite_to(hop("192.0.2.2", transport)));
     let (mut hung_up, mut answered) = (false, false);
     // A lost INVITE comes seconds later: B's patience counts from the start all the same.
     for at in 0..100_000 {
@@ -136,7 +176,7 @@ fn race(seed: u64) -> (Vec<String>, Vec<String>) {
             answered = true;
             net.with(B, |e, now| {
                 if rings {
-                    e.progress(b, 180.into_status(), Vec::new(), None, now);
+                    e.progress(b, 180.into_status(), Vec::new(), described.clone(), now);
                 }
                 e.accept(b, Vec::new(), Some(sdp()), now);
             });

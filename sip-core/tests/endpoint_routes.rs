@@ -94,6 +94,34 @@ fn the_caller_acknowledges_by_the_route_set_with_the_private_contact_as_request_
 }
 
 #[test]
+fn every_request_inside_a_dialog_goes_by_its_route_set() {
+    let mut net = Net::new(12);
+    let a = net.place(A, invite_to(hop(EDGE, Transport::Udp)));
+    net.run_for(ms(20));
+    let invite = net.mail[0].2.clone();
+    let way = "Record-Route: <sip:192.0.2.61;r2=on;lr>\nRecord-Route: <sip:192.0.2.60:5080;r2=on;lr>";
+    let private = |text: String| text.replace("<sip:raw@192.0.2.50>", "<sip:172.18.0.9:5060>");
+    let ringing = format!("183 Session Progress\nRequire: 100rel\nRSeq: 9\nAllow: UPDATE\n{way}");
+    net.send(&format!("{EDGE}:5060"), A, &private(pair::response(&invite, &ringing)));
+    net.run_for(ms(20));
+    net.with(A, |e, now| e.send_request(a, Method::Info, Vec::new(), None, now)).unwrap();
+    net.with(A, |e, now| e.update(a, None, now));
+    net.run_for(ms(20));
+    net.send(&format!("{EDGE}:5060"), A, &private(pair::response(&invite, &format!("200 OK\nAllow: UPDATE\n{way}"))));
+    net.run_for(ms(20));
+    let carol = sip_core::header::NameAddr::new("sip:carol@example.com".parse().unwrap());
+    net.with(A, |e, now| e.refer(a, &carol, Vec::new(), now)).unwrap();
+    net.run_for(ms(20));
+    for method in ["PRACK", "INFO", "UPDATE", "ACK", "REFER"] {
+        let (_, to, sent) = net.mail.iter().find(|(_, _, m)| m.method().as_str() == method).unwrap();
+        assert_eq!(to.to_string(), "192.0.2.60:5080", "{method}");
+        assert_eq!(sent.request_uri().unwrap().as_str(), "sip:172.18.0.9:5060", "{method}");
+        let routes = ["<sip:192.0.2.60:5080;r2=on;lr>", "<sip:192.0.2.61;r2=on;lr>"];
+        assert_eq!(values(sent, Name::Route), routes, "{method}");
+    }
+}
+
+#[test]
 fn the_request_uri_keeps_the_trunks_name_while_the_packet_goes_to_its_address() {
     let mut net = Net::new(3);
     net.nodes[A].names.insert("x.pstn.twilio.com".to_owned(), vec!["192.0.2.60:5060".parse().unwrap()]);

@@ -223,3 +223,37 @@ fn an_early_update_that_nobody_answers_ends_with_the_call() {
     assert_eq!(net.nodes[A].story(), ["failed Canceled"]);
     net.assert_at_rest();
 }
+
+#[test]
+fn an_update_in_a_fork_that_loses_is_over_when_another_one_answers() {
+    let mut net = Net::new(9);
+    let a = net.place(A, invite_to(hop("192.0.2.50", Transport::Udp)));
+    net.run_for(ms(20));
+    let invite = net.mail[0].2.clone();
+    let fork = |head: &str, tag: &str| {
+        let to = format!("\nTo: {};tag={tag}", invite.header_str(Name::To).unwrap());
+        pair::response(&invite, &format!("{head}\nAllow: UPDATE{to}")).replacen(
+            "\nTo: <sip:+15550002@example.com>\n",
+            "\n",
+            1,
+        )
+    };
+    net.send("192.0.2.50:5060", A, &fork("183 Session Progress\nRequire: 100rel\nRSeq: 1", "loser"));
+    net.run_for(ms(20));
+    net.with(A, |e, now| e.update(a, None, now));
+    net.run_for(ms(20));
+    let update = net.mail.last().unwrap().2.clone();
+    assert_eq!((update.method().as_str(), update.to().unwrap().tag()), ("UPDATE", Some("loser")));
+    net.send("192.0.2.50:5060", A, &fork("200 OK", "winner"));
+    net.run_for(ms(20));
+    assert_eq!(net.nodes[A].story(), ["progress 183", "reoffer failed Canceled", "answered 200"]);
+    // Its late answer means nothing, and the way is free for another.
+    net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
+    net.send("192.0.2.50:5060", A, &pair::response(&update, "481 Gone"));
+    net.run_for(ms(20));
+    let again = net.mail.iter().rev().find(|(_, _, m)| m.method().as_str() == "INVITE").unwrap().2.clone();
+    assert_eq!(again.to().unwrap().tag(), Some("winner"));
+    net.send("192.0.2.50:5060", A, &pair::response(&again, "200 OK"));
+    net.run_for(ms(20));
+    assert_eq!(net.nodes[A].story().last().unwrap(), "reoffered 200");
+}

@@ -54,9 +54,11 @@ pub(super) fn check_destination(config: &Config, request: &Message) -> Checked {
 
 /// §8.2.2.3: what a peer requires and we do not support; and what we require of a caller (RFC 3262 §3).
 pub(super) fn check_require(config: &Config, request: &Message) -> Checked {
-    let supported = config.supported();
+    let required = request.require();
+    // Asked of every request: what requires nothing costs nothing.
+    let supported = if required.is_empty() { Vec::new() } else { config.supported() };
     let is_supported = |option: &String| supported.iter().any(|known| known.eq_ignore_ascii_case(option));
-    let unknown: Vec<String> = request.require().into_iter().filter(|option| !is_supported(option)).collect();
+    let unknown: Vec<String> = required.into_iter().filter(|option| !is_supported(option)).collect();
     if !unknown.is_empty() {
         return Err(Box::new(Answer::new(StatusCode::BAD_EXTENSION).header(Name::Unsupported, unknown.join(", "))));
     }

@@ -46,7 +46,8 @@ pub(super) enum Purpose {
 /// What a request inside a dialog is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inside {
-    Update,
+    /// An UPDATE, by the number of the change that it is part of.
+    Update(u64),
     /// For the reliable provisional of this RSeq.
     Prack(u32),
     /// Our user's.

@@ -2,7 +2,7 @@
 
 use super::Params;
 use crate::message::{Message, Name, ParseError, Part};
-use crate::uri::{Uri, unescape};
+use crate::uri::{Uri, escape_header, unescape};
 use std::fmt;
 
 /// A dialog, as the user agent at one end of it knows it.
@@ -74,6 +74,16 @@ impl Replaces {
     }
 }
 
+impl Replaces {
+    /// The Refer-To of an attended transfer: whom to call, and which call to take the place of there (RFC 5589 §7.1). Nothing
+    /// where `target` cannot carry headers.
+    #[must_use]
+    pub fn refer_to(&self, target: &Uri) -> Option<Uri> {
+        let text = format!("{}?Replaces={}", target.clone().without_headers(), escape_header(&self.to_string()));
+        Uri::parse(text.as_bytes()).ok().filter(Uri::is_sip)
+    }
+}
+
 impl fmt::Display for Replaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{};to-tag={};from-tag={}", self.call_id, self.to_tag, self.from_tag)?;
@@ -109,6 +119,10 @@ mod tests {
         let uri: Uri = "sip:b@example.com?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&Subject=x".parse().unwrap();
         let found = Replaces::of_refer_to(&uri).unwrap().unwrap();
         assert_eq!((found.call_id.as_str(), found.to_tag.as_str(), found.from_tag.as_str()), ("a@b", "1", "2"));
-        assert_eq!(Replaces::of_refer_to(&"sip:b@example.com".parse().unwrap()), Ok(None));
+        let plain: Uri = "sip:b@example.com;user=phone".parse().unwrap();
+        assert_eq!(Replaces::of_refer_to(&plain), Ok(None));
+        let written = found.refer_to(&plain).unwrap();
+        assert_eq!(written.as_str(), "sip:b@example.com;user=phone?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2");
+        assert_eq!(Replaces::of_refer_to(&written), Ok(Some(found)));
     }
 }

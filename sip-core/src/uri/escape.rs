@@ -53,6 +53,11 @@ pub(super) const fn is_param(byte: u8) -> bool {
     is(byte, PARAM)
 }
 
+/// A header's value as it stands after `?` in a URI: `unreserved / hnv-unreserved`.
+pub(crate) fn escape_header(text: &str) -> Cow<'_, str> {
+    escape(text, |byte| is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$'))
+}
+
 /// `text` with every byte escaped that does not fit.
 pub(super) fn escape(text: &str, fits: impl Fn(u8) -> bool) -> Cow<'_, str> {
     if text.bytes().all(&fits) {

@@ -10,7 +10,7 @@ mod fuzz;
 mod host;
 mod parse;
 
-pub(crate) use escape::unescape;
+pub(crate) use escape::{escape_header, unescape};
 #[doc(hidden)]
 pub use fuzz::fuzz;
 pub use host::{Host, HostName};

@@ -155,7 +155,7 @@ impl Calling {
         let early = self.take_early(&message);
         let dialog = confirm(early.as_ref().map(|early| &early.dialog), core, client, &message);
         for other in self.early.drain(..) {
-            at.offers.forget(core, other.dialog.id());
+            at.forget_dialog(core, other.dialog.id());
             core.unregister_dialog(&other.dialog);
         }
         if let Some(early) = &early {

@@ -126,7 +126,7 @@ impl Session {
         result: Result<Message, Failure>,
     ) -> Option<Self> {
         match what {
-            Inside::Update => self.on_change_done(core, None, result),
+            Inside::Update(number) => self.on_update_done(core, number, result),
             Inside::Request(id) => self.on_request_done(core, id, result),
             Inside::Refer => self.on_refer_done(core, cseq, result),
             Inside::Notify(id) => self.on_notify_done(core, id, result.is_ok()),

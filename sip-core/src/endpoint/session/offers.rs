@@ -4,8 +4,9 @@ use super::super::ReofferId;
 use super::super::command::{Body, Headers};
 use super::super::compose::Answer;
 use super::super::core::Core;
-use super::super::event::Event;
+use super::super::event::{Event, Failure};
 use super::super::exchange::ExchangeId;
+use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::At;
 use crate::dialog::DialogId;
@@ -22,6 +23,8 @@ pub(super) struct Offers {
 /// A re-INVITE or UPDATE of ours.
 #[derive(Debug)]
 pub(super) struct Ours {
+    /// Its number: an answer that comes when it has been given up means nothing.
+    pub(super) number: u64,
     /// INVITE or UPDATE.
     pub(super) method: Method,
     pub(super) dialog: DialogId,
@@ -89,23 +92,23 @@ impl Offers {
             core.reply(theirs.server, Answer::new(StatusCode::REQUEST_TERMINATED));
         }
     }
-
-    /// The end of one fork's early dialog: what was under way in it.
-    pub(super) fn forget(&mut self, core: &mut Core, dialog: &DialogId) {
-        if let Some(theirs) = self.theirs.take_if(|theirs| theirs.dialog == *dialog && theirs.is_open()) {
-            core.reply(theirs.server, Answer::new(StatusCode::REQUEST_TERMINATED));
-        }
-    }
 }
 
 impl At {
+    /// The end of one fork's early dialog, another one having answered: what was under way in it.
+    pub(super) fn forget_dialog(&mut self, core: &mut Core, dialog: &DialogId) {
+        if let Some(theirs) = self.offers.theirs.take_if(|theirs| theirs.dialog == *dialog) {
+            self.stop(core, SessionTimer::Reoffer);
+            core.reply(theirs.server, Answer::new(StatusCode::REQUEST_TERMINATED));
+        }
+        if let Some(ours) = self.offers.ours.take_if(|ours| ours.dialog == *dialog) {
+            self.stop(core, SessionTimer::Glare);
+            self.tell_reoffer_done(core, ours.why, Err(Failure::Canceled));
+        }
+    }
+
     /// The end of our own: our user hears of what it has asked for.
-    pub(super) fn tell_reoffer_done(
-        &self,
-        core: &mut Core,
-        why: Why,
-        result: Result<Message, super::super::event::Failure>,
-    ) {
+    pub(super) fn tell_reoffer_done(&self, core: &mut Core, why: Why, result: Result<Message, Failure>) {
         match (why, result) {
             (Why::Asked, result) => core.event(Event::ReofferDone { session: self.id, result }),
             (Why::Refresh, Ok(response)) if !response.body().is_empty() => {

@@ -59,7 +59,8 @@ impl Session {
             self.at.tell_reoffer_done(core, why, Err(Failure::Canceled));
             return Some(self);
         };
-        self.at.offers.ours = Some(Ours { method, dialog, body, why, glares: 0, too_small: 0, exchange: None });
+        let number = core.next_id();
+        self.at.offers.ours = Some(Ours { number, method, dialog, body, why, glares: 0, too_small: 0, exchange: None });
         if self.at.offers.theirs.is_some() {
             // §14.1: none while one is in progress the other way; wait as if it had met 491.
             self.wait_out_glare(core);
@@ -78,7 +79,7 @@ impl Session {
             return self.at.tell_reoffer_done(core, ours.why, Err(Failure::Canceled));
         };
         let purpose = if ours.method == Method::Update {
-            Purpose::Inside(self.at.id, Inside::Update)
+            Purpose::Inside(self.at.id, Inside::Update(ours.number))
         } else {
             self.at.start(core, SessionTimer::Ring, core.config.t1.saturating_mul(64));
             Purpose::Reinvite(self.at.id)
@@ -94,6 +95,12 @@ impl Session {
             core.cancel(exchange, Vec::new());
         }
         Some(self)
+    }
+
+    /// Our UPDATE has its final response, or none.
+    pub(super) fn on_update_done(self, core: &mut Core, number: u64, result: Result<Message, Failure>) -> Option<Self> {
+        let is_it = self.at.offers.ours.as_ref().is_some_and(|ours| ours.number == number);
+        if is_it { self.on_change_done(core, None, result) } else { Some(self) }
     }
 
     /// Our re-INVITE or UPDATE has its final response, or none.
