@@ -7,6 +7,7 @@
 //! | [`config`] | which call meets which script |
 //! | [`Carrier`] | the carrier itself: sans-IO, like the cores it is made of |
 //! | [`edge`] | the faults, and Twilio's manners (TWILIO.md §1) |
+//! | [`load`] | calls at a pace that nothing slows down, and what became of each |
 //! | [`listen`](mod@listen) | which prompt was heard, and whether it was whole |
 //! | [`node`] | what stands on a network: a carrier, a switch, a test's phone |
 //! | [`virtual_network`] | a network and a clock as values, replayable from one seed |
@@ -18,6 +19,7 @@ mod carrier;
 pub mod config;
 pub mod edge;
 pub mod listen;
+pub mod load;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod node;
