@@ -177,6 +177,12 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
         concurrent_calls: config.limits.concurrent_calls,
         trunks: config.trunks.clone(),
         numbers: numbers.collect(),
+        trunk_access: config
+            .tenants
+            .iter()
+            .filter(|tenant| tenant.trunk_access)
+            .map(|tenant| tenant.name.clone())
+            .collect(),
         registrar: registrar(config),
     }
 }
@@ -199,6 +205,7 @@ fn registrar(config: &Config) -> RegistrarConfig {
     };
     RegistrarConfig {
         open: config.sip.registrar == crate::config::Registrar::Open,
+        algorithms: config.sip.digest.clone(),
         realm: config.sip.domains.first().map_or_else(|| DEFAULT_REALM.to_owned(), Clone::clone),
         domains: config.sip.domains.clone(),
         tenants: config.tenants.iter().map(tenant).collect(),
@@ -393,6 +400,10 @@ async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartErr
         let failed =
             |error: api::PromptError| StartError::Prompt { number: number.number.clone(), error: error.to_string() };
         prompts.ensure(answer.prompts()).await.map_err(failed)?;
+    }
+    // What a leg hears whose far end transfers it: no program names it.
+    if let Err(error) = prompts.ensure(vec![ivr::RINGBACK]).await {
+        tracing::warn!(%error, "there is no ringing for whoever is transferred");
     }
     Ok(())
 }

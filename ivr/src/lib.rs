@@ -16,7 +16,7 @@ pub mod limits;
 mod program;
 mod prompt;
 
-pub use answer::{Answer, AnswerError, Branches, Bridge, Gather, Mode, Play, Target, Verb};
+pub use answer::{Answer, AnswerError, Branches, Bridge, Gather, Mode, Play, RINGBACK, Target, Verb};
 #[doc(hidden)]
 pub use fuzz::fuzz;
 pub use program::{BridgeId, GatherReason, Gathered, Input, Next, Output, PlayId, Program};

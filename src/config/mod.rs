@@ -10,6 +10,7 @@ mod user;
 pub use tree::Fault;
 
 use section::{Faults, Section};
+use sip_core::auth::Algorithm;
 use sip_core::transport::Transport;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct Sip {
     pub domains: Vec<String>,
     /// Who may register.
     pub registrar: Registrar,
+    /// What passwords of users are proved by, the preferred one first.
+    pub digest: Vec<Algorithm>,
 }
 
 /// `sip.registrar`.

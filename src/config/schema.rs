@@ -3,6 +3,7 @@
 use super::section::{Found, Section};
 use super::tree::Place;
 use super::{Config, Limits, Listen, Media, Number, Registrar, Sip, Tenant, Tls};
+use sip_core::auth::Algorithm;
 use sip_core::transport::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -162,6 +163,9 @@ fn sip(mut section: Section, has_tls: bool) -> Sip {
     let local_net = section.list("local_net", network).unwrap_or_default();
     let domains = section.list("domains", |text| Ok::<_, String>(text.to_lowercase())).unwrap_or_default();
     let registrar = registrar(&mut section, listen.as_deref());
+    // MD5 alone by default: a phone that knows no other gives up where it is offered another beside it (libre 2, and with
+    // it baresip 1, ends with "Function not implemented"), though RFC 8760 §2.4 asks it to pick.
+    let digest = section.list("digest", algorithm).unwrap_or_else(|| vec![Algorithm::Md5]);
     section.finish();
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
     let default = || {
@@ -170,7 +174,7 @@ fn sip(mut section: Section, has_tls: bool) -> Sip {
             Listen { transport: Transport::Tcp, addr: everywhere },
         ]
     };
-    Sip { listen: listen.unwrap_or_else(default), advertise, local_net, domains, registrar }
+    Sip { listen: listen.unwrap_or_else(default), advertise, local_net, domains, registrar, digest }
 }
 
 fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: bool) {
@@ -187,6 +191,14 @@ fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: b
         if listen.addr.port() != 0 && list[..index].contains(listen) {
             section.fault(place, format!("sip.listen names {}://{} twice", listen.transport, listen.addr));
         }
+    }
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, &'static str> {
+    match text.to_ascii_uppercase().as_str() {
+        "MD5" => Ok(Algorithm::Md5),
+        "SHA-256" => Ok(Algorithm::Sha256),
+        _ => Err("write \"MD5\" or \"SHA-256\""),
     }
 }
 

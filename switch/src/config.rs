@@ -4,6 +4,7 @@ use crate::registrar::RegistrarConfig;
 use carrier::TrunkConfig;
 use ipnet::IpNet;
 use ivr::Answer;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct Config {
     pub trunks: Vec<TrunkConfig>,
     /// Numbers that answer.
     pub numbers: Vec<Number>,
+    /// The tenants whose callers reach trunks.
+    pub trunk_access: BTreeSet<String>,
     /// Users, and who may register.
     pub registrar: RegistrarConfig,
 }

@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::config::{Config, MediaAddress};
 use crate::letter::Letter;
 use crate::registrar::{Registrar, UserId};
+use crate::route::Plan;
 use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
@@ -55,6 +56,8 @@ pub(crate) struct Desk {
     pub(crate) prompts: BTreeMap<String, Arc<Prompt>>,
     /// Trunks.
     pub(crate) trunks: Trunks,
+    /// What addresses mean.
+    pub(crate) plan: Plan,
     /// Users, and where they are.
     pub(crate) registrar: Registrar,
     /// Whose calls sessions are that users have opened; taken by the call.
@@ -90,6 +93,7 @@ impl Desk {
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: BTreeMap::new(),
             trunks: Trunks::new(&config.trunks, config.calls_per_second, &mut rng)?,
+            plan: Plan::new(config),
             registrar: Registrar::new(&config.registrar, &mut rng),
             callers: HashMap::new(),
             timers: Timers::default(),

@@ -39,6 +39,20 @@ pub(crate) enum Letter {
     },
     /// To a leg, or to one that is joined: end.
     Release(Release),
+    /// From a call whose far end asks for it (REFER) to the one that it is joined with: call this one instead.
+    Transfer {
+        /// Who asks.
+        by: CallSid,
+        /// Whom to call.
+        to: String,
+        /// Whether the one who asks reaches trunks.
+        trunks: bool,
+    },
+    /// To a call whose far end has asked for a transfer: what has become of it.
+    Referred {
+        /// 180, or the final status.
+        sip_status: u16,
+    },
     /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.
     Flow(Direction),
 }

@@ -17,6 +17,7 @@ mod io;
 mod letter;
 mod record;
 pub mod registrar;
+mod route;
 mod sid;
 mod switch;
 mod trunk;

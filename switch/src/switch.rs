@@ -2,14 +2,15 @@
 //! happens here.
 
 use crate::call::{self, Call};
-use crate::config::{Config, Number};
+use crate::config::Config;
 use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
 use crate::registrar::{Ban, BindingView};
 use crate::trunk::TrunkStatus;
 use crate::{CallSid, Command, EndAs};
 use base::{Now, Rng};
-use sip_core::endpoint::{self, Event, LadderEntry, SessionId, Source};
+use sip_core::endpoint::{self, Event, LadderEntry, ReferId, SessionId, Source};
+use sip_core::header::{NameAddr, Replaces};
 use sip_core::message::{Message, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -54,7 +55,6 @@ pub struct Switch {
     /// Calls that wait for a permit, in the order of their admission.
     queue: VecDeque<CallSid>,
     desk: Desk,
-    numbers: BTreeMap<String, Number>,
     concurrent_calls: usize,
     draining: bool,
     /// Facts can be written down.
@@ -71,12 +71,10 @@ impl Switch {
     pub fn new(config: &Config, rng: Rng, now: Now) -> Result<Self, ConfigError> {
         let mut desk = Desk::new(config, rng)?;
         desk.start_trunks(now);
-        let numbers = config.numbers.iter().map(|number| (number.number.clone(), number.clone())).collect();
         Ok(Self {
             calls: BTreeMap::new(),
             queue: VecDeque::new(),
             desk,
-            numbers,
             concurrent_calls: config.concurrent_calls,
             draining: false,
             admitting: true,
@@ -342,16 +340,51 @@ impl Switch {
                 let status = StatusCode::METHOD_NOT_ALLOWED;
                 self.desk.endpoint.answer_request(session, id, status, Vec::new(), None, now);
             }
-            Event::Refer { session, id, .. } => {
-                self.desk.endpoint.refer_reject(session, id, StatusCode::DECLINE, now);
+            Event::Refer { session, id, refer_to, replaces, .. } => {
+                self.on_refer(session, id, &refer_to, replaces.as_ref(), now);
             }
-            Event::ReofferAck { .. }
-            | Event::Refreshed { .. }
-            | Event::ProgressAcked { .. }
+            Event::ReofferAck { session, ack, .. } => {
+                self.with_session(session, |call, desk| call.on_reoffer_done(Some(&ack), desk, now));
+            }
+            Event::Refreshed { session, response } => {
+                self.with_session(session, |call, desk| call.on_reoffer_done(Some(&response), desk, now));
+            }
+            Event::ProgressAcked { .. }
             | Event::RequestDone { .. }
             | Event::ReferProgress { .. }
             | Event::ReferDone { .. } => {}
         }
+    }
+
+    /// A transfer: of the other leg to somebody who is to be called, or, attended, to the one that the far end talks to in
+    /// another call of ours (RFC 3891 §1).
+    fn on_refer(&mut self, session: SessionId, id: ReferId, to: &NameAddr, replaces: Option<&Replaces>, now: Now) {
+        let Some(replaces) = replaces else {
+            let to = to.uri.clone().without_headers().to_string();
+            return self.with_session(session, |call, desk| call.on_refer(id, to, desk, now));
+        };
+        let both = self.desk.endpoint.session_of(replaces).and_then(|other| self.transferable(session, other));
+        let Some([(first, stays), (second, goes)]) = both else {
+            return self.desk.endpoint.refer_reject(session, id, StatusCode::DECLINE, now);
+        };
+        let ends = [stays, goes].map(|sid| self.calls.get(&sid).and_then(Call::media));
+        self.with(stays, |call, desk| call.hand_over(goes, desk, now));
+        self.with(goes, |call, desk| call.hand_over(stays, desk, now));
+        if let [Some(id), Some(with)] = ends {
+            self.desk.media(media::Command::Bridge { id, with });
+        }
+        self.with(first, |call, desk| call.handed_over(Some(id), desk, now));
+        self.with(second, |call, desk| call.handed_over(None, desk, now));
+    }
+
+    /// The two calls of a far end that can be handed over, each with the one that it is joined with.
+    fn transferable(&self, session: SessionId, other: SessionId) -> Option<[(CallSid, CallSid); 2]> {
+        let first = *self.desk.by_session.get(&session)?;
+        let second = *self.desk.by_session.get(&other)?;
+        let (one, two) = (self.calls.get(&first)?, self.calls.get(&second)?);
+        let (stays, goes) = (one.transferable()?, two.transferable()?);
+        let apart = first != second && stays != second;
+        (apart && one.tenant() == two.tenant()).then_some([(first, stays), (second, goes)])
     }
 
     fn on_failed(&mut self, session: SessionId, failure: &endpoint::Failure, now: Now) {
@@ -387,13 +420,12 @@ impl Switch {
 
     fn admit(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) -> Result<(), StatusCode> {
         let user = self.desk.callers.remove(&session);
-        let trunk = match user {
+        let trunk = match &user {
             Some(_) => None,
             None => Some(self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?),
         };
         let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
-        let user = called.user_unescaped().map(|user| user.into_owned()).unwrap_or_default();
-        let number = self.numbers.get(&user).ok_or(StatusCode::NOT_FOUND)?;
+        let number = self.desk.called(&called, user.as_ref())?;
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }

@@ -11,6 +11,7 @@ use sip_core::auth::Credentials;
 use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, OutOfDialog, RequestId};
 use sip_core::header::NameAddr;
 use sip_core::message::{Message, Method, Name};
+use sip_core::uri::Host;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
@@ -155,9 +156,15 @@ impl Trunks {
         self.lines[trunk].trunk.name().as_str()
     }
 
+    /// The trunk whose address has this host.
+    pub(crate) fn at(&self, host: &Host) -> Option<String> {
+        let fits = |line: &&Line| line.trunk.config().uri.host() == Some(host);
+        self.lines.iter().find(fits).map(|line| line.trunk.name().to_string())
+    }
+
     /// Its address, where the configuration names one and no name.
     pub(crate) fn literal_address(&self, trunk: usize) -> Option<IpAddr> {
-        self.lines[trunk].trunk.config().uri.host().and_then(sip_core::uri::Host::ip)
+        self.lines[trunk].trunk.config().uri.host().and_then(Host::ip)
     }
 
     /// Whose RTP is heard over it.
@@ -179,6 +186,7 @@ impl Trunks {
             contact_user: Some(from.as_str().to_owned()),
             call_id: None,
             max_forwards: MAX_FORWARDS,
+            routes: Vec::new(),
             headers: trunk.extra_headers(from),
             body: Some((SDP.to_owned(), offer)),
             credentials: credentials(trunk),

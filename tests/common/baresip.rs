@@ -33,6 +33,22 @@ impl Baresip {
     /// Starts a phone called `user`, which answers by itself and says this (8 kHz, mono), then nothing for a minute.
     #[track_caller]
     pub fn start(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
+        Self::run(user, setup, says, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
+    }
+
+    /// As [`Baresip::start`], registered with the switch of this setup, which runs: over this transport, with this password.
+    #[track_caller]
+    pub fn registered(user: &str, password: &str, transport: &str, setup: &mut Setup, says: &[i16]) -> Self {
+        let switch = setup.sip_port;
+        let account = format!(
+            "<sip:{user}@127.0.0.1:{switch};transport={transport}>;auth_user={user};auth_pass={password};regint=60"
+        );
+        let mut phone = Self::run(user, setup, says, |_| account);
+        phone.event("REGISTER_OK", secs(15));
+        phone
+    }
+
+    fn run(user: &str, setup: &mut Setup, says: &[i16], account: impl FnOnce(u16) -> String) -> Self {
         let (parent, ports) = setup.room();
         let dir = parent.join(format!("baresip-{user}"));
         std::fs::create_dir_all(&dir).unwrap();
@@ -54,7 +70,7 @@ impl Baresip {
         );
         std::fs::write(dir.join("config"), config).unwrap();
         std::fs::write(dir.join("contacts"), "").unwrap();
-        let account = format!("<sip:{user}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+        let account = format!("{};answermode=auto;audio_codecs=PCMU/8000/1\n", account(port));
         std::fs::write(dir.join("accounts"), account).unwrap();
         let mut process = Process::start("baresip", &dir, "baresip", |command| {
             command.arg("-f").arg(&dir).args(["-v", "-s"]);

@@ -178,6 +178,7 @@ fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
         concurrent_calls: 10_000,
         trunks: vec![trunk],
         numbers: numbers.iter().map(number).collect(),
+        trunk_access: ["default".to_owned()].into(),
         registrar: switch::registrar::RegistrarConfig::default(),
     }
 }

@@ -41,7 +41,7 @@ pub enum Mode {
 }
 
 /// The prompt that rings where none is named.
-const RINGBACK: &str = "ringback";
+pub const RINGBACK: &str = "ringback";
 
 pub(super) fn parse(argument: &Value, table: &Table, path: &str) -> Parsed<Bridge> {
     let unsaid = number(table, "timeout_s", path, 1..=MAX_RING_S, DEFAULT_RING_S)?;

@@ -8,7 +8,7 @@ mod parse;
 mod words;
 mod write;
 
-pub use bridge::{Bridge, Mode, Target};
+pub use bridge::{Bridge, Mode, RINGBACK, Target};
 pub(crate) use parse::is_key;
 
 use crate::prompt::PromptName;

@@ -97,6 +97,9 @@ pub struct Invite {
     /// How many hops it may make ([`super::MAX_FORWARDS`] where we are the first): what a leg of a bridge passes on, less
     /// one, so that a loop through us ends (RFC 3261 §16.3).
     pub max_forwards: u8,
+    /// The proxies it is to pass, first hop first (RFC 3327 §5.3: the Path of a registration); the next hop is the first of
+    /// them.
+    pub routes: Vec<NameAddr>,
     /// Further header fields.
     pub headers: Headers,
     /// The offer.

@@ -191,6 +191,7 @@ impl Bench {
             contact_user: None,
             call_id: None,
             max_forwards: super::MAX_FORWARDS,
+            routes: Vec::new(),
             headers,
             body: (choice & 8 == 0).then(description),
             credentials: (choice & 32 != 0).then(credentials),

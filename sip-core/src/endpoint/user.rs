@@ -14,7 +14,8 @@ use super::core::Owner;
 use super::exchange::{NewExchange, Purpose, Way};
 use super::session::{Calling, Path, Session, State, invite_headers};
 use super::timer::{SessionTimer, TimerKey};
-use crate::header::NameAddr;
+use crate::dialog::DialogId;
+use crate::header::{NameAddr, Replaces};
 use crate::message::{Method, StatusCode};
 use base::Now;
 
@@ -48,7 +49,7 @@ impl Endpoint {
         let draft = Draft {
             method: Method::Invite,
             uri: invite.uri,
-            routes: Vec::new(),
+            routes: invite.routes,
             from: invite.from.with_tag(&self.core.rng.token(TAG_LENGTH)),
             to: without_tag(invite.to),
             call_id: invite.call_id.unwrap_or_else(|| self.core.rng.token(CALL_ID_LENGTH)),
@@ -208,6 +209,17 @@ impl Endpoint {
     #[must_use]
     pub fn replaces_header(&self, session: SessionId) -> Option<String> {
         self.sessions.get(&session)?.replaces().map(|replaces| replaces.to_string())
+    }
+
+    /// The session whose dialog this is, as its peer names it; nothing where there is none, or it may not be replaced now.
+    #[must_use]
+    pub fn session_of(&self, replaces: &Replaces) -> Option<SessionId> {
+        let id = DialogId {
+            call_id: replaces.call_id.as_str().into(),
+            local_tag: replaces.to_tag.as_str().into(),
+            remote_tag: replaces.from_tag.as_str().into(),
+        };
+        self.core.dialogs.get(&id).map(|(session, _)| *session)
     }
 
     /// Sends a request outside of sessions; its end is [`super::Event::Reply`].

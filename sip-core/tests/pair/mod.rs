@@ -498,6 +498,7 @@ pub fn invite_to(next_hop: NextHop) -> Invite {
         contact_user: Some("+15550001".to_owned()),
         call_id: None,
         max_forwards: sip_core::endpoint::MAX_FORWARDS,
+        routes: Vec::new(),
         headers: vec![("X-Test".to_owned(), "yes".to_owned())],
         body: Some(sdp()),
         credentials: None,

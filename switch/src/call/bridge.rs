@@ -3,12 +3,13 @@
 //! Each leg is a [`Call`] with books of its own; what one has to tell another it writes as a [`Letter`]. The caller's end
 //! hears one final answer, however many were called (RFC 3261 §16.7).
 
-use super::outbound::{NewLeg, Way, dial_leg};
+use super::outbound::{NewLeg, dial_leg};
 use super::talking::Talk;
 use super::{Call, Stage};
 use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::letter::{Letter, Release};
+use crate::route::Caller;
 use crate::{CallSid, Fact, Origin, Status};
 use base::Now;
 use ivr::{Bridge, BridgeId, Mode, Next, Target};
@@ -27,9 +28,14 @@ const OTHER_ENDED: &str = "the other leg has ended";
 /// A bridge of a call's program.
 #[derive(Debug)]
 pub(crate) struct Bridging {
-    id: BridgeId,
+    /// The program's name for it; a transfer of a leg that runs no program has none.
+    id: Option<BridgeId>,
     /// What its legs show as their caller.
     caller_id: Option<String>,
+    /// Whether it reaches trunks.
+    trunks: bool,
+    /// Who has asked for it, by REFER, and is joined with the call until it stands.
+    referrer: Option<CallSid>,
     /// Whom to call when everyone who rings has failed.
     next: VecDeque<Target>,
     /// Those that ring.
@@ -52,8 +58,10 @@ impl Call {
             Mode::Sequential => next.pop_front().into_iter().collect(),
         };
         self.bridge = Some(Bridging {
-            id,
+            id: Some(id),
             caller_id: with.caller_id,
+            trunks: true,
+            referrer: None,
             next,
             legs: Vec::new(),
             best: None,
@@ -64,7 +72,7 @@ impl Call {
     }
 
     /// Calls these; where none of them can be called, those after them, and then it is over.
-    fn call_out(&mut self, targets: VecDeque<Target>, desk: &mut Desk, now: Now) {
+    pub(super) fn call_out(&mut self, targets: VecDeque<Target>, desk: &mut Desk, now: Now) {
         for target in targets {
             self.call_one(&target, desk, now);
         }
@@ -80,10 +88,17 @@ impl Call {
 
     fn call_one(&mut self, target: &Target, desk: &mut Desk, now: Now) {
         let Some(bridge) = &mut self.bridge else { return };
-        let own = if self.about.direction == crate::Direction::Inbound { &self.about.to } else { &self.about.from };
+        let caller = Caller {
+            tenant: self.about.tenant.clone(),
+            from: bridge.caller_id.clone().unwrap_or_else(|| self.about.from.clone()),
+            passes: bridge.caller_id.is_none()
+                && self.about.direction == crate::Direction::Inbound
+                && self.trunk.is_some(),
+            trunks: bridge.trunks,
+        };
         let routed = match self.hops {
             0 => Err(Ending::new(Status::Failed, Origin::Switch, 483, "Max-Forwards is used up")),
-            _ => desk.route(&target.to, bridge.caller_id.as_deref().unwrap_or(&self.about.from), own),
+            _ => desk.route(&target.to, &caller, now),
         };
         let ways = match routed {
             Ok(ways) => ways,
@@ -119,10 +134,12 @@ impl Call {
                 self.end(ending, desk, now);
             }
             Letter::Flow(flow) => self.reoffer(flow, desk, now),
+            Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
+            Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
         }
     }
 
-    fn join(&mut self, with: CallSid, desk: &mut Desk, now: Now) {
+    pub(super) fn join(&mut self, with: CallSid, desk: &mut Desk, now: Now) {
         self.boss = None;
         self.peer = Some(with);
         self.record(Fact::Bridged { with }, desk, now);
@@ -133,8 +150,12 @@ impl Call {
     }
 
     fn on_ringing(&mut self, leg: CallSid, status: u16, heard: Option<EndpointId>, desk: &mut Desk, now: Now) {
-        if !self.has_leg(leg) {
-            return;
+        let Some(bridge) = self.bridge.as_ref().filter(|bridge| bridge.legs.contains(&leg)) else { return };
+        if let Some(by) = bridge.referrer {
+            desk.letters.push_back((by, Letter::Referred { sip_status: 180 }));
+            if self.peer.is_some() {
+                return;
+            }
         }
         if let (Some(with), Some(own)) = (heard, self.leg.media) {
             self.stop_ringback(desk);
@@ -164,11 +185,17 @@ impl Call {
 
     /// The first to answer has the call; whoever answers after it is let go.
     fn on_leg_answered(&mut self, leg: CallSid, media: EndpointId, desk: &mut Desk, now: Now) {
-        if !self.has_leg(leg) || self.peer.is_some() {
+        let referrer = self.bridge.as_ref().and_then(|bridge| bridge.referrer);
+        if !self.has_leg(leg) || (self.peer.is_some() && referrer.is_none()) {
             desk.letters.push_back((leg, Letter::Release(Release::answered_elsewhere())));
             return;
         }
         self.stop_ringback(desk);
+        if let (Some(by), Some(bridge)) = (referrer, &mut self.bridge) {
+            bridge.referrer = None;
+            desk.letters.push_back((by, Letter::Referred { sip_status: 200 }));
+            self.unjoin(desk, now);
+        }
         self.release_legs(Some(leg), &Release::answered_elsewhere(), desk);
         if let Stage::Alerting(_) = self.stage {
             self.accept(None, desk, now);
@@ -195,12 +222,11 @@ impl Call {
     fn on_other_over(&mut self, other: CallSid, ending: Ending, desk: &mut Desk, now: Now) {
         if self.peer == Some(other) {
             self.unjoin(desk, now);
-            match self.bridge.take() {
-                Some(bridge) => self.bridge_over(bridge.id, ending, desk, now),
-                None => {
-                    self.end(Ending::cleared(ending.cause.origin, OTHER_ENDED), desk, now);
-                }
+            if self.bridge.as_ref().is_some_and(|bridge| !bridge.legs.is_empty()) {
+                // Who has asked for a transfer need not wait for it.
+                return self.play_ringback(desk);
             }
+            self.bridge_done(ending, desk, now);
         } else if let Some(bridge) = self.bridge.as_mut().filter(|bridge| bridge.legs.contains(&other)) {
             bridge.legs.retain(|leg| *leg != other);
             bridge.failed(ending);
@@ -208,7 +234,7 @@ impl Call {
         }
     }
 
-    fn unjoin(&mut self, desk: &mut Desk, now: Now) {
+    pub(super) fn unjoin(&mut self, desk: &mut Desk, now: Now) {
         let Some(with) = self.peer.take() else { return };
         if let Some(own) = self.leg.media {
             desk.media(media::Command::Unbridge { id: own.id });
@@ -218,13 +244,30 @@ impl Call {
 
     fn nobody_answered(&mut self, desk: &mut Desk, now: Now) {
         self.stop_ringback(desk);
-        let Some(bridge) = self.bridge.take() else { return };
-        let ending = bridge.best.unwrap_or_else(Ending::no_answer).toward_the_caller();
+        let Some(bridge) = &mut self.bridge else { return };
+        let ending = bridge.best.take().unwrap_or_else(Ending::no_answer).toward_the_caller();
+        if let Some(by) = bridge.referrer.take() {
+            let sip_status = ending.cause.sip_status.unwrap_or(480);
+            desk.letters.push_back((by, Letter::Referred { sip_status }));
+            if self.peer.is_some() {
+                // All is as it was before the transfer was asked for.
+                self.bridge.take_if(|bridge| bridge.id.is_none());
+                return;
+            }
+        }
         if let Some(own) = self.leg.media {
             // Early media of a leg that failed.
             desk.media(media::Command::Unbridge { id: own.id });
         }
-        self.bridge_over(bridge.id, ending, desk, now);
+        self.bridge_done(ending, desk, now);
+    }
+
+    /// What the bridge was for is over: the program's step, or the leg itself where it runs none.
+    fn bridge_done(&mut self, ending: Ending, desk: &mut Desk, now: Now) {
+        match self.bridge.take().and_then(|bridge| bridge.id) {
+            Some(id) => self.bridge_over(id, ending, desk, now),
+            None => self.end(Ending::cleared(ending.cause.origin, OTHER_ENDED), desk, now),
+        }
     }
 
     /// The program goes on. A caller who has not been answered yet is, where there is something to be heard; where there
@@ -311,26 +354,37 @@ impl Call {
 }
 
 impl Bridging {
+    /// What a transfer needs, of a leg that runs no program.
+    pub(super) fn of_a_leg() -> Self {
+        Self {
+            id: None,
+            caller_id: None,
+            trunks: false,
+            referrer: None,
+            next: VecDeque::new(),
+            legs: Vec::new(),
+            best: None,
+            rings: false,
+            ringback: ivr::RINGBACK.to_owned(),
+        }
+    }
+
+    /// Whether nobody is being called for it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.legs.is_empty() && self.referrer.is_none()
+    }
+
+    /// It is to bring about a transfer.
+    pub(super) fn refer(&mut self, by: CallSid, trunks: bool) {
+        self.caller_id = None;
+        self.trunks = trunks;
+        self.referrer = Some(by);
+    }
+
     fn failed(&mut self, ending: Ending) {
         self.best = Some(match self.best.take() {
             Some(best) => best.better(ending),
             None => ending,
         });
-    }
-}
-
-impl Desk {
-    /// Where a target is reached: with its caller, one way for each device.
-    pub(super) fn route(&mut self, to: &str, from: &str, own: &str) -> Result<Vec<(String, Way)>, Ending> {
-        let refused = |code, reason: &str| Ending::new(Status::Failed, Origin::Switch, code, reason);
-        let number: carrier::Number = to.parse().map_err(|_| refused(404, "no such user"))?;
-        // The caller's own number, where it is one; else the number that was called, which is ours.
-        let from: carrier::Number =
-            from.parse().or_else(|_| own.parse()).map_err(|_| refused(403, "no number to call from"))?;
-        let candidates = self.trunks.candidates(None);
-        if candidates.is_empty() {
-            return Err(refused(503, "no trunk is configured"));
-        }
-        Ok(vec![(from.as_str().to_owned(), Way::Trunks { from, to: number, candidates })])
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) session: SessionId,
     pub(crate) request: &'a Message,
     pub(crate) source: &'a Source,
-    pub(crate) number: &'a Number,
+    pub(crate) number: Number,
     pub(crate) from: String,
     /// None where it is a user's.
     pub(crate) trunk: Option<usize>,
@@ -82,6 +82,7 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     };
     let mut call = Call::new(sid, about.clone(), MAX_DURATION, Book::new(sid, 0, now.wall, now));
     call.trunk = trunk;
+    call.reaches_trunks = arrival.trunk.is_none();
     call.hear = arrival.trunk.map_or(Hear::First, |trunk| desk.trunks.hear(trunk));
     call.leg.session = Some(arrival.session);
     desk.by_session.insert(arrival.session, sid);

@@ -9,6 +9,7 @@ mod inbound;
 pub(crate) mod leg;
 mod outbound;
 mod talking;
+mod transfer;
 
 use crate::book::Book;
 use crate::cdr::{Cdr, StreamQuality};
@@ -18,12 +19,12 @@ use crate::record::Admission;
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use leg::{Hear, Leg};
-use sip_core::endpoint::LadderEntry;
+use sip_core::endpoint::{LadderEntry, ReferId};
 use std::time::Duration;
 use talking::Talk;
 
 pub(crate) use inbound::{Arrival, arrive};
-pub(crate) use outbound::originate;
+pub(crate) use outbound::{Device, Way, originate};
 
 /// A media endpoint answers a close at once; one that has not by then died with its shard, and the call's books are
 /// closed without its figures.
@@ -71,6 +72,10 @@ pub(crate) struct Call {
     boss: Option<CallSid>,
     /// The call that it is joined with.
     peer: Option<CallSid>,
+    /// The far end is a user's device: a transfer that it asks for may reach a trunk.
+    reaches_trunks: bool,
+    /// The transfer that its far end has asked for.
+    referring: Option<ReferId>,
     /// How the bridge ended that its program is just being told of.
     bridged: Option<Ending>,
     /// The bridge that its program has under way.
@@ -98,6 +103,8 @@ impl Call {
             hops: sip_core::endpoint::MAX_FORWARDS,
             boss: None,
             peer: None,
+            reaches_trunks: false,
+            referring: None,
             bridged: None,
             bridge: None,
             hear: Hear::NamedHost,

@@ -55,6 +55,8 @@ pub(crate) struct Device {
     pub(crate) uri: Uri,
     /// How it is reached.
     pub(crate) next_hop: NextHop,
+    /// The proxies in front of it.
+    pub(crate) routes: Vec<NameAddr>,
     /// Who calls.
     pub(crate) from: NameAddr,
     /// The address-of-record that is called.
@@ -93,6 +95,7 @@ impl Device {
             contact_user: self.from.uri.user_unescaped().map(std::borrow::Cow::into_owned),
             call_id: None,
             max_forwards: MAX_FORWARDS,
+            routes: self.routes.clone(),
             headers: Vec::new(),
             body: Some((sdp::CONTENT_TYPE.to_owned(), offer)),
             credentials: None,
@@ -264,7 +267,10 @@ impl Call {
                 self.trunk = Some(name.clone());
                 Some((name, desk.trunks.hear(trunk), desk.trunks.invite(trunk, from, to, offer)))
             }
-            Way::Device(device) => Some((device.user.clone(), Hear::First, device.invite(offer))),
+            Way::Device(device) => {
+                self.reaches_trunks = true;
+                Some((device.user.clone(), Hear::First, device.invite(offer)))
+            }
         }
     }
 

@@ -200,8 +200,19 @@ impl Call {
 
     /// The far end changes the session (RFC 3264 §8): the new description is answered, or refused and the old one kept.
     pub(crate) fn on_reoffer(&mut self, id: ReofferId, request: &Message, desk: &mut Desk, now: Now) {
-        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else {
+            if let Some(session) = self.leg.session {
+                desk.endpoint.respond(session, id, StatusCode::REQUEST_PENDING, None, now);
+            }
+            return;
+        };
         let session = talk.session;
+        if request.body().is_empty() {
+            // We describe first, and the ACK answers (RFC 3261 §14.2).
+            local.version += 1;
+            let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp::offer(local)));
+            return desk.endpoint.respond(session, id, StatusCode::OK, body, now);
+        }
         let answered = SessionDescription::parse(request.body()).and_then(|offer| {
             let mut next = local.clone();
             next.version += 1;

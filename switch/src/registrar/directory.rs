@@ -48,6 +48,8 @@ pub struct TenantDomain {
 pub struct RegistrarConfig {
     /// Anybody may register any name without a password: a laboratory.
     pub open: bool,
+    /// What is offered to prove a password by, the preferred one first; none named: all that we know.
+    pub algorithms: Vec<Algorithm>,
     /// The realm of users without a domain of their own; also what names them in a challenge.
     pub realm: String,
     /// Names that are us. Where neither these nor a tenant's domain name anything, any host is us.
@@ -69,6 +71,7 @@ struct Keys {
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) open: bool,
+    pub(super) algorithms: Vec<Algorithm>,
     realm: String,
     domains: BTreeSet<String>,
     /// Lower case.
@@ -86,6 +89,7 @@ impl Directory {
         };
         let mut directory = Self {
             open: config.open,
+            algorithms: config.algorithms.clone(),
             realm: config.realm.clone(),
             domains: config.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             of_domain: BTreeMap::new(),

@@ -41,7 +41,13 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn new(directory: &Directory, rng: &mut Rng) -> Self {
-        let server = |realm: &str| (realm.to_owned(), ServerAuth::new(ServerPolicy::new(realm), rng));
+        let server = |realm: &str| {
+            let mut policy = ServerPolicy::new(realm);
+            if !directory.algorithms.is_empty() {
+                policy.algorithms.clone_from(&directory.algorithms);
+            }
+            (realm.to_owned(), ServerAuth::new(policy, rng))
+        };
         Self {
             realms: directory.realms().map(server).collect(),
             sources: Strikes::new(SOURCE_FAILURES, SOURCE_BAN),

@@ -218,6 +218,12 @@ impl Registrar {
         self.find(&user.tenant, &user.name)
     }
 
+    /// Whether an address names us.
+    #[must_use]
+    pub fn is_ours(&self, uri: &sip_core::uri::Uri) -> bool {
+        self.directory.user(uri, "").is_some()
+    }
+
     /// A connection has ended, and the bindings over it with it (RFC 5626 §5.3). True where there were any.
     pub fn flow_closed(&mut self, flow: FlowId) -> bool {
         let Some(users) = self.flows.remove(&flow) else { return false };

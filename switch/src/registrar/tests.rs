@@ -16,6 +16,7 @@ fn tenant(name: &str, domain: Option<&str>) -> TenantDomain {
 
 fn config(open: bool) -> RegistrarConfig {
     RegistrarConfig {
+        algorithms: Vec::new(),
         open,
         realm: "example.com".into(),
         domains: vec!["example.com".into()],

@@ -97,6 +97,7 @@ fn plan(
         headers: if config.twilio { headers(plant, &caller(Host::from(own.ip())), &uri, call_sid) } else { Vec::new() },
         call_id: Some(call_id.to_owned()),
         max_forwards: MAX_FORWARDS,
+        routes: Vec::new(),
         uri,
         next_hop,
         body: None,

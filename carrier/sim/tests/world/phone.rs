@@ -173,6 +173,7 @@ impl Phone {
                     body,
                     call_id: None,
                     max_forwards: sip_core::endpoint::MAX_FORWARDS,
+                    routes: Vec::new(),
                     credentials,
                     try_timeout,
                     ring_timeout: None,

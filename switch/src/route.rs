@@ -1,0 +1,172 @@
+//! Where a call goes: what an address means to a caller of a tenant, and what that caller may reach (DESIGN.md §5).
+//!
+//! Carriers' callers and users reach numbers and users; a trunk is reached only for a tenant with `trunk_access`.
+
+use crate::call::{Device, Way};
+use crate::config::{Config, Number};
+use crate::desk::Desk;
+use crate::ending::Ending;
+use crate::registrar::UserId;
+use crate::{Origin, Status};
+use base::Now;
+use sip_core::header::NameAddr;
+use sip_core::message::StatusCode;
+use sip_core::uri::{Host, Uri};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long whoever is called by a user or a carrier's caller may ring, in seconds.
+const RING_S: u32 = 60;
+
+/// On whose behalf somebody is called, and what they see of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The tenant.
+    pub(crate) tenant: String,
+    /// The caller's own number or name.
+    pub(crate) from: String,
+    /// It has come in over a trunk: its number is shown to others though it is not the tenant's.
+    pub(crate) passes: bool,
+    /// Whether the tenant's trunks are reached.
+    pub(crate) trunks: bool,
+}
+
+/// What the switch knows of addresses.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    numbers: BTreeMap<String, Number>,
+    /// The tenants whose callers reach trunks.
+    trunk_access: BTreeSet<String>,
+    /// The host of our own addresses.
+    host: String,
+}
+
+impl Plan {
+    pub(crate) fn new(config: &Config) -> Self {
+        let named = config.registrar.domains.first().cloned();
+        let bound = config.endpoint.locals.first().map(|local| local.advertised.ip().to_string());
+        Self {
+            numbers: config.numbers.iter().map(|number| (number.number.clone(), number.clone())).collect(),
+            trunk_access: config.trunk_access.clone(),
+            host: named.or(bound).unwrap_or_else(|| "localhost".to_owned()),
+        }
+    }
+
+    /// Whether callers of this tenant reach trunks.
+    pub(crate) fn has_trunks(&self, tenant: &str) -> bool {
+        self.trunk_access.contains(tenant)
+    }
+
+    /// The number that a caller shows to a trunk: its own, where it is one and may be shown, else the first that the
+    /// tenant has.
+    fn number_of(&self, caller: &Caller) -> Result<carrier::Number, Ending> {
+        let mut own = self.numbers.values().filter(|number| number.tenant == caller.tenant);
+        match caller.from.parse() {
+            Ok(number) if caller.passes || own.any(|own| own.number == caller.from) => Ok(number),
+            Ok(_) => Err(refused(403, "the caller's number is not the tenant's")),
+            Err(_) => {
+                let first = own.find_map(|number| number.number.parse().ok());
+                first.ok_or_else(|| refused(403, "the tenant has no number to call from"))
+            }
+        }
+    }
+
+    /// An address of ours.
+    fn address(&self, user: &str) -> Option<NameAddr> {
+        let host = Host::parse(self.host.as_bytes()).ok()?;
+        Some(NameAddr::new(Uri::sip(Some(user), host, None)))
+    }
+}
+
+impl Desk {
+    /// What answers at an address that somebody calls: a number, or a user or another number whom that one is joined with.
+    pub(crate) fn called(&self, uri: &Uri, user: Option<&UserId>) -> Result<Number, StatusCode> {
+        let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let tenant = user.map(|user| user.tenant.as_str());
+        let reaches = |number: &&Number| tenant.is_none_or(|tenant| tenant == number.tenant);
+        if let Some(number) = self.plan.numbers.get(&name).filter(reaches) {
+            return Ok(number.clone());
+        }
+        let meant = match tenant {
+            Some(tenant) => self.registrar.find(tenant, &name),
+            None => self.registrar.find_address(&NameAddr::new(uri.clone())),
+        };
+        let over_trunk = || {
+            let tenant = tenant.filter(|tenant| self.plan.has_trunks(tenant))?;
+            name.parse::<carrier::Number>().ok().map(|_| tenant.to_owned())
+        };
+        let tenant = meant.map(|user| user.tenant).or_else(over_trunk).ok_or(StatusCode::NOT_FOUND)?;
+        let answer = serde_json::json!({ "bridge": name, "timeout_s": RING_S });
+        let answer = ivr::Answer::parse(&answer).map_err(|_| StatusCode::NOT_FOUND)?;
+        Ok(Number { number: name, tenant, answer })
+    }
+
+    /// The ways to whom a program or a transfer names, each with what it shows as its caller; one for each device of a
+    /// user.
+    pub(crate) fn route(&self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
+        if let Ok(uri) = Uri::parse(to.as_bytes()) {
+            return self.route_uri(&uri, caller, now);
+        }
+        match to.parse() {
+            Ok(number) => self.over_trunks(number, None, caller),
+            Err(_) => {
+                let user = self.registrar.find(&caller.tenant, to).ok_or_else(|| refused(404, "no such user"))?;
+                self.to_devices(&user, caller, now)
+            }
+        }
+    }
+
+    fn route_uri(&self, uri: &Uri, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
+        let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let number = name.parse::<carrier::Number>();
+        if let (Some(trunk), Ok(number)) = (uri.host().and_then(|host| self.trunks.at(host)), &number) {
+            return self.over_trunks(number.clone(), Some(trunk), caller);
+        }
+        let address = NameAddr::new(uri.clone());
+        match (self.registrar.find_address(&address), number) {
+            (Some(user), _) if user.tenant == caller.tenant => self.to_devices(&user, caller, now),
+            (_, Ok(number)) if self.registrar.is_ours(uri) || uri.host().is_none() => {
+                self.over_trunks(number, None, caller)
+            }
+            _ => Err(refused(404, "neither a user of ours nor a trunk's address")),
+        }
+    }
+
+    fn over_trunks(
+        &self,
+        to: carrier::Number,
+        only: Option<String>,
+        caller: &Caller,
+    ) -> Result<Vec<(String, Way)>, Ending> {
+        if !caller.trunks || !self.plan.has_trunks(&caller.tenant) {
+            return Err(refused(403, "this caller reaches no trunk"));
+        }
+        let from = self.plan.number_of(caller)?;
+        let candidates = self.trunks.candidates(only.as_deref());
+        if candidates.is_empty() {
+            return Err(refused(503, "no trunk is configured"));
+        }
+        Ok(vec![(from.as_str().to_owned(), Way::Trunks { from, to, candidates })])
+    }
+
+    fn to_devices(&self, user: &UserId, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
+        let addresses = self.plan.address(&caller.from).zip(self.plan.address(&user.name));
+        let (from, to) = addresses.ok_or_else(|| refused(500, "this name makes no address"))?;
+        let device = |target: crate::registrar::Target| {
+            let device = Device {
+                user: user.name.clone(),
+                uri: target.uri,
+                next_hop: target.next_hop,
+                routes: target.path,
+                from: from.clone(),
+                to: to.clone(),
+            };
+            (caller.from.clone(), Way::Device(Box::new(device)))
+        };
+        let ways: Vec<_> = self.registrar.targets(user, now).into_iter().map(device).collect();
+        if ways.is_empty() { Err(refused(480, "the user is not registered")) } else { Ok(ways) }
+    }
+}
+
+fn refused(code: u16, reason: &str) -> Ending {
+    Ending::new(Status::Failed, Origin::Switch, code, reason)
+}
