@@ -43,8 +43,9 @@ impl Baresip {
         let account = format!(
             "<sip:{user}@127.0.0.1:{switch};transport={transport}>;auth_user={user};auth_pass={password};regint=60"
         );
-        let mut phone = Self::run(user, setup, says, |_| account);
-        phone.event("REGISTER_OK", secs(15));
+        let phone = Self::run(user, setup, says, |_| account);
+        // Its event may have been told before anybody listened.
+        until("baresip's registration", secs(15), || phone.output().contains("binding]").then_some(()));
         phone
     }
 

@@ -26,7 +26,7 @@ fn called<'a>(town: &'a Town, number: &str) -> &'a CallReport {
     town.reports.iter().find(own).unwrap_or_else(|| panic!("{number} was not called"))
 }
 
-fn heard<'a>(report: &'a CallReport) -> Vec<(&'a str, bool)> {
+fn heard(report: &CallReport) -> Vec<(&str, bool)> {
     report.heard.iter().map(|heard| (heard.prompt.as_str(), heard.exact)).collect()
 }
 
