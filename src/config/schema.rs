@@ -127,13 +127,14 @@ fn tls(mut section: Section) -> Option<Tls> {
 }
 
 fn listen(text: &str) -> Result<Listen, String> {
-    let example = "write it like \"udp://0.0.0.0:5060\" (udp, tcp or tls)";
+    let example = "write it like \"udp://0.0.0.0:5060\" (udp, tcp, tls, ws or wss)";
     let (scheme, addr) = text.split_once("://").ok_or(example)?;
     let transport = match scheme {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
         "tls" => Transport::Tls,
-        "ws" | "wss" => return Err("SIP over WebSocket is not built yet; remove this listener".to_owned()),
+        "ws" => Transport::Ws,
+        "wss" => Transport::Wss,
         _ => return Err(example.to_owned()),
     };
     Ok(Listen { transport, addr: addr.parse().map_err(|_| example)? })
@@ -181,10 +182,10 @@ fn check_listeners(section: &Section, place: &Place, list: &[Listen], has_tls: b
     if list.is_empty() || list.len() > MAX_LISTENERS {
         section.fault(place, format!("sip.listen has {} entries; write 1 to {MAX_LISTENERS}", list.len()));
     }
-    if !has_tls && list.iter().any(|listen| listen.transport == Transport::Tls) {
+    if !has_tls && list.iter().any(|listen| listen.transport.is_secure()) {
         section.fault(
             place,
-            "sip.listen has a tls:// entry and there is no [tls] section; write one with cert_file and key_file",
+            "sip.listen has a tls:// or wss:// entry and there is no [tls] section; write one with cert_file and key_file",
         );
     }
     for (index, listen) in list.iter().enumerate() {

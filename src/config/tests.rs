@@ -69,7 +69,7 @@ fn what_is_impossible_says_what_to_write_instead() {
             "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\n[[trunk]]\nname = \"t\"\nuri = \"sip:z\"",
             "there is a [[trunk]] \"t\" already",
         ),
-        ("[sip]\nlisten = [\"ws://127.0.0.1:5066\"]", "WebSocket is not built yet"),
+        ("[sip]\nlisten = [\"wss://127.0.0.1:5066\"]", "[tls]"),
         ("[sip]\nlisten = [\"udp://0.0.0.0:5060\"]\nregistrar = \"open\"", "lets anybody register"),
         ("[sip]\nregistrar = \"open\"", "lets anybody register"),
         ("[sip]\nregistrar = \"closed\"", "\"digest\""),

@@ -79,10 +79,9 @@ impl Face {
     /// The Contact by which we are reached (§8.1.1.8).
     pub(super) fn contact(self, user: Option<&str>) -> NameAddr {
         let uri = Uri::sip(user, self.host(), Some(self.addr.port()));
-        NameAddr::new(match self.transport {
-            Transport::Udp => uri,
-            Transport::Tcp => uri.with_param("transport", Some("tcp")),
-            Transport::Tls => uri.with_param("transport", Some("tls")),
+        NameAddr::new(match self.transport.in_uri() {
+            None => uri,
+            Some(transport) => uri.with_param("transport", Some(transport)),
         })
     }
 }

@@ -95,7 +95,7 @@ impl Endpoint {
             Input::Unreachable { local, to } => self.core.unreachable(Target::Datagram { local, to }),
             Input::Accepted { flow, local, peer } => self.core.flow_accepted(flow, local, peer),
             Input::Opened { flow, local_addr } => self.core.flow_opened(flow, local_addr),
-            Input::Received { flow, bytes } => self.on_stream(flow, &bytes),
+            Input::Received { flow, bytes } => self.on_stream(flow, bytes),
             Input::Closed { flow, reason } => self.core.flow_closed(flow, &reason),
             Input::Resolved { query, addresses } => self.core.resolved(query, addresses),
             Input::Timeout => self.on_time(),

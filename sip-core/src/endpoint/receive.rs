@@ -78,7 +78,11 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn on_stream(&mut self, flow: FlowId, bytes: &[u8]) {
+    pub(super) fn on_stream(&mut self, flow: FlowId, bytes: Bytes) {
+        if self.core.flows.get(flow).is_some_and(|flow| flow.transport.is_websocket()) {
+            return self.on_frame(flow, bytes);
+        }
+        let bytes: &[u8] = &bytes;
         let framed = self.core.flow_received(flow, bytes);
         for message in framed {
             let Some(arrival) = self.arrival_on(flow) else { return };
@@ -90,6 +94,16 @@ impl Endpoint {
                 },
             }
             self.pump();
+        }
+    }
+
+    /// RFC 7118 §4.2: as whole as a datagram; Content-Length is not needed.
+    fn on_frame(&mut self, flow: FlowId, bytes: Bytes) {
+        let Some(bytes) = self.core.frame_received(flow, bytes) else { return };
+        let Some(arrival) = self.arrival_on(flow) else { return };
+        match Message::parse(bytes.clone()) {
+            Ok(message) => self.on_message(message, arrival),
+            Err(error) => self.on_malformed(&bytes, error, arrival),
         }
     }
 

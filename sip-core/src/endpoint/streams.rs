@@ -10,12 +10,18 @@ use crate::transport::{Effect, FlowId, LocalId, Transport};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
+/// The shortest ping (RFC 5626 §3.5.1).
+const PING: &[u8] = b"\r\n\r\n";
 /// What answers a ping.
 const PONG: Bytes = Bytes::from_static(b"\r\n");
 
 impl Core {
     /// A stream to this peer: the one that stands, or a new one on its way. None where there are too many.
     pub(super) fn flow_to(&mut self, transport: Transport, peer: SocketAddr, server_name: &str) -> Option<FlowId> {
+        // RFC 7118 §5.3: a WebSocket is its client's to open.
+        if transport.is_websocket() {
+            return None;
+        }
         if let Some(flow) = self.flows.find(transport, peer, server_name) {
             return Some(flow);
         }
@@ -76,6 +82,18 @@ impl Core {
             self.effect(Effect::Close { flow: id });
             self.flow_closed(id, reason);
         }
+    }
+
+    /// A message of a WebSocket: one of SIP's as it is (RFC 7118 §4.2), or a keep-alive, which is answered.
+    pub(super) fn frame_received(&mut self, id: FlowId, bytes: Bytes) -> Option<Bytes> {
+        self.touch(id);
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            if bytes.len() >= PING.len() {
+                self.effect(Effect::Write { flow: id, bytes: PONG });
+            }
+            return None;
+        }
+        Some(bytes)
     }
 
     /// Bytes from a stream: the messages that are whole now. Pings are answered.

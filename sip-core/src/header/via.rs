@@ -61,9 +61,7 @@ impl Via {
     /// The transport, where this switch speaks it.
     #[must_use]
     pub fn known_transport(&self) -> Option<Transport> {
-        [Transport::Udp, Transport::Tcp, Transport::Tls]
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(&self.transport))
+        Transport::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(&self.transport))
     }
 
     /// The port that is meant: the one named, or the default of the transport (5060 for one that is not known).

@@ -4,7 +4,7 @@
 use super::flow::{self, FlowEnd, Table};
 use super::tls::Tls;
 use super::{Limits, Shared, lock};
-use crate::transport::{FlowId, LocalId};
+use crate::transport::{FlowId, LocalId, Transport};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
@@ -18,7 +18,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Begins to accept, on one task; with `tls`, each connection begins with a handshake.
 pub(super) fn start(
-    local: LocalId,
+    (local, transport): (LocalId, Transport),
     listener: StdTcpListener,
     tls: Option<&Arc<Tls>>,
     handle: &Handle,
@@ -26,6 +26,7 @@ pub(super) fn start(
 ) -> io::Result<()> {
     let acceptor = Acceptor {
         local,
+        transport,
         listener: TcpListener::from_std(listener)?,
         tls: tls.map(Arc::clone),
         handle: handle.clone(),
@@ -42,6 +43,7 @@ pub(super) fn start(
 
 struct Acceptor {
     local: LocalId,
+    transport: Transport,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     handle: Handle,
@@ -69,7 +71,8 @@ impl Acceptor {
         let shared = &self.shared;
         let Some(end) = shared.admission.admit(peer.ip(), &shared.limits, &shared.flows, &shared.tally) else { return };
         shared.tally.accepted.one();
-        let task = flow::accepted(Arc::clone(shared), end, self.tls.clone(), stream, self.local, peer);
+        let guest = flow::Guest { local: self.local, transport: self.transport, peer };
+        let task = flow::accepted(Arc::clone(shared), end, self.tls.clone(), stream, guest);
         shared.spawn(&self.handle, task);
     }
 }

@@ -109,8 +109,8 @@ impl Resolver {
     async fn services(&self, host: &str, transport: Transport) -> Option<Vec<SRV>> {
         let service = match transport {
             Transport::Udp => "_sip._udp",
-            Transport::Tcp => "_sip._tcp",
-            Transport::Tls => "_sips._tcp",
+            Transport::Tcp | Transport::Ws => "_sip._tcp",
+            Transport::Tls | Transport::Wss => "_sips._tcp",
         };
         let answer = self.resolver.as_ref()?.srv_lookup(format!("{service}.{}", fqdn(host))).await.ok()?;
         let records = answer.answers().iter().filter_map(|record| match &record.data {

@@ -1,7 +1,7 @@
 //! One stream connection: one task, one bounded queue of what is to be written, and exactly one [`Input::Closed`].
 
 use super::tls::Tls;
-use super::{Shared, Tally, lock};
+use super::{Shared, Tally, lock, websocket};
 use crate::transport::{FlowId, Input, LocalId, Transport};
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
@@ -66,7 +66,7 @@ struct Queue {
 
 /// What both ends of a connection see.
 #[derive(Default)]
-struct Control {
+pub(super) struct Control {
     queued: AtomicUsize,
     /// Grows with each write that has left.
     written: AtomicU64,
@@ -80,8 +80,14 @@ impl Control {
         self.abort.notify_one();
     }
 
+    /// So many bytes have been written.
+    pub(super) fn has_left(&self, bytes: usize) {
+        self.queued.fetch_sub(bytes, Ordering::Relaxed);
+        self.written.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Comes back when the connection is to end at once, with the reason.
-    async fn aborted(&self) -> String {
+    pub(super) async fn aborted(&self) -> String {
         self.abort.notified().await;
         self.why.get().copied().unwrap_or_default().to_owned()
     }
@@ -89,9 +95,9 @@ impl Control {
 
 /// The task's end of one connection.
 pub(super) struct FlowEnd {
-    flow: FlowId,
-    writes: mpsc::Receiver<Bytes>,
-    control: Arc<Control>,
+    pub(super) flow: FlowId,
+    pub(super) writes: mpsc::Receiver<Bytes>,
+    pub(super) control: Arc<Control>,
 }
 
 impl Table {
@@ -147,39 +153,55 @@ impl Table {
     }
 }
 
+/// Who has connected, and to what.
+#[derive(Clone, Copy)]
+pub(super) struct Guest {
+    pub local: LocalId,
+    pub transport: Transport,
+    pub peer: SocketAddr,
+}
+
 /// The life of a connection that a peer has opened.
 pub(super) async fn accepted(
     shared: Arc<Shared>,
     end: FlowEnd,
     tls: Option<Arc<Tls>>,
     stream: TcpStream,
-    local: LocalId,
-    peer: SocketAddr,
+    guest: Guest,
 ) {
     let flow = end.flow;
     tune(&stream);
-    let announce = Input::Accepted { flow, local, peer };
     match tls {
-        None => {
-            shared.deliver(announce).await;
-            run(&shared, end, stream, false).await;
-        }
+        None => welcome(&shared, end, stream, guest).await,
         Some(tls) => {
             let handshake = tokio::select! {
                 done = tls.accept(stream, &shared.limits, &shared.tally) => done.ok(),
                 _ = end.control.aborted() => None,
                 () = shared.stopped() => None,
             };
-            if let Some(stream) = handshake {
-                shared.deliver(announce).await;
-                run(&shared, end, stream, false).await;
-            } else {
+            match handshake {
+                Some(stream) => welcome(&shared, end, stream, guest).await,
                 // The core has not heard of it, and need not.
-                shared.flows.close(flow);
+                None => shared.flows.close(flow),
             }
         }
     }
     shared.admission.left(flow);
+}
+
+/// Where SIP begins at once, or a WebSocket does first. Boxed, because a connection of one kind need not be as large as one
+/// of the other.
+async fn welcome<S>(shared: &Shared, end: FlowEnd, stream: S, guest: Guest)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Guest { local, transport, peer } = guest;
+    let announce = Input::Accepted { flow: end.flow, local, peer };
+    if transport.is_websocket() {
+        return Box::pin(websocket::run(shared, end, stream, announce)).await;
+    }
+    shared.deliver(announce).await;
+    run(shared, end, stream, false).await;
 }
 
 /// What the core has asked for, and where to open it from.
@@ -232,7 +254,7 @@ async fn connect(tls: &Tls, target: &Target, tally: &Tally) -> io::Result<(Socke
     let local_addr = stream.local_addr()?;
     let opened = match target.transport {
         Transport::Tls => Opened::Tls(Box::new(tls.connect(stream, &target.server_name, tally).await?)),
-        Transport::Tcp | Transport::Udp => Opened::Tcp(stream),
+        _ => Opened::Tcp(stream),
     };
     Ok((local_addr, opened))
 }
@@ -256,7 +278,7 @@ where
     closed(shared, flow, reason).await;
 }
 
-async fn closed(shared: &Shared, flow: FlowId, reason: String) {
+pub(super) async fn closed(shared: &Shared, flow: FlowId, reason: String) {
     shared.flows.close(flow);
     shared.deliver(Input::Closed { flow, reason }).await;
 }
@@ -300,8 +322,7 @@ where
             Ok(Err(error)) => return format!("cannot write: {error}"),
             Err(_) => return "the peer does not read".to_owned(),
         }
-        control.queued.fetch_sub(bytes.len(), Ordering::Relaxed);
-        control.written.fetch_add(1, Ordering::Relaxed);
+        control.has_left(bytes.len());
     }
     "closed by us".to_owned()
 }

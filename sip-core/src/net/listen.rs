@@ -72,7 +72,7 @@ pub(super) fn bind(listeners: &[Listener], tls: &Tls) -> Result<Vec<Bound>, Bind
 
 fn bind_one(number: usize, Listener { transport, bind }: Listener, tls: &Tls) -> Result<Bound, BindError> {
     let local = LocalId(u16::try_from(number).map_err(|_| BindError::TooMany)?);
-    if transport == Transport::Tls && !tls.can_accept() {
+    if transport.is_secure() && !tls.can_accept() {
         return Err(BindError::NoCertificate(bind));
     }
     let socket = socket(transport, bind);
@@ -87,7 +87,7 @@ fn bind_one(number: usize, Listener { transport, bind }: Listener, tls: &Tls) ->
 fn socket(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     let (kind, protocol) = match transport {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
-        Transport::Tcp | Transport::Tls => (Type::STREAM, Protocol::TCP),
+        _ => (Type::STREAM, Protocol::TCP),
     };
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
@@ -112,8 +112,10 @@ impl Bound {
         let Self { local, transport, address, socket } = self;
         let started = match transport {
             Transport::Udp => udp::start(local, socket.into(), handle, shared).map(Some),
-            Transport::Tcp => accept::start(local, socket.into(), None, handle, shared).map(|()| None),
-            Transport::Tls => accept::start(local, socket.into(), Some(tls), handle, shared).map(|()| None),
+            stream => {
+                let tls = stream.is_secure().then_some(tls);
+                accept::start((local, stream), socket.into(), tls, handle, shared).map(|()| None)
+            }
         };
         started.map_err(|source| BindError::Address { transport, address, source })
     }

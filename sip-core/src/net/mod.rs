@@ -5,6 +5,7 @@
 //! | `udp`, `icmp` | datagrams both ways, and what ICMP says about them |
 //! | `accept` | who may connect, and how many |
 //! | `flow` | one task a stream connection: open, read, write, close |
+//! | `websocket` | the same for a WebSocket (RFC 7118) |
 //! | `tls` | certificates and trust |
 //! | `dns` | names to addresses (RFC 3263 §4.2) |
 //!
@@ -22,6 +23,7 @@ mod listen;
 mod tests;
 mod tls;
 mod udp;
+mod websocket;
 
 pub use counters::Counters;
 pub use dns::{Dns, MAX_ADDRESSES, MAX_RESOLVES, MAX_SRV_TARGETS, RESOLVE_TIMEOUT};
@@ -29,6 +31,7 @@ pub use flow::{CLOSE_TIMEOUT, MAX_QUEUED_BYTES, MAX_QUEUED_WRITES, READ_CHUNK, W
 pub use listen::{BindError, Listener};
 pub use tls::{Identity, Roots, TlsConfig, TlsError};
 pub use udp::{RECV_BATCH, SOCKET_BUFFER};
+pub use websocket::{MAX_FRAME, PING_EVERY};
 
 use crate::transport::{Effect, FlowId, Input, LocalId, Transport};
 use accept::Admission;

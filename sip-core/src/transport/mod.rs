@@ -21,31 +21,65 @@ pub enum Transport {
     Tcp,
     /// A stream inside TLS.
     Tls,
+    /// Messages over a WebSocket (RFC 7118), one SIP message each; only its client opens one.
+    Ws,
+    /// The same inside TLS.
+    Wss,
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
+    /// True where each message of the transport is one SIP message, so that nothing has to be framed (RFC 7118 §4.2).
+    #[must_use]
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// True inside TLS.
+    #[must_use]
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// What a URI's `transport` parameter says: over TLS, `sips` says the rest (RFC 7118 §5.4 and RFC 3261 §26.2.2).
+    #[must_use]
+    pub const fn in_uri(self) -> Option<&'static str> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some("tcp"),
+            Self::Tls => Some("tls"),
+            Self::Ws | Self::Wss => Some("ws"),
+        }
+    }
+
     /// True where the transport does not lose messages, which turns retransmission off (RFC 3261 §17.1.1.2).
     #[must_use]
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Self::Udp)
     }
 
-    /// The port used when none is named (RFC 3261 §19.1.2).
+    /// The port used when none is named (RFC 3261 §19.1.2, RFC 7118 §5.4).
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5060,
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
     }
 
-    /// The name in a Via header: `UDP`, `TCP`, `TLS`.
+    /// The name in a Via header: `UDP`, `TCP`, `TLS`, `WS`, `WSS`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 }
@@ -122,7 +156,7 @@ pub enum Input {
     Received {
         /// From which flow.
         flow: FlowId,
-        /// Some bytes, cut anywhere.
+        /// Some bytes, cut anywhere; of a WebSocket, one message of it.
         bytes: Bytes,
     },
     /// A flow could not be opened, or has ended; it will say nothing more.

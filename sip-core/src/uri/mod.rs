@@ -156,7 +156,7 @@ impl Uri {
     #[must_use]
     pub fn transport(&self) -> Option<Transport> {
         let text = self.param("transport")?;
-        [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(text))
+        Transport::ALL.into_iter().find(|t| t.as_str().eq_ignore_ascii_case(text))
     }
 
     /// True where the `lr` parameter marks a loose router (RFC 3261 §16.12).

@@ -47,6 +47,7 @@ fn next_hop(binding: &Binding, uri: &Uri) -> NextHop {
 fn hop_of(uri: &Uri) -> NextHop {
     let transport = match uri.transport() {
         Some(Transport::Tcp | Transport::Tls) if uri.scheme() == Scheme::Sips => Transport::Tls,
+        Some(Transport::Ws) if uri.scheme() == Scheme::Sips => Transport::Wss,
         None if uri.scheme() == Scheme::Sips => Transport::Tls,
         Some(named) => named,
         None => Transport::Udp,

@@ -37,6 +37,7 @@ impl Shape {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
             Transport::Tls => ";transport=tls",
+            Transport::Ws | Transport::Wss => ";transport=ws",
         };
         let user: String = number.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '+').collect();
         let at = if user.is_empty() { String::new() } else { format!("{user}@") };

@@ -63,6 +63,7 @@ impl Path {
         match uri.transport() {
             // §26.2.2: sips is TLS at every hop.
             Some(Transport::Tcp) if uri.scheme() == Scheme::Sips => Transport::Tls,
+            Some(Transport::Ws) if uri.scheme() == Scheme::Sips || self.transport == Transport::Wss => Transport::Wss,
             Some(named) => named,
             None if uri.scheme() == Scheme::Sips => Transport::Tls,
             None if has_udp() => Transport::Udp,

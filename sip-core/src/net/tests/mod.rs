@@ -6,6 +6,7 @@ mod names;
 mod streams;
 mod tls;
 mod udp;
+mod websocket;
 
 use super::*;
 use bytes::Bytes;
