@@ -294,6 +294,7 @@ fn invite(number: u64, offer: bytes::Bytes, floor: &Floor) -> Invite {
         headers: Vec::new(),
         call_id: None,
         max_forwards: MAX_FORWARDS,
+        routes: Vec::new(),
         uri,
         next_hop: config.next_hop.clone(),
         body: Some(sdp_body(offer)),
