@@ -90,12 +90,16 @@ fn a_2xx_that_crosses_the_cancel_is_acknowledged_and_ended() {
     net.run_for(secs(1));
     let b = net.nodes[B].incoming().unwrap();
     net.with(B, |e, now| e.accept(b, Vec::new(), Some(sdp()), now));
-    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.with(A, |e, now| e.hangup(a, vec![("Reason".to_owned(), "Q.850;cause=16".to_owned())], now));
     net.run_for(secs(1));
     assert_eq!(
         net.ladder(A),
         ["> INVITE", "< 100 INVITE", "> CANCEL", "< 200 INVITE", "> ACK", "> BYE", "< 200 CANCEL", "< 200 BYE"]
     );
+    for method in ["CANCEL", "BYE"] {
+        let sent = &net.nodes[A].sent_requests(method)[0];
+        assert_eq!(sent.header_named("Reason").unwrap().into_owned(), b"Q.850;cause=16", "{method} says why");
+    }
     assert_eq!(net.nodes[A].story(), ["progress 100", "failed Canceled"]);
     assert_eq!(net.nodes[B].story(), ["incoming", "confirmed", "ended Peer"]);
     net.assert_at_rest();

@@ -55,6 +55,7 @@ fn two_forks_ring_and_both_answer_the_second_is_acknowledged_and_ended() {
     assert_eq!(got(&net, "192.0.2.61")[..2], ["ACK", "BYE"]);
     let bye = net.mail.iter().map(|(_, _, m)| m).find(|m| m.method() == Method::Bye).unwrap().clone();
     assert_eq!((bye.to().unwrap().tag(), bye.cseq().unwrap().seq), (Some("one"), 2));
+    assert_eq!(bye.header_str(Name::Reason).unwrap(), "SIP;cause=200;text=\"Call completed elsewhere\"");
     net.send("192.0.2.61:5060", A, &pair::response(&bye, "200 OK"));
     net.run_for(ms(100));
     assert_eq!(net.nodes[A].endpoint.load().sessions, 1);

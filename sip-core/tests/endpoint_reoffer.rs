@@ -215,3 +215,24 @@ fn a_hangup_takes_an_open_re_invite_back() {
     net.run_for(secs(1));
     net.assert_at_rest();
 }
+
+#[test]
+fn a_200_to_a_re_invite_that_is_lost_comes_again_and_so_does_its_ack() {
+    let (mut net, a, b) = talking(12);
+    net.auto_respond(B, 200, Some(sdp()));
+    let mut lost = 0;
+    net.filter = Some(Box::new(move |_, to, message| {
+        let is_answer = to.ip().to_string() == "192.0.2.1" && message.status() == Some(200.into_status());
+        lost += i32::from(is_answer);
+        !is_answer || lost > 2
+    }));
+    net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
+    net.run_for(secs(4));
+    assert_eq!(net.nodes[A].story(), ["reoffered 200"]);
+    assert_eq!(net.nodes[B].story(), ["reoffer INVITE", "reoffer acked"]);
+    let last: Vec<_> = net.ladder(B).into_iter().filter(|line| !line.starts_with("< INVITE")).collect();
+    assert_eq!(last, ["> 200 INVITE", "> 200 INVITE *", "> 200 INVITE *", "< ACK"]);
+    net.with(B, |e, now| e.hangup(b, Vec::new(), now));
+    net.run_for(secs(1));
+    net.assert_at_rest();
+}

@@ -8,7 +8,7 @@ use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::confirmed::{Confirmed, Role};
 use super::leaving::Last;
-use super::{Agreement, At, Session, State};
+use super::{Agreement, At, Session, State, reason};
 use crate::dialog::Dialog;
 use crate::message::Message;
 use std::time::Duration;
@@ -53,8 +53,11 @@ impl Accepted {
                 Some(at.session(State::Accepted(self)))
             }
             SessionTimer::AckWait => {
-                let by = if self.hung_up.is_some() { EndedBy::Us } else { EndedBy::Lost(Loss::NoAck) };
-                at.leave(core, self.dialog, self.hung_up.unwrap_or_default(), Last::Ended(by))
+                let (headers, by) = match self.hung_up {
+                    Some(headers) => (headers, EndedBy::Us),
+                    None => (vec![reason(408, "ACK missing")], EndedBy::Lost(Loss::NoAck)),
+                };
+                at.leave(core, self.dialog, headers, Last::Ended(by))
             }
             _ => Some(at.session(State::Accepted(self))),
         }

@@ -28,8 +28,8 @@ pub(in super::super) struct Calling {
     offer: Option<Body>,
     /// How often it has met 422.
     pub(super) too_small: u32,
-    /// Why it is being cancelled, if it is.
-    ending: Option<Ending>,
+    /// Why it is being cancelled, if it is, and what our user says about it.
+    ending: Option<(Ending, Headers)>,
 }
 
 /// Why our INVITE is being cancelled.
@@ -98,7 +98,7 @@ impl Calling {
         at.stop(core, SessionTimer::Ring);
         at.stop(core, SessionTimer::LateAnswer);
         if self.ending.is_none() {
-            self.ending = Some(why);
+            self.ending = Some((why, headers.clone()));
             core.cancel(self.exchange, headers);
         }
         Some(at.session(State::Calling(self)))
@@ -181,7 +181,7 @@ impl Calling {
         };
         at.acknowledge_2xx(core, client, &dialog, is_late && self.ending.is_none() && !message.body().is_empty());
         match self.ending {
-            Some(why) => at.leave(core, dialog, Vec::new(), Last::Failed(why)),
+            Some((why, headers)) => at.leave(core, dialog, headers, Last::Failed(why)),
             None => {
                 at.agree_as_uac(core, &message);
                 core.event(Event::Answered { session: at.id, response: message });
@@ -199,7 +199,7 @@ impl Calling {
 
     /// The end without an answer.
     pub(super) fn on_failure(self, at: At, core: &mut Core, failure: Failure) -> Option<Session> {
-        let failure = self.ending.map_or(failure, Ending::failure);
+        let failure = self.ending.map_or(failure, |(why, _)| why.failure());
         let last = Event::Failed { session: at.id, failure };
         at.end_with(core, self.early.into_iter().map(|early| early.dialog), last)
     }

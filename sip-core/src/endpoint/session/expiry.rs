@@ -13,7 +13,7 @@ use super::super::exchange::ExchangeId;
 use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::offers::Why;
-use super::{At, Session, State};
+use super::{At, Session, State, reason};
 use crate::header::{Refresher, SessionExpires, min_se};
 use crate::message::{Message, Method, Name, StatusCode};
 use std::time::Duration;
@@ -187,7 +187,6 @@ impl Session {
 
     /// Nobody has refreshed it (§10).
     pub(super) fn expired(self, core: &mut Core) -> Option<Self> {
-        let reason = (Name::Reason.as_str().to_owned(), "SIP;cause=408;text=\"Session expired\"".to_owned());
-        self.lost(core, vec![reason], Loss::Expired)
+        self.lost(core, vec![reason(408, "Session expired")], Loss::Expired)
     }
 }

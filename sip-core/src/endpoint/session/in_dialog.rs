@@ -7,6 +7,7 @@ use super::super::config::MAX_FORWARDS;
 use super::super::core::{Core, Owner, Target};
 use super::super::exchange::{ExchangeId, NewExchange, Purpose, Way, literal, name_of};
 use super::super::transactions::{Ack, ClientId, ServerId};
+use super::reason;
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Message, Method, Name, StatusCode};
 use crate::transport::{FlowId, LocalId, Transport};
@@ -187,6 +188,9 @@ impl Core {
         let (Some(origin), Some(path)) = (self.origin(client), self.path_of(client)) else { return };
         let Ok(mut dialog) = Dialog::uac(&origin, response) else { return };
         let session = self.clients.table.get(&client).and_then(|tx| tx.session);
+        // RFC 3326 §1: so that the callee of a fork that has lost does not count it as a call missed.
+        let is_fork = self.forks(client) > 0;
+        let headers = is_fork.then(|| reason(200, "Call completed elsewhere")).into_iter().collect();
         self.expect_ack(client, &dialog);
         self.acknowledge(client, session, &dialog, &path, None);
         let cseq = dialog.next_cseq();
@@ -197,7 +201,7 @@ impl Core {
             &path,
             cseq,
             Purpose::Surplus(session),
-            InDialog::new(Method::Bye),
+            InDialog { headers, ..InDialog::new(Method::Bye) },
         );
     }
 

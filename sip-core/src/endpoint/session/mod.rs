@@ -41,7 +41,7 @@ use super::exchange::{ExchangeId, Purpose};
 use super::timer::{SessionTimer, TimerKey};
 use crate::dialog::{Dialog, DialogId};
 use crate::header::RAck;
-use crate::message::{Message, Method, StatusCode};
+use crate::message::{Message, Method, Name, StatusCode};
 use accepted::Accepted;
 use confirmed::Confirmed;
 use expiry::Expiry;
@@ -259,8 +259,13 @@ impl At {
     }
 }
 
+/// Why a BYE is ours and not our user's (RFC 3326).
+fn reason(cause: u16, text: &str) -> (String, String) {
+    (Name::Reason.as_str().to_owned(), format!("SIP;cause={cause};text=\"{text}\""))
+}
+
 /// "Not now, ask again": 500 with a Retry-After of up to ten seconds (RFC 3261 §14.2, RFC 3311 §5.2).
 fn not_now(core: &mut Core, status: StatusCode) -> Answer {
     let wait = core.rng.below(10).to_string();
-    Answer::new(status).header(crate::message::Name::RetryAfter, wait)
+    Answer::new(status).header(Name::RetryAfter, wait)
 }

@@ -11,7 +11,7 @@ use super::super::timer::SessionTimer;
 use super::super::transactions::ServerId;
 use super::expiry::too_small;
 use super::offers::{Phase, Theirs};
-use super::{Agreement, At, Session, State, not_now};
+use super::{Agreement, At, Session, State, not_now, reason};
 use crate::dialog::DialogId;
 use crate::message::{Message, Method, StatusCode};
 
@@ -166,7 +166,7 @@ impl Session {
 
     /// The ACK of a re-INVITE's 2xx never came.
     pub(super) fn ack_missing(self, core: &mut Core) -> Option<Self> {
-        self.lost(core, Vec::new(), Loss::NoAck)
+        self.lost(core, vec![reason(408, "ACK missing")], Loss::NoAck)
     }
 
     /// The ACK of a re-INVITE's 2xx.
