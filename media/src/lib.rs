@@ -10,6 +10,7 @@
 //! `player`, `keys` (digits out), `digits` (digits in), `reception` (RFC 3550 appendix A), `latch`, `reports` (RTCP)
 //! and `capture`. `prompt`, `codec`, `ports`, `quality` and `mos` are values of their own.
 
+mod bursts;
 mod capture;
 mod codec;
 mod command;
@@ -34,11 +35,13 @@ mod shard;
 mod srtp;
 mod stats;
 mod telephone_event;
+mod voip_metrics;
 mod watch;
 mod wheel;
 #[cfg(feature = "worker")]
 pub mod worker;
 
+pub use bursts::{BurstLoss, GMIN};
 pub use capture::{Capture, Gap, MAX_CAPTURE};
 pub use codec::Codec;
 pub use command::{Command, EndpointId, Latch, PlayId, StreamConfig};
@@ -55,6 +58,7 @@ pub use reception::{LATE_MS, MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
 pub use srtp::{SrtpKey, SrtpKeyError, SrtpKeys, SrtpSuite};
 pub use stats::{Lateness, ShardStats};
+pub use voip_metrics::VoipMetrics;
 pub use watch::NO_MEDIA_AFTER;
 #[cfg(feature = "worker")]
 pub use worker::{Engine, EngineConfig, EngineError};

@@ -1,5 +1,7 @@
 //! How a stream fares, as plain numbers (RFC 3550 §6.4, ITU-T G.107).
 
+use crate::bursts::BurstLoss;
+use crate::voip_metrics::VoipMetrics;
 use serde::{Deserialize, Serialize};
 
 /// Both directions of one endpoint's stream since it was created.
@@ -36,6 +38,8 @@ pub struct Sent {
     pub ssrc: u32,
     /// What the far end reported about our stream. `None`: no report block yet.
     pub far: Option<FarReport>,
+    /// What the far end said of it in RTCP XR (RFC 3611 §4.7). `None`: it has not.
+    pub far_voip: Option<VoipMetrics>,
     /// MOS at the far end by the far end's report (G.107, G.711 with concealment). `None`: no report block yet.
     pub mos: Option<f64>,
 }
@@ -70,6 +74,8 @@ pub struct Received {
     pub loss_ppm: u32,
     /// Mean length of a run of losses against that of random loss: 1 is random, more is bursty (G.107 BurstR).
     pub burst_ratio: f64,
+    /// Bursts of loss and the gaps between them (RFC 3611 §4.7.2).
+    pub bursts: BurstLoss,
     /// Inter-arrival jitter, in timestamp units (RFC 3550 §6.4.1, §A.8).
     pub jitter: u32,
     /// The same in milliseconds (8 kHz clock).

@@ -3,6 +3,7 @@
 //! The first source is believed from its first packet, since its address already passed the gate; another SSRC must
 //! bring [`MIN_SEQUENTIAL`] packets in order before it takes over, and then starts from zero. No count is ever negative.
 
+use crate::bursts::{BurstLoss, Bursts};
 use crate::quality::Received;
 use base::Now;
 
@@ -113,6 +114,7 @@ pub(crate) struct Reception {
     past_received: u64,
     past_runs: u64,
     octets: u64,
+    bursts: Bursts,
     reordered: u64,
     duplicates: u64,
     late: u64,
@@ -124,7 +126,9 @@ impl Reception {
     /// Takes one packet's sequence number. `known`: its payload type was negotiated; no other may start a source.
     pub(crate) fn sequence(&mut self, ssrc: u32, sequence: u16, octets: usize, known: bool) -> Arrival {
         let arrival = match &mut self.source {
-            Some(source) if source.ssrc == ssrc => Self::follow(source, sequence, &mut self.reordered),
+            Some(source) if source.ssrc == ssrc => {
+                Self::follow(source, sequence, &mut self.bursts, &mut self.reordered)
+            }
             _ if !known => Arrival::Probation,
             Some(_) => self.audition(ssrc, sequence),
             None => {
@@ -143,12 +147,14 @@ impl Reception {
         arrival
     }
 
-    fn follow(source: &mut Source, sequence: u16, reordered: &mut u64) -> Arrival {
+    fn follow(source: &mut Source, sequence: u16, bursts: &mut Bursts, reordered: &mut u64) -> Arrival {
         let ahead = sequence.wrapping_sub(source.max as u16);
         if ahead != 0 && ahead < MAX_DROPOUT {
             source.max += i64::from(ahead);
             source.window = source.window.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
             source.runs += u64::from(ahead > 1);
+            bursts.lost(u32::from(ahead - 1));
+            bursts.received();
         } else if (MAX_DROPOUT..=u16::MAX - MAX_MISORDER).contains(&ahead) {
             let believed = source.leap == Some(sequence);
             source.leap = Some(sequence.wrapping_add(1));
@@ -238,6 +244,12 @@ impl Reception {
         })
     }
 
+    /// Bursts and gaps, at the mean packet time (8 octets a millisecond).
+    fn burst_loss(&self) -> BurstLoss {
+        let received = self.past_received + self.source.map_or(0, |source| source.received);
+        self.bursts.report(self.octets as f64 / 8.0 / received.max(1) as f64)
+    }
+
     /// Everything so far. MOS is the caller's: it needs the delay.
     pub(crate) fn report(&self) -> Received {
         let (expected, received, runs) = self.source.map_or((0, 0, 0), |s| (s.expected(), s.received, s.runs));
@@ -253,6 +265,7 @@ impl Reception {
             expected,
             lost,
             loss_ppm: (fraction * 1e6).round() as u32,
+            bursts: self.burst_loss(),
             burst_ratio: (mean_run * (1.0 - fraction)).max(1.0),
             jitter,
             jitter_ms: f64::from(jitter) / 8.0,

@@ -6,14 +6,15 @@
 use crate::outbound::Outbound;
 use crate::quality::FarReport;
 use crate::reception::{Block, Reception};
+use crate::voip_metrics::{self, VoipMetrics, VoipReport};
 use base::{Now, Rng, millis};
 use rtcp_types::prelude::*;
-use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport};
+use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport, Xr};
 
 /// Mean time between reports (RFC 3550 §6.2), spread from a half to one and a half of it (§6.3.1).
 const INTERVAL_MS: u64 = 5_000;
 
-/// Octets of the largest compound we build: SR, one block, SDES and BYE.
+/// Octets of the largest compound we build: SR, one block, SDES, XR and BYE.
 pub(crate) const MAX_COMPOUND: usize = 256;
 
 /// Seconds from 1900, where NTP counts from, to 1970.
@@ -32,12 +33,25 @@ pub(crate) struct Reports {
     last_sr: Option<(u32, u64)>,
     spoken: bool,
     pub far: Option<FarReport>,
+    pub far_voip: Option<VoipMetrics>,
+    /// The far end sends XR, and is sent it: nobody else is known to read it.
+    pub speaks_xr: bool,
     pub rtt_ms: Option<f64>,
 }
 
 impl Reports {
     pub(crate) fn new(rng: &mut Rng, now: Now) -> Self {
-        Self { cname: rng.token(16), start: now, due: None, last_sr: None, spoken: false, far: None, rtt_ms: None }
+        Self {
+            cname: rng.token(16),
+            start: now,
+            due: None,
+            last_sr: None,
+            spoken: false,
+            far: None,
+            far_voip: None,
+            speaks_xr: false,
+            rtt_ms: None,
+        }
     }
 
     /// A report was sent: a BYE is owed (RFC 3550 §6.3.7).
@@ -58,17 +72,21 @@ impl Reports {
         seconds << 32 | fraction as u64
     }
 
-    /// Builds SR (where we have sent) or RR, with CNAME, and BYE where the stream ends; returns its length.
+    /// Builds SR (where we have sent) or RR, with CNAME, XR for a far end that sends it too, and BYE where the stream
+    /// ends; returns its length.
     pub(crate) fn compose(
         &mut self,
         buffer: &mut [u8; MAX_COMPOUND],
         outbound: &Outbound,
         reception: &mut Reception,
         mono: u64,
+        voip: Option<VoipMetrics>,
         bye: bool,
     ) -> usize {
         self.spoken = true;
-        let block = reception.block().map(|block| self.block(block, mono));
+        let block = reception.block();
+        let about = block.zip(voip.filter(|_| self.speaks_xr));
+        let block = block.map(|block| self.block(block, mono));
         let chunk = SdesChunk::builder(outbound.ssrc).add_item(SdesItem::builder(SdesItem::CNAME, &self.cname));
         let compound = Compound::builder();
         let compound = if outbound.packets > 0 {
@@ -89,6 +107,12 @@ impl Reports {
             })
         };
         let compound = compound.add_packet(Sdes::builder().add_chunk(chunk));
+        let compound = match about {
+            Some((Block { ssrc: source, .. }, metrics)) => {
+                compound.add_packet(VoipReport { sender: outbound.ssrc, source, metrics })
+            }
+            None => compound,
+        };
         let compound = if bye { compound.add_packet(Bye::builder().add_source(outbound.ssrc)) } else { compound };
         compound.write_into(buffer).unwrap_or(0)
     }
@@ -134,7 +158,13 @@ impl Reports {
                 self.hear_blocks(report.report_blocks(), our_ssrc, mono);
                 true
             }
-            // SDES, BYE, APP, feedback, XR: nothing we act on. BYE ends no call; signalling or the media timeout does.
+            Xr::PACKET_TYPE => {
+                let Ok(heard) = voip_metrics::hear(packet, our_ssrc) else { return false };
+                self.far_voip = heard.or(self.far_voip);
+                self.speaks_xr = true;
+                true
+            }
+            // SDES, BYE, APP, feedback: nothing we act on. BYE ends no call; signalling or the media timeout does.
             _ => true,
         }
     }
@@ -184,7 +214,7 @@ mod tests {
 
         fn compose(&mut self, ms: u64, bye: bool) -> Vec<u8> {
             let mut buffer = [0; MAX_COMPOUND];
-            let length = self.reports.compose(&mut buffer, &self.outbound, &mut self.reception, millis(ms), bye);
+            let length = self.reports.compose(&mut buffer, &self.outbound, &mut self.reception, millis(ms), None, bye);
             buffer[..length].to_vec()
         }
     }

@@ -5,6 +5,7 @@ mod lab;
 
 use lab::{Lab, Rules, address, packet};
 use media::{Channel, EndpointId, Event, Quality};
+use rtcp_types::prelude::*;
 use std::time::Duration;
 
 const FAR: u16 = 20_000;
@@ -223,4 +224,40 @@ fn a_clock_that_drifts_for_an_hour_is_not_late() {
     let (report, _) = lab.close(id);
     assert_eq!((report.received.late, report.received.lost), (0, 0));
     assert!(report.received.jitter_ms < 1.5);
+}
+
+#[test]
+fn extended_reports_are_read_and_given_to_those_who_give_them() {
+    let mut lab = Lab::new(9);
+    let (left, right) = lab.pair(|_| {});
+    lab.wire.rules = Rules { loss: 0.05, delay_ms: 20, ..Rules::default() };
+    lab.run(10_000);
+    let reports = |lab: &Lab, of: EndpointId| {
+        let sent = lab.wire.sent.iter().filter(|sent| sent.id == of && sent.channel == Channel::Rtcp);
+        let kinds = |bytes: &[u8]| {
+            let compound = rtcp_types::Compound::parse(bytes).unwrap();
+            compound.map(|packet| packet.unwrap().type_()).collect::<Vec<_>>()
+        };
+        sent.map(|sent| kinds(&sent.bytes)).collect::<Vec<_>>()
+    };
+    assert!(reports(&lab, left).iter().all(|kinds| *kinds == [200, 202]), "nobody asked for more");
+    // The right one's far end reports as a phone does that has heard a tenth lost, R 70 and MOS 3.6.
+    let ssrc = lab.wire.rtp(right)[0].ssrc.to_be_bytes();
+    let mut said = vec![0x80, 201, 0, 1, 0, 0, 0, 9, 0x80, 207, 0, 10, 0, 0, 0, 9, 7, 0, 0, 8];
+    said.extend(ssrc);
+    said.extend([
+        26, 0, 128, 2, 0, 100, 10, 0, 0, 40, 0, 60, 127, 127, 127, 16, 70, 127, 36, 35, 0, 0, 0, 40, 0, 0, 0, 0,
+    ]);
+    lab.wire.carry(address(10_001), address(10_003), &said, 0);
+    lab.run(20_000);
+    assert!(reports(&lab, right).iter().rev().take(2).all(|kinds| *kinds == [200, 202, 207]));
+    assert!(reports(&lab, left).last().unwrap().contains(&207), "it has heard one, and answers in kind");
+    let (right_report, _) = lab.close(right);
+    let (left_report, _) = lab.close(left);
+    let heard = right_report.sent.far_voip.unwrap();
+    assert!(heard.loss_ppm > 0 && heard.mos_cq.is_some(), "the left one's own have replaced the phone's: {heard:?}");
+    let told = left_report.sent.far_voip.unwrap();
+    assert!((20_000..80_000).contains(&told.loss_ppm) && told.gap_ms > 0, "{told:?}");
+    assert!(told.r_factor.is_some_and(|r| (50..90).contains(&r)), "{told:?}");
+    assert_eq!(right_report.malformed + left_report.malformed, 0);
 }
