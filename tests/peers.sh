@@ -3,6 +3,7 @@
 #   sipp         sip-tester        the carrier, and a caller
 #   baresip      baresip           a phone
 #   kamailio     kamailio          a carrier's proxy
+#   linphonec    linphone-cli      a phone with two calls
 #   python3      python3           the conformance runner
 install_packages() {
   local missing=()
@@ -10,6 +11,7 @@ install_packages() {
   command -v sipp >/dev/null || missing+=(sip-tester)
   command -v baresip >/dev/null || missing+=(baresip)
   command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing+=(kamailio)
+  command -v linphonec >/dev/null || missing+=(linphone-cli)
   command -v python3 >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] && return 0
   local root=()

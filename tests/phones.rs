@@ -5,6 +5,7 @@
 mod common;
 
 use common::baresip::Baresip;
+use common::linphone::Linphone;
 use common::switch::{Setup, Switch};
 use common::{audio, secs, until};
 use serde_json::{Value, json};
@@ -39,6 +40,16 @@ fn events(switch: &Switch, direction: &str, to: &str) -> Vec<Value> {
     let calls = switch.http.items("/v1/calls");
     let call = calls.iter().find(|call| call["direction"] == direction && call["to"] == to);
     call.map_or_else(Vec::new, |call| switch.http.events(call["sid"].as_str().unwrap()))
+}
+
+/// How many INVITEs the called leg of this user has been sent.
+fn invites(switch: &Switch, to: &str) -> usize {
+    let calls = switch.http.items("/v1/calls");
+    let leg = calls.iter().find(|call| call["direction"] == "outbound-dial" && call["to"] == to).unwrap();
+    let ladder = switch.http.items(&format!("/v1/calls/{}/ladder", leg["sid"].as_str().unwrap()));
+    let is_invite =
+        |line: &&Value| line["direction"] == "sent" && line["line"].as_str().unwrap().starts_with("INVITE ");
+    ladder.iter().filter(is_invite).count()
 }
 
 fn has(events: &[Value], kind: &str) -> bool {
@@ -83,15 +94,7 @@ fn a_hold_is_carried_through_and_so_is_its_end() {
     until("the hold in the events", secs(10), || has(&events(&switch, "inbound", "bob"), "held").then_some(()));
     alice.command("resume", "");
     until("its end in the events", secs(10), || has(&events(&switch, "inbound", "bob"), "resumed").then_some(()));
-    let reinvites = || {
-        let leg = switch.http.items("/v1/calls").into_iter().find(|call| call["direction"] == "outbound-dial").unwrap();
-        let ladder = switch.http.items(&format!("/v1/calls/{}/ladder", leg["sid"].as_str().unwrap()));
-        ladder
-            .iter()
-            .filter(|line| line["direction"] == "sent" && line["line"].as_str().unwrap().starts_with("INVITE "))
-            .count()
-    };
-    until("two re-INVITEs to bob", secs(10), || (reinvites() == 3).then_some(()));
+    until("two re-INVITEs to bob", secs(10), || (invites(&switch, "bob") == 3).then_some(()));
     bob.command("hangup", "");
     alice.event("CALL_CLOSED", secs(10));
 }
@@ -134,4 +137,43 @@ fn a_transfer_to_nobody_is_refused_before_anything_changes() {
     // This phone hangs up then; nobody else was called.
     bob.event("CALL_CLOSED", secs(10));
     assert_eq!(switch.http.items("/v1/calls").len(), 2);
+}
+
+#[test]
+fn an_attended_transfer_joins_the_two_that_the_phone_talked_to() {
+    let (mut setup, switch) = town(&["alice", "bob", "carol"]);
+    let bob = phone("bob", "udp", &mut setup, "welcome");
+    let mut carol = phone("carol", "udp", &mut setup, "goodbye");
+    let mut alice = Linphone::registered("alice", PASSWORD, &mut setup);
+    let legs = |count: usize| {
+        until("both legs", secs(20), || {
+            let live = switch.http.items("/v1/calls");
+            (live.iter().filter(|call| call["status"] == "in-progress").count() == count).then_some(())
+        });
+    };
+    alice.command(&format!("call sip:bob@127.0.0.1:{}", switch.sip_port));
+    legs(2);
+    alice.says("Media streams established");
+    alice.command("pause");
+    until("the hold in the events", secs(10), || has(&events(&switch, "inbound", "bob"), "held").then_some(()));
+    alice.command(&format!("call sip:carol@127.0.0.1:{}", switch.sip_port));
+    legs(4);
+    alice.says("for call 2 (audio)");
+    alice.command("transfer 1 --to-call 2");
+    let joined = until("the end of alice's calls", secs(20), || {
+        let rows = switch.http.items("/v1/cdrs");
+        (rows.len() == 2).then_some(rows)
+    });
+    assert!(joined.iter().all(|row| row["direction"] == "inbound" && row["cause"]["reason"] == "transferred"));
+    // Bob was held; he is not any more.
+    until("a re-INVITE that ends the hold", secs(10), || (invites(&switch, "bob") == 3).then_some(()));
+    carol.command("hangup", "");
+    let rows = until("every CDR", secs(20), || {
+        let rows = switch.http.items("/v1/cdrs");
+        (rows.len() == 4).then_some(rows)
+    });
+    let of = |to: &str| rows.iter().find(|row| row["direction"] == "outbound-dial" && row["to"] == to).unwrap();
+    assert_eq!((&of("bob")["status"], &of("carol")["status"]), (&json!("completed"), &json!("completed")));
+    assert!(has(&events(&switch, "outbound-dial", "bob"), "unbridged"));
+    drop(bob);
 }

@@ -17,6 +17,7 @@ pub mod baresip;
 pub mod carrier;
 pub mod http;
 pub mod kamailio;
+pub mod linphone;
 pub mod ports;
 pub mod process;
 pub mod rtp;

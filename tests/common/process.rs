@@ -3,6 +3,7 @@
 use super::{secs, until};
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -41,6 +42,12 @@ impl Process {
     /// All that it has printed.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
+    }
+
+    /// Types a line to it, where it was started with a pipe for its standard input.
+    pub fn types(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("a process that is typed to");
+        writeln!(input, "{line}").unwrap();
     }
 
     /// Whether it has ended, and how.

@@ -143,6 +143,10 @@ impl Call {
         self.boss = None;
         self.peer = Some(with);
         self.record(Fact::Bridged { with }, desk, now);
+        if self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
+            // The one before held it.
+            self.reoffer(Direction::SendRecv, desk, now);
+        }
     }
 
     fn has_leg(&self, leg: CallSid) -> bool {
