@@ -5,7 +5,7 @@
 
 use crate::{
     Channel, Codec, Command, EndpointId, Event, Latch, Leg, PacketIo, PlayId, Prompt, SendResult, Shard, ShardConfig,
-    StreamConfig,
+    SrtpKey, SrtpKeys, SrtpSuite, StreamConfig,
 };
 use base::{Now, Rng, millis};
 use rtp_rs::{RtpPacketBuilder, RtpReader};
@@ -103,6 +103,13 @@ impl<'a> Tape<'a> {
     }
 }
 
+/// Keys that nobody else has.
+fn keys() -> SrtpKeys {
+    let mut rng = Rng::from_u64(9);
+    let suite = SrtpSuite::AeadAes128Gcm;
+    SrtpKeys { send: SrtpKey::generate(suite, &mut rng), receive: SrtpKey::generate(suite, &mut rng) }
+}
+
 /// Where a far end's stream stands.
 #[derive(Default)]
 struct Voice {
@@ -158,7 +165,8 @@ impl Bench {
             ptime_ms: u16::from(bits >> 5) * 10,
             send: bits & 8 == 0,
             receive: bits & 16 == 0,
-            srtp: None,
+            // In clear and under SRTP by turns; what the tape says is then forged.
+            srtp: (bits & 64 != 0).then(keys),
             latch: Latch::Signalled,
             timeout: Some(Duration::from_secs(3)),
             expects_media: true,

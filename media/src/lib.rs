@@ -1,14 +1,15 @@
-//! The media engine: RTP packets, G.711, prompts, players, RFC 4733 digits, statistics, and the shard that runs
-//! thousands of endpoints on one thread (DESIGN.md §3).
+//! The media engine: RTP packets, G.711, prompts, players, bridges, SRTP, RFC 4733 digits, statistics, and the shard that
+//! runs thousands of endpoints on one thread (DESIGN.md §3).
 //!
 //! It has never heard of SIP: `switch` turns a negotiated SDP into a [`StreamConfig`], sends [`Command`]s to a
 //! [`Shard`] and reads [`Event`]s. Everything but `worker` is pure: no socket, no clock, no thread, no lock and no
 //! random source of its own; packets leave through the caller's [`PacketIo`], time comes in as [`base::Now`].
 //! The feature `worker` (default) adds the rim: `Engine`, the threads that own the sockets.
 //!
-//! A reader's map: `shard` owns a slab of `endpoint`s and a `wheel`; an endpoint composes `outbound` (one RTP clock),
-//! `player`, `keys` (digits out), `digits` (digits in), `reception` (RFC 3550 appendix A), `latch`, `reports` (RTCP)
-//! and `capture`. `prompt`, `codec`, `ports`, `quality` and `mos` are values of their own.
+//! A reader's map: `shard` owns a slab of `endpoint`s and a `wheel`, and joins two of them (`shard/bridge`); an endpoint
+//! composes `outbound` (one RTP clock), `player`, `endpoint/relay` (a peer's stream placed on ours), `keys` (digits out),
+//! `digits` (digits in), `reception` (RFC 3550 appendix A), `bursts`, `latch`, `srtp`, `reports` (RTCP, with
+//! `voip_metrics` for XR) and `capture`. `prompt`, `codec`, `ports`, `quality` and `mos` are values of their own.
 
 mod bursts;
 mod capture;

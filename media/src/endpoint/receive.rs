@@ -76,9 +76,8 @@ impl Endpoint {
             self.count_malformed(ctx);
             return None;
         };
-        let payload_type = rtp.payload_type();
-        let audio = payload_type == stream.config.payload_type_in;
-        let known = audio || stream.config.dtmf_in == Some(payload_type);
+        let kind = stream.kind_of(rtp.payload_type());
+        let known = kind != Kind::Other;
         self.reception.unknown_payload += u64::from(!known);
         if known {
             self.meet(stream, from, ctx);
@@ -94,16 +93,11 @@ impl Endpoint {
         if !arrival.is_fresh() {
             return None;
         }
-        if audio {
-            self.hear_audio(stream, &rtp, ctx);
-        } else if known && stream.config.receive {
-            self.hear_event(&rtp, ctx);
+        match kind {
+            Kind::Audio(_) => self.hear_audio(stream, &rtp, ctx),
+            Kind::TelephoneEvent if stream.config.receive => self.hear_event(&rtp, ctx),
+            Kind::TelephoneEvent | Kind::Other => {}
         }
-        let kind = match (audio, known) {
-            (true, _) => Kind::Audio(stream.config.codec),
-            (false, true) => Kind::TelephoneEvent,
-            (false, false) => Kind::Other,
-        };
         let heard = stream.config.receive && self.peer.is_some();
         heard.then(|| passed(kind, sequence, arrival != Arrival::Fresh, &rtp))
     }
@@ -211,6 +205,18 @@ impl Endpoint {
     pub(super) fn say_digit(&mut self, heard: Heard, ctx: &mut Context<'_>) {
         let event = Event::Digit { id: self.id, digit: heard.key, duration_ms: heard.duration_ms };
         ctx.stats.digits_dropped += u64::from(!ctx.events.push_reserved(&mut self.reserve, event));
+    }
+}
+
+impl Stream {
+    fn kind_of(&self, payload_type: u8) -> Kind {
+        if payload_type == self.config.payload_type_in {
+            Kind::Audio(self.config.codec)
+        } else if self.config.dtmf_in == Some(payload_type) {
+            Kind::TelephoneEvent
+        } else {
+            Kind::Other
+        }
     }
 }
 
