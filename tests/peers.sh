@@ -4,6 +4,7 @@
 #   baresip      baresip           a phone
 #   kamailio     kamailio          a carrier's proxy
 #   linphonec    linphone-cli      a phone with two calls
+#   sipsak       sipsak            what administrators ask with
 #   python3      python3           the conformance runner
 install_packages() {
   local missing=()
@@ -12,6 +13,7 @@ install_packages() {
   command -v baresip >/dev/null || missing+=(baresip)
   command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing+=(kamailio)
   command -v linphonec >/dev/null || missing+=(linphone-cli)
+  command -v sipsak >/dev/null || missing+=(sipsak)
   command -v python3 >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] && return 0
   local root=()

@@ -16,7 +16,7 @@ const SAME_SOUND: f64 = 0.9;
 
 fn town(users: &[&str]) -> (Setup, Switch) {
     let user = |name: &&str| format!("[[user]]\nname = \"{name}\"\ntenant = \"default\"\npassword = \"{PASSWORD}\"\n");
-    let setup = Setup::new().section(&users.iter().map(user).collect::<String>());
+    let setup = Setup::new().tls().section(&users.iter().map(user).collect::<String>());
     let switch = setup.start();
     (setup, switch)
 }
@@ -81,6 +81,32 @@ fn a_registered_phone_calls_another_and_each_hears_the_other() {
     assert!(rows.iter().all(|row| row["status"] == "completed"), "{rows:#?}");
     let leg = rows.iter().find(|row| row["direction"] == "outbound-dial").unwrap();
     assert_eq!((&leg["from"], &leg["to"]), (&json!("alice"), &json!("bob")), "{leg:#}");
+}
+
+#[test]
+fn a_phone_on_tls_is_called_over_the_connection_that_it_registered_by() {
+    let (mut setup, switch) = town(&["alice", "bob"]);
+    let mut bob = phone("bob", "tls", &mut setup, "goodbye");
+    let mut alice = phone("alice", "tls", &mut setup, "welcome");
+    // A bare name is one of its account: the same host, port and transport.
+    alice.command("dial", "bob");
+    bob.event("CALL_ESTABLISHED", secs(20));
+    let calls = switch.http.items("/v1/calls");
+    for call in &calls {
+        let ladder = switch.http.items(&format!("/v1/calls/{}/ladder", call["sid"].as_str().unwrap()));
+        assert!(!ladder.is_empty() && ladder.iter().all(|line| line["transport"] == "TLS"), "{ladder:#?}");
+    }
+    bob.command("hangup", "");
+    alice.event("CALL_CLOSED", secs(10));
+}
+
+#[test]
+fn sipsak_hears_that_we_are_there() {
+    let (setup, switch) = town(&[]);
+    let target = format!("sip:ping@127.0.0.1:{}", switch.sip_port);
+    let sipsak = std::process::Command::new("sipsak").current_dir(setup.dir()).args(["-vv", "-s", &target]).output();
+    let output = sipsak.unwrap();
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("200 OK"), "{output:?}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Baresip {
     /// As [`Baresip::start`], registered with the switch of this setup, which runs: over this transport, with this password.
     #[track_caller]
     pub fn registered(user: &str, password: &str, transport: &str, setup: &mut Setup, says: &[i16]) -> Self {
-        let switch = setup.sip_port;
+        let switch = if transport == "tls" { setup.tls_port.unwrap() } else { setup.sip_port };
         let account = format!(
             "<sip:{user}@127.0.0.1:{switch};transport={transport}>;auth_user={user};auth_pass={password};regint=60"
         );

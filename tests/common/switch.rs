@@ -29,6 +29,8 @@ pub struct Setup {
     /// Its SIP port, for UDP and TCP.
     pub sip_port: u16,
     rtp: (u16, u16),
+    /// Its TLS port, where it has one.
+    pub tls_port: Option<u16>,
     limits: String,
     sections: String,
 }
@@ -44,7 +46,17 @@ impl Setup {
         let (http_port, sip_port) = (ports.port(), ports.port());
         let rtp = ports.range(rtp_ports);
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, ports, http_port, sip_port, rtp, limits: NOT_LIMITED.to_owned(), sections: String::new() }
+        let (limits, sections) = (NOT_LIMITED.to_owned(), String::new());
+        Self { dir, ports, http_port, sip_port, rtp, tls_port: None, limits, sections }
+    }
+
+    /// Listens for TLS too, with a certificate of its own making for 127.0.0.1.
+    pub fn tls(mut self) -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        std::fs::write(self.dir().join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(self.dir().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        self.tls_port = Some(self.ports.port());
+        self.section("[tls]\ncert_file = \"cert.pem\"\nkey_file = \"key.pem\"")
     }
 
     /// Its folder.
@@ -89,12 +101,13 @@ impl Setup {
     /// The whole file.
     pub fn text(&self) -> String {
         let Self { http_port, sip_port, rtp: (first, last), limits, sections, .. } = self;
+        let tls = self.tls_port.map(|port| format!(", \"tls://127.0.0.1:{port}\"")).unwrap_or_default();
         format!(
             "[http]\nlisten = \"127.0.0.1:{http_port}\"\n\n\
              [api]\nbootstrap_key = \"{KEY}\"\n\n\
              [database]\nurl = \"sqlite://tandem.db\"\n\n\
              [journal]\ndir = \"journal\"\n\n\
-             [sip]\nlisten = [\"udp://127.0.0.1:{sip_port}\", \"tcp://127.0.0.1:{sip_port}\"]\n\n\
+             [sip]\nlisten = [\"udp://127.0.0.1:{sip_port}\", \"tcp://127.0.0.1:{sip_port}\"{tls}]\n\n\
              [media]\nports = \"{first}-{last}\"\n\n\
              [limits]\n{limits}\n\n\
              [[tenant]]\nname = \"default\"\n\n\
