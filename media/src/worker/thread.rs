@@ -263,3 +263,25 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRETCH: u64 = REST.as_nanos() as u64;
+
+    #[test]
+    fn it_rests_to_the_end_of_a_stretch_in_which_packets_come_thick() {
+        let mut rests = Rests::default();
+        assert_eq!(rests.after(1, 10 * STRETCH + 1), None, "one packet is taken as it comes");
+        assert_eq!(rests.after(1, 10 * STRETCH + 2), Some(11 * STRETCH));
+        assert_eq!(rests.after(0, 11 * STRETCH), None, "a new stretch begins anew");
+        assert_eq!(rests.after(5, 11 * STRETCH + 9), Some(12 * STRETCH));
+    }
+
+    #[test]
+    fn a_packet_now_and_then_is_never_waited_with() {
+        let mut rests = Rests::default();
+        assert!((0..1000).all(|packet| rests.after(1, packet * STRETCH).is_none()));
+    }
+}
