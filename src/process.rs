@@ -272,7 +272,7 @@ impl Process {
             .await
             .map_err(|error| StartError::Http { addr: config.http, error })?;
         let (inbox, outlet) = inbox::inbox();
-        let (net, bound) = bind_sip(config, &inbox, rng.fork()).await?;
+        let (net, bound) = bind_sip(config, &inbox).await?;
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
         let store = Store::open(&config.database_url).await?;
@@ -364,7 +364,6 @@ impl Process {
 async fn bind_sip(
     config: &Config,
     inbox: &Inbox<Input>,
-    rng: base::Rng,
 ) -> Result<(Net, Vec<(LocalId, Transport, SocketAddr)>), StartError> {
     let listeners: Vec<Listener> =
         config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, bind: listen.addr }).collect();
@@ -372,7 +371,7 @@ async fn bind_sip(
         let inbox = inbox.clone();
         move |input| inbox.offer(Input::Sip(input)).map_err(|_| Full)
     };
-    Ok(Net::bind(&listeners, tls(config)?, sink, rng).await?)
+    Ok(Net::bind(&listeners, tls(config)?, sink).await?)
 }
 
 fn start_media(

@@ -95,6 +95,12 @@ impl Trunk {
         }
     }
 
+    /// Whether its URI says over what its requests go.
+    #[must_use]
+    pub fn names_transport(&self) -> bool {
+        self.config.uri.scheme() == Scheme::Sips || self.config.uri.transport().is_some()
+    }
+
     /// The user and the password that answer its challenges.
     #[must_use]
     pub fn credentials(&self) -> Option<(&str, &Secret)> {

@@ -217,3 +217,93 @@ fn a_full_endpoint_refuses_to_call() {
     let third = net.with(A, |e, now| e.invite(invite_to(hop("192.0.2.81", Transport::Udp)), now));
     assert_eq!(third, Err(sip_core::endpoint::Refused::Full));
 }
+
+/// OPTIONS to the trunk by whatever transport is found; whom it went to, over what.
+fn ask_any(net: &mut Net, body: usize) -> Vec<String> {
+    let before = net.nodes[A].ladder().len();
+    let next_hop = hop("trunk.example", Transport::Udp).any_transport();
+    let body = Some(("text/plain".to_owned(), "x".repeat(body).into()));
+    net.with(A, |endpoint, now| endpoint.request(OutOfDialog { next_hop, body, ..options() }, now)).unwrap();
+    net.run_for(secs(40));
+    let ladder = net.nodes[A].ladder();
+    let sent = ladder.iter().skip(before).filter(|entry| entry.sent && !entry.retransmission);
+    sent.map(|entry| format!("{} {}", entry.transport, entry.peer.ip())).collect()
+}
+
+#[test]
+fn an_address_that_was_silent_comes_last_until_it_has_rested() {
+    let mut net = Net::new(31);
+    name(&mut net, &["192.0.2.50:5060", "192.0.2.2:5060"]);
+    assert_eq!(ask_any(&mut net, 0), ["UDP 192.0.2.50", "UDP 192.0.2.2"]);
+    // 32 s of silence and an answer later it rests still.
+    net.run_for(ms(1));
+    name(&mut net, &["192.0.2.50:5060", "192.0.2.2:5060"]);
+    net.run_for(secs(1));
+    let next = ask_any(&mut net, 0);
+    assert_eq!(next, ["UDP 192.0.2.2"]);
+    net.run_for(sip_core::endpoint::REST);
+    assert_eq!(ask_any(&mut net, 0)[0], "UDP 192.0.2.50");
+}
+
+#[test]
+fn a_large_request_goes_over_tcp_and_back_to_udp_where_tcp_is_refused() {
+    let mut net = Net::new(32);
+    name(&mut net, &["192.0.2.2:5060"]);
+    assert_eq!(ask_any(&mut net, 100), ["UDP 192.0.2.2"]);
+    assert_eq!(ask_any(&mut net, 1_300), ["TCP 192.0.2.2"], "§18.1.1");
+    let mut net = Net::new(33);
+    name(&mut net, &["192.0.2.2:5060"]);
+    net.refusing.push("192.0.2.2:5060".parse().unwrap());
+    assert_eq!(ask_any(&mut net, 1_300), ["UDP 192.0.2.2"]);
+}
+
+#[test]
+fn a_transport_that_is_named_stays_however_large_the_request() {
+    let mut net = Net::new(34);
+    name(&mut net, &["192.0.2.2:5060"]);
+    let body = Some(("text/plain".to_owned(), "x".repeat(2_000).into()));
+    let next_hop = hop("trunk.example", Transport::Udp);
+    net.with(A, |endpoint, now| endpoint.request(OutOfDialog { next_hop, body, ..options() }, now)).unwrap();
+    net.run_for(secs(1));
+    assert!(net.nodes[A].ladder().iter().all(|entry| entry.transport == Transport::Udp));
+}
+
+#[test]
+fn the_records_of_dns_are_put_in_order_by_the_endpoint() {
+    use sip_core::transport::locate::{Naptr, Service};
+    use sip_core::transport::{Input, Records};
+    let mut net = Net::new(35);
+    let next_hop = hop("trunk.example", Transport::Udp).any_transport();
+    let now = net.now;
+    let endpoint = &mut net.nodes[A].endpoint;
+    endpoint.request(OutOfDialog { next_hop, ..options() }, now).unwrap();
+    let drain = |endpoint: &mut sip_core::endpoint::Endpoint| {
+        let mut effects = Vec::new();
+        loop {
+            match endpoint.poll() {
+                sip_core::endpoint::Output::Effect(effect) => effects.push(effect),
+                sip_core::endpoint::Output::Event(_) => {}
+                sip_core::endpoint::Output::Timeout(_) => return effects,
+            }
+        }
+    };
+    let [Effect::Resolve { query, transport: None, .. }] = drain(endpoint)[..] else { panic!("no question") };
+    let naptr =
+        Naptr { order: 1, preference: 1, service: "SIP+D2T".into(), replacement: "_sip._tcp.trunk.example".into() };
+    let service = |priority, target: &str| Service { priority, weight: 1, port: 5070, target: target.into() };
+    let records = Records {
+        naptr: vec![naptr],
+        services: [("_sip._tcp.trunk.example".to_owned(), vec![service(2, "b"), service(1, "a")])].into(),
+        hosts: [
+            ("a".to_owned(), vec!["192.0.2.7".parse().unwrap()]),
+            ("b".to_owned(), vec!["192.0.2.8".parse().unwrap()]),
+        ]
+        .into(),
+    };
+    endpoint.handle(Input::Located { query, records }, now);
+    let effects = drain(endpoint);
+    assert!(
+        matches!(&effects[..], [Effect::Open { transport: Transport::Tcp, peer, .. }] if peer.to_string() == "192.0.2.7:5070"),
+        "{effects:?}"
+    );
+}

@@ -253,7 +253,9 @@ impl Line {
 }
 
 fn next_hop(trunk: &Trunk) -> NextHop {
-    NextHop::new(trunk.host().to_string(), trunk.port(), trunk.transport())
+    let hop = NextHop::new(trunk.host().to_string(), trunk.port(), trunk.transport());
+    // A trunk whose URI names a transport is pinned to it.
+    if trunk.names_transport() { hop } else { hop.any_transport() }
 }
 
 fn credentials(trunk: &Trunk) -> Option<Credentials> {

@@ -49,6 +49,9 @@ pub struct NextHop {
     pub port: Option<u16>,
     /// The transport.
     pub transport: Transport,
+    /// Nobody named the transport: NAPTR and SRV may choose another (RFC 3263 §4.1), and a request that is too large for a
+    /// datagram goes over TCP (RFC 3261 §18.1.1).
+    pub any_transport: bool,
     /// The connection to be used and no other: whoever is behind it is reached in no other way (RFC 5626 §5.3). Where it
     /// is gone, the request fails at once.
     pub flow: Option<FlowId>,
@@ -61,7 +64,14 @@ impl NextHop {
     /// A next hop that is reached as its address says.
     #[must_use]
     pub fn new(host: impl Into<String>, port: Option<u16>, transport: Transport) -> Self {
-        Self { host: host.into(), port, transport, flow: None, local: None }
+        Self { host: host.into(), port, transport, any_transport: false, flow: None, local: None }
+    }
+
+    /// Over UDP, or what else the name's records or the request's size ask for.
+    #[must_use]
+    pub const fn any_transport(mut self) -> Self {
+        self.any_transport = true;
+        self
     }
 
     /// Over this connection and no other.

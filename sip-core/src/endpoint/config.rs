@@ -44,6 +44,8 @@ pub const MAX_ARRIVALS: usize = 1_024;
 pub const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
 /// The most addresses of one next hop that one request tries.
 pub const MAX_ADDRESSES: usize = 4;
+/// The largest request, in bytes, that goes in a datagram where its transport is ours to choose (RFC 3261 §18.1.1).
+pub const MAX_DATAGRAM: usize = 1_300;
 /// The most forks of one INVITE that are followed; 2xx of further ones go without an ACK, and end by themselves.
 pub const MAX_FORKS: usize = 16;
 /// How many transactions beyond [`MAX_TRANSACTIONS`] are kept for requests inside dialogs, so that a flood of new calls

@@ -9,6 +9,7 @@ use super::config::Config;
 use super::event::{Event, Failure, LadderEntry, Output};
 use super::exchange::{Exchange, ExchangeId, Purpose};
 use super::flows::{FlowState, Flows};
+use super::rest::Resting;
 use super::timer::TimerKey;
 use super::transactions::{ClientId, Clients, Servers};
 use super::{RequestId, SessionId};
@@ -63,6 +64,7 @@ pub(super) struct Core {
     pub(super) servers: Servers,
     pub(super) exchanges: BTreeMap<ExchangeId, Exchange>,
     pub(super) queries: BTreeMap<QueryId, ExchangeId>,
+    pub(super) resting: Resting,
     pub(super) authorizers: BTreeMap<Owner, Authorizer>,
     /// Whose dialog a request is in, and the stream it lives on. Looked up, never listed.
     pub(super) dialogs: HashMap<DialogId, (SessionId, Option<FlowId>)>,
@@ -87,6 +89,7 @@ impl Core {
             servers: Servers::default(),
             exchanges: BTreeMap::new(),
             queries: BTreeMap::new(),
+            resting: Resting::default(),
             authorizers: BTreeMap::new(),
             dialogs: HashMap::new(),
             tag_secret,

@@ -7,14 +7,14 @@
 use super::SessionId;
 use super::command::{Headers, InDialogId, NextHop, ReferId, RequestId};
 use super::compose::Draft;
-use super::config::{MAX_ADDRESSES, RESOLVE_TIMEOUT};
+use super::config::{MAX_ADDRESSES, MAX_DATAGRAM, RESOLVE_TIMEOUT};
 use super::core::{Core, Notice, Owner, Target};
 use super::event::Failure;
 use super::timer::{ExchangeTimer, TimerKey};
 use super::transactions::{ClientId, NewClient};
 use crate::message::{Message, Method, Name, StatusCode};
 use crate::transaction::ClientInput;
-use crate::transport::{Effect, FlowId, LocalId, QueryId, Transport};
+use crate::transport::{Effect, FlowId, LocalId, QueryId, Records, Transport, locate};
 use crate::uri::Host;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -86,7 +86,9 @@ pub(super) struct Exchange {
     way: Way,
     /// Each address may be silent so long.
     try_timeout: Option<Duration>,
-    addresses: VecDeque<SocketAddr>,
+    addresses: VecDeque<(Transport, SocketAddr)>,
+    /// The one of them that is being tried.
+    trying: Option<(Transport, SocketAddr)>,
     authorization: Option<Vec<(Name, String)>>,
     progress: Step,
     /// The user wants it no more; what its CANCEL carries.
@@ -140,6 +142,7 @@ impl Core {
             way: new.way,
             try_timeout: new.try_timeout,
             addresses: VecDeque::new(),
+            trying: None,
             authorization: new.authorization,
             progress: Step::Next,
             canceled: None,
@@ -166,7 +169,7 @@ impl Core {
         match literal(&hop.host) {
             Some(ip) => {
                 let port = hop.port.unwrap_or_else(|| hop.transport.default_port());
-                self.located(id, vec![SocketAddr::new(ip, port)]);
+                self.located(id, vec![(hop.transport, SocketAddr::new(ip, port))]);
             }
             // A URI without a host (`tel:` as a Contact) leads nowhere.
             None if hop.host.is_empty() => self.located(id, Vec::new()),
@@ -181,15 +184,34 @@ impl Core {
             exchange.progress = Step::Resolving(query);
         }
         self.start(TimerKey::Exchange(id, ExchangeTimer::Resolve), RESOLVE_TIMEOUT);
-        self.effect(Effect::Resolve { query, host: hop.host, port: hop.port, transport: hop.transport });
+        let transport = (!hop.any_transport).then_some(hop.transport);
+        self.effect(Effect::Resolve { query, host: hop.host, port: hop.port, transport });
     }
 
-    /// The resolver's answer.
+    /// The resolver's answer, in order.
     pub(super) fn resolved(&mut self, query: QueryId, addresses: Vec<SocketAddr>) {
-        if let Some(id) = self.queries.remove(&query) {
-            self.timers.stop(TimerKey::Exchange(id, ExchangeTimer::Resolve));
-            self.located(id, addresses);
-        }
+        let Some(id) = self.answered_query(query) else { return };
+        let Some(transport) = self.exchanges.get(&id).map(|exchange| exchange.way.hop.transport) else { return };
+        self.located(id, addresses.into_iter().map(|address| (transport, address)).collect());
+    }
+
+    /// The resolver's answer, to be put in order (RFC 3263 §4).
+    pub(super) fn found(&mut self, query: QueryId, records: &Records) {
+        let Some(id) = self.answered_query(query) else { return };
+        let Some(hop) = self.exchanges.get(&id).map(|exchange| exchange.way.hop.clone()) else { return };
+        let transport = (!hop.any_transport).then_some(hop.transport);
+        let mut found = locate::candidates(&hop.host, hop.port, transport, records, &mut self.rng);
+        // A datagram cannot leave from a socket of the other family.
+        found.retain(|(transport, peer)| {
+            transport.is_reliable() || self.config.local_toward(*transport, peer.ip()).is_some()
+        });
+        self.located(id, found);
+    }
+
+    fn answered_query(&mut self, query: QueryId) -> Option<ExchangeId> {
+        let id = self.queries.remove(&query)?;
+        self.timers.stop(TimerKey::Exchange(id, ExchangeTimer::Resolve));
+        Some(id)
     }
 
     /// The resolver did not answer in time.
@@ -200,13 +222,14 @@ impl Core {
         }
     }
 
-    fn located(&mut self, id: ExchangeId, addresses: Vec<SocketAddr>) {
+    fn located(&mut self, id: ExchangeId, mut addresses: Vec<(Transport, SocketAddr)>) {
+        self.resting.last(&mut addresses, self.now);
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         // Only the next hop its user named may see credentials, never one that a peer's Contact or Record-Route names.
         if matches!(exchange.purpose, Purpose::Invite(_) | Purpose::Outside(_))
             && let Some(authorizer) = exchange.owner.and_then(|owner| self.authorizers.get_mut(&owner))
         {
-            authorizer.trust(addresses.iter().map(SocketAddr::ip));
+            authorizer.trust(addresses.iter().map(|(_, address)| address.ip()));
         }
         exchange.addresses = addresses.into_iter().take(MAX_ADDRESSES).collect();
         self.next_address(id);
@@ -218,16 +241,45 @@ impl Core {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         exchange.progress = Step::Next;
         let next = exchange.addresses.pop_front().filter(|_| exchange.canceled.is_none());
-        let Some(peer) = next else {
+        exchange.trying = None;
+        let Some(next) = next else {
             let failure = exchange.last_failure.clone();
             return self.finish(id, Err(failure));
         };
-        let (transport, name, local) =
-            (exchange.way.hop.transport, exchange.way.server_name.clone(), exchange.way.local);
+        let (transport, peer) = self.transport_for(id, next);
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        exchange.trying = Some((transport, peer));
+        let (name, local) = (exchange.way.server_name.clone(), exchange.way.local);
         match self.target(transport, peer, &name, local) {
             Some(target) => self.aim(id, target),
             None => self.fail(id, Failure::Transport(format!("{transport} {peer}: no listener or connection for it"))),
         }
+    }
+
+    /// RFC 3261 §18.1.1: what is too large for a datagram goes over TCP, and only where that is refused in a datagram after
+    /// all; a transport that somebody named stays.
+    fn transport_for(&mut self, id: ExchangeId, (transport, peer): (Transport, SocketAddr)) -> (Transport, SocketAddr) {
+        let over_tcp = (Transport::Tcp, peer);
+        let is_free = self.exchanges.get(&id).is_some_and(|exchange| exchange.way.hop.any_transport);
+        if transport != Transport::Udp || !is_free || self.resting.holds(over_tcp, self.now) || !self.is_large(id, peer)
+        {
+            return (transport, peer);
+        }
+        if let Some(exchange) = self.exchanges.get_mut(&id) {
+            exchange.addresses.push_front((transport, peer));
+        }
+        over_tcp
+    }
+
+    fn is_large(&mut self, id: ExchangeId, peer: SocketAddr) -> bool {
+        let Some(local) = self.config.local_toward(Transport::Udp, peer.ip()).map(|local| local.id) else {
+            return false;
+        };
+        let Some(face) = self.face(Target::Datagram { local, to: peer }) else { return false };
+        let via = face.via(&mut self.rng);
+        let Some(exchange) = self.exchanges.get(&id) else { return false };
+        let authorization = exchange.authorization.clone().unwrap_or_default();
+        exchange.draft.compose(&self.config, face, &via, &authorization).bytes.len() > MAX_DATAGRAM
     }
 
     fn target(&mut self, transport: Transport, peer: SocketAddr, name: &str, local: Option<LocalId>) -> Option<Target> {
@@ -343,6 +395,15 @@ impl Core {
             sent.heard = true;
         }
         let Some(status) = message.status() else { return };
+        if let Some(address) = exchange.trying {
+            // RFC 3263 §4.3: 503 is the address's own failure; anything else is the word of somebody who lives.
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                self.resting.failed(address, retry_after(&message), self.now);
+            } else {
+                self.resting.answered(address);
+            }
+        }
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         if status.is_provisional() {
             let purpose = exchange.purpose.clone();
             // §9.1: the CANCEL that was waiting for this.
@@ -351,7 +412,6 @@ impl Core {
             }
             return self.notices.push_back(Notice::Progress { purpose, client, message });
         }
-        // RFC 3263 §4.3: 503 is the address's own failure.
         if status == StatusCode::SERVICE_UNAVAILABLE && !exchange.addresses.is_empty() && exchange.canceled.is_none() {
             exchange.last_failure = Failure::Response(message);
             return self.next_address(id);
@@ -430,10 +490,13 @@ impl Core {
 
     /// This address is of no use: the next one, or the end.
     pub(super) fn fail(&mut self, id: ExchangeId, failure: Failure) {
-        if let Some(exchange) = self.exchanges.get_mut(&id) {
-            exchange.last_failure = failure;
-            self.next_address(id);
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let is_dead = matches!(failure, Failure::TryTimeout | Failure::Timeout | Failure::Transport(_));
+        exchange.last_failure = failure;
+        if let Some(address) = exchange.trying.filter(|_| is_dead) {
+            self.resting.failed(address, None, self.now);
         }
+        self.next_address(id);
     }
 
     /// The user wants an INVITE no more: CANCEL now, or with the first provisional (§9.1), or nothing where nothing has
@@ -473,6 +536,12 @@ impl Core {
             self.client_input(client, ClientInput::TransportError, None);
         }
     }
+}
+
+/// The seconds of a Retry-After (§20.33).
+fn retry_after(response: &Message) -> Option<u32> {
+    let value = response.header_str(Name::RetryAfter)?;
+    value.split([' ', ';', '(']).next().and_then(|digits| digits.parse().ok())
 }
 
 /// What a certificate must carry for this host: the name, or the address without brackets.

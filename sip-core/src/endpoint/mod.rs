@@ -36,6 +36,7 @@ pub mod fuzz;
 mod gate;
 mod notices;
 mod receive;
+mod rest;
 mod session;
 mod streams;
 mod timer;
@@ -49,6 +50,7 @@ pub use command::{
 pub use config::*;
 pub use event::{EndedBy, Event, Failure, LadderEntry, Load, Loss, Output, Source};
 pub use gate::{BURST, GateRates, MAX_SOURCES, SOURCE_RATE, STRANGERS_RATE, customer_of};
+pub use rest::{MAX_REST, MAX_RESTING, REST};
 
 use self::core::{Core, Target};
 use crate::transport::Input;
@@ -98,6 +100,7 @@ impl Endpoint {
             Input::Received { flow, bytes } => self.on_stream(flow, bytes),
             Input::Closed { flow, reason } => self.core.flow_closed(flow, &reason),
             Input::Resolved { query, addresses } => self.core.resolved(query, addresses),
+            Input::Located { query, records } => self.core.found(query, &records),
             Input::Timeout => self.on_time(),
         }
         self.pump();

@@ -1,25 +1,25 @@
-//! Names to addresses: SRV, then A and AAAA (RFC 3263 §4.2, RFC 2782). A failure is an empty answer; the core tries its
-//! next target.
+//! Names to records: NAPTR, SRV, A and AAAA (RFC 3263 §4), asked for and handed to the core, which puts them in order. A
+//! failure is an empty answer; the core tries its next target.
 
-use super::{Listener, Tally, lock};
-use crate::transport::Transport;
-use base::Rng;
+use super::Tally;
+use crate::transport::locate::{self, Naptr, Service, plain};
+use crate::transport::{Records, Transport};
+use futures_util::future::join_all;
 use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
-use hickory_resolver::proto::rr::rdata::SRV;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// The most addresses in an answer; more are cut.
-pub const MAX_ADDRESSES: usize = 16;
-
-/// The most SRV records that are followed, the best ones first; more are passed over.
+/// The most hosts that SRV records lead to, the best ones first; more are passed over.
 pub const MAX_SRV_TARGETS: usize = 8;
+
+/// The most NAPTR records that are read, and the most SRV names that are asked for.
+pub const MAX_SERVICES: usize = 8;
 
 /// The most questions under way; one more is answered with nothing, at once.
 pub const MAX_RESOLVES: usize = 512;
@@ -27,7 +27,7 @@ pub const MAX_RESOLVES: usize = 512;
 /// How long an answer may take, so that the next target is tried in time.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How much of that SRV may take: where it is not answered at all, the address is asked for, and a name of the hosts file
+/// How much of that NAPTR and SRV may take: where they are not answered at all, the address is asked for, and a name of the hosts file
 /// is found although no name server lives.
 const SRV_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -50,101 +50,107 @@ pub(super) struct Resolver {
     /// `None`: nothing can be looked up.
     resolver: Option<TokioResolver>,
     permits: Semaphore,
-    rng: Mutex<Rng>,
-    udp_v4: bool,
-    udp_v6: bool,
 }
 
 impl Resolver {
-    pub fn new(dns: Dns, rng: Rng, listeners: &[Listener]) -> Self {
-        let udp = |v6| listeners.iter().any(|l| l.transport == Transport::Udp && l.bind.is_ipv6() == v6);
-        Self {
-            resolver: resolver(dns),
-            permits: Semaphore::new(MAX_RESOLVES),
-            rng: Mutex::new(rng),
-            udp_v4: udp(false),
-            udp_v6: udp(true),
-        }
+    pub fn new(dns: Dns) -> Self {
+        Self { resolver: resolver(dns), permits: Semaphore::new(MAX_RESOLVES) }
     }
 
-    /// The addresses of a host in the order to be tried, none where there are none.
-    pub async fn resolve(&self, host: &str, port: Option<u16>, transport: Transport, tally: &Tally) -> Vec<SocketAddr> {
-        let mut addresses = match self.permits.try_acquire() {
+    /// What there is of a host; nothing where there is nothing, or nobody says.
+    pub async fn resolve(&self, host: &str, port: Option<u16>, transport: Option<Transport>, tally: &Tally) -> Records {
+        let records = match self.permits.try_acquire() {
             Ok(_permit) => timeout(RESOLVE_TIMEOUT, self.look_up(host, port, transport)).await.unwrap_or_default(),
-            Err(_) => Vec::new(),
+            Err(_) => Records::default(),
         };
-        addresses.retain(|address| self.can_reach(transport, address));
-        addresses.truncate(MAX_ADDRESSES);
-        if addresses.is_empty() {
-            tally.unresolved.one()
-        } else {
+        let is_found = records.hosts.values().any(|ips| !ips.is_empty());
+        if is_found {
             tally.resolved.one()
+        } else {
+            tally.unresolved.one()
         }
-        addresses
+        records
     }
 
-    /// A datagram cannot leave from a socket of the other family.
-    fn can_reach(&self, transport: Transport, address: &SocketAddr) -> bool {
-        transport != Transport::Udp || if address.is_ipv6() { self.udp_v6 } else { self.udp_v4 }
-    }
-
-    async fn look_up(&self, host: &str, port: Option<u16>, transport: Transport) -> Vec<SocketAddr> {
+    async fn look_up(&self, host: &str, port: Option<u16>, transport: Option<Transport>) -> Records {
+        let mut records = Records::default();
         if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
-            return vec![SocketAddr::new(ip, port.unwrap_or(transport.default_port()))];
-        }
-        if let Some(port) = port {
-            return self.host(host, port).await;
+            records.hosts.insert(plain(host), vec![ip]);
+            return records;
         }
         // RFC 6761 §6.3: `localhost` is not a matter of name servers.
-        let has_services = !host.eq_ignore_ascii_case("localhost");
-        let services = async { if has_services { self.services(host, transport).await } else { None } };
-        match timeout(SRV_TIMEOUT, services).await {
-            Ok(Some(services)) => self.targets(services).await,
-            Ok(None) | Err(_) => self.host(host, transport.default_port()).await,
+        if port.is_none() && !host.eq_ignore_ascii_case("localhost") {
+            let found = timeout(SRV_TIMEOUT, self.services(host, transport)).await.unwrap_or_default();
+            (records.naptr, records.services) = found;
         }
+        let mut hosts: Vec<String> = records.services.values().flat_map(|services| best_of(services)).collect();
+        if records.services.is_empty() {
+            hosts.push(plain(host));
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        let found = join_all(hosts.into_iter().take(MAX_SRV_TARGETS).map(|host| self.host(host))).await;
+        records.hosts.extend(found);
+        records
     }
 
-    /// The SRV records in the order to be tried; `None` where there are none. A target of `.` says that the service is
-    /// decidedly not there (RFC 2782): some, and empty.
-    async fn services(&self, host: &str, transport: Transport) -> Option<Vec<SRV>> {
-        let service = match transport {
-            Transport::Udp => "_sip._udp",
-            Transport::Tcp | Transport::Ws => "_sip._tcp",
-            Transport::Tls | Transport::Wss => "_sips._tcp",
-        };
-        let answer = self.resolver.as_ref()?.srv_lookup(format!("{service}.{}", fqdn(host))).await.ok()?;
-        let records = answer.answers().iter().filter_map(|record| match &record.data {
-            RData::SRV(service) => Some(service.clone()),
-            _ => None,
-        });
-        let records: Vec<SRV> = records.collect();
-        if records.is_empty() {
-            return None;
-        }
-        let there = records.into_iter().filter(|service| !service.target.is_root()).collect();
-        Some(in_order(there, &mut lock(&self.rng)))
+    /// NAPTR where the transport is open, and the SRV records of each service that comes into question (RFC 3263 §4.1).
+    async fn services(&self, host: &str, transport: Option<Transport>) -> (Vec<Naptr>, BTreeMap<String, Vec<Service>>) {
+        let naptr = if transport.is_none() { self.naptr(host).await } else { Vec::new() };
+        let names = locate::services(host, transport, &naptr).into_iter().take(MAX_SERVICES);
+        let found = join_all(names.map(|(_, name)| self.service(name))).await;
+        (naptr, found.into_iter().flatten().collect())
     }
 
-    async fn targets(&self, services: Vec<SRV>) -> Vec<SocketAddr> {
-        let mut addresses = Vec::new();
-        for service in services.into_iter().take(MAX_SRV_TARGETS) {
-            addresses.extend(self.host(&service.target.to_utf8(), service.port).await);
-            if addresses.len() >= MAX_ADDRESSES {
-                break;
-            }
-        }
-        addresses
-    }
-
-    async fn host(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+    async fn naptr(&self, host: &str) -> Vec<Naptr> {
         let Some(resolver) = &self.resolver else { return Vec::new() };
-        let Ok(found) = resolver.lookup_ip(fqdn(host)).await else { return Vec::new() };
-        let mut ips: Vec<IpAddr> = found.iter().collect();
+        let Ok(answer) = resolver.lookup(fqdn(host), RecordType::NAPTR).await else { return Vec::new() };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let record = |data: &RData| match data {
+            // RFC 3263 §4.1: the flag that says that SRV is next.
+            RData::NAPTR(naptr) if naptr.flags.eq_ignore_ascii_case(b"s") => Some(Naptr {
+                order: naptr.order,
+                preference: naptr.preference,
+                service: text(&naptr.services),
+                replacement: plain(&naptr.replacement.to_utf8()),
+            }),
+            _ => None,
+        };
+        answer.answers().iter().filter_map(|answer| record(&answer.data)).take(MAX_SERVICES).collect()
+    }
+
+    /// The SRV records of one name; none where there are none.
+    async fn service(&self, name: String) -> Option<(String, Vec<Service>)> {
+        let answer = self.resolver.as_ref()?.srv_lookup(fqdn(&name)).await.ok()?;
+        let record = |data: &RData| match data {
+            RData::SRV(srv) => Some(Service {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: if srv.target.is_root() { String::new() } else { plain(&srv.target.to_utf8()) },
+            }),
+            _ => None,
+        };
+        let services: Vec<Service> = answer.answers().iter().filter_map(|answer| record(&answer.data)).collect();
+        (!services.is_empty()).then_some((name, services))
+    }
+
+    async fn host(&self, host: String) -> (String, Vec<IpAddr>) {
+        let Some(resolver) = &self.resolver else { return (host, Vec::new()) };
+        let found = resolver.lookup_ip(fqdn(&host)).await;
+        let mut ips: Vec<IpAddr> = found.map(|found| found.iter().collect()).unwrap_or_default();
         // IPv4 first: a carrier that has both is reached over it everywhere.
         ips.sort_by_key(IpAddr::is_ipv6);
         ips.dedup();
-        ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+        (host, ips)
     }
+}
+
+/// The hosts of the services that come first.
+fn best_of(services: &[Service]) -> Vec<String> {
+    let mut services: Vec<&Service> = services.iter().filter(|service| !service.target.is_empty()).collect();
+    services.sort_by_key(|service| service.priority);
+    services.into_iter().take(MAX_SRV_TARGETS).map(|service| service.target.clone()).collect()
 }
 
 fn resolver(dns: Dns) -> Option<TokioResolver> {
@@ -181,22 +187,4 @@ fn with_servers(servers: &[SocketAddr]) -> ResolverBuilder<TokioRuntimeProvider>
 /// A name with a dot in it is complete; the system's search list is for names without.
 fn fqdn(host: &str) -> String {
     if host.contains('.') && !host.ends_with('.') { format!("{host}.") } else { host.to_owned() }
-}
-
-/// By priority, and within one by weighted lot (RFC 2782).
-fn in_order(mut services: Vec<SRV>, rng: &mut Rng) -> Vec<SRV> {
-    services.sort_by_key(|service| (service.priority, service.weight));
-    let mut ordered = Vec::with_capacity(services.len());
-    while let Some(priority) = services.first().map(|service| service.priority) {
-        let equals = services.iter().take_while(|service| service.priority == priority);
-        let total: u64 = equals.map(|service| u64::from(service.weight)).sum();
-        let drawn = rng.below(total + 1);
-        let mut sum = 0;
-        let chosen = services.iter().position(|service| {
-            sum += u64::from(service.weight);
-            sum >= drawn
-        });
-        ordered.push(services.remove(chosen.unwrap_or(0)));
-    }
-    ordered
 }

@@ -7,7 +7,7 @@
 //! | `flow` | one task a stream connection: open, read, write, close |
 //! | `websocket` | the same for a WebSocket (RFC 7118) |
 //! | `tls` | certificates and trust |
-//! | `dns` | names to addresses (RFC 3263 §4.2) |
+//! | `dns` | names to records (RFC 3263 §4) |
 //!
 //! [`Net::execute`] is called by the signalling thread and never waits: a datagram leaves from the caller's own thread,
 //! so that what was sent first leaves first (a CANCEL's 200 is not overtaken by the INVITE's 487), everything else goes
@@ -26,7 +26,7 @@ mod udp;
 mod websocket;
 
 pub use counters::Counters;
-pub use dns::{Dns, MAX_ADDRESSES, MAX_RESOLVES, MAX_SRV_TARGETS, RESOLVE_TIMEOUT};
+pub use dns::{Dns, MAX_RESOLVES, MAX_SERVICES, MAX_SRV_TARGETS, RESOLVE_TIMEOUT};
 pub use flow::{CLOSE_TIMEOUT, MAX_QUEUED_BYTES, MAX_QUEUED_WRITES, READ_CHUNK, WRITE_TIMEOUT};
 pub use listen::{BindError, Listener};
 pub use tls::{Identity, Roots, TlsConfig, TlsError};
@@ -35,7 +35,6 @@ pub use websocket::{MAX_FRAME, PING_EVERY};
 
 use crate::transport::{Effect, FlowId, Input, LocalId, Transport};
 use accept::Admission;
-use base::Rng;
 use counters::Tally;
 use dns::Resolver;
 use flow::{Table, Target};
@@ -125,8 +124,7 @@ impl std::fmt::Debug for Net {
 
 impl Net {
     /// Binds all listeners, in order; the `n`th is [`LocalId`]`(n)`. To be called within the tokio runtime whose workers
-    /// are to carry the sockets. `sink` is called from any thread, from within [`Net::execute`] too, and must not block;
-    /// `rng` is for the choice among weighted SRV records.
+    /// are to carry the sockets. `sink` is called from any thread, from within [`Net::execute`] too, and must not block.
     ///
     /// # Errors
     /// [`BindError`]: an address that cannot be bound, by name; a TLS listener without a certificate; an unusable one.
@@ -134,12 +132,11 @@ impl Net {
         listeners: &[Listener],
         tls: TlsConfig,
         sink: S,
-        rng: Rng,
     ) -> Result<(Self, Vec<(LocalId, Transport, SocketAddr)>), BindError>
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
     {
-        Self::bind_with(listeners, tls, Limits::default(), Dns::System, sink, rng).await
+        Self::bind_with(listeners, tls, Limits::default(), Dns::System, sink).await
     }
 
     /// As [`Net::bind`], with other limits and another source of names than the system's.
@@ -153,7 +150,6 @@ impl Net {
         limits: Limits,
         dns: Dns,
         sink: S,
-        rng: Rng,
     ) -> Result<(Self, Vec<(LocalId, Transport, SocketAddr)>), BindError>
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
@@ -170,7 +166,7 @@ impl Net {
         let tls = Arc::new(tls::Tls::new(tls)?);
         let sockets = listen::bind(listeners, &tls)?;
         let bound = sockets.iter().map(|socket| (socket.local, socket.transport, socket.address)).collect();
-        let dns = Arc::new(Resolver::new(dns, rng, listeners));
+        let dns = Arc::new(Resolver::new(dns));
         let handle = Handle::current();
         let mut udp = Vec::with_capacity(sockets.len());
         for socket in sockets {
@@ -197,8 +193,8 @@ impl Net {
             Effect::Resolve { query, host, port, transport } => {
                 let (shared, dns) = (Arc::clone(shared), Arc::clone(&self.0.dns));
                 self.0.shared.spawn(&self.0.handle, async move {
-                    let addresses = dns.resolve(&host, port, transport, &shared.tally).await;
-                    shared.deliver(Input::Resolved { query, addresses }).await;
+                    let records = dns.resolve(&host, port, transport, &shared.tally).await;
+                    shared.deliver(Input::Located { query, records }).await;
                 });
             }
         }

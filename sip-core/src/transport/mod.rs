@@ -4,8 +4,10 @@
 //! Nothing here owns a socket: [`Input`] is what the rim has seen, [`Effect`] is what it is asked to do.
 
 pub mod framing;
+pub mod locate;
 mod nat;
 
+pub use locate::Records;
 pub use nat::is_behind_nat;
 
 use bytes::Bytes;
@@ -166,12 +168,20 @@ pub enum Input {
         /// Why, in words for a log.
         reason: String,
     },
-    /// The answer to [`Effect::Resolve`]: addresses in the order to be tried, empty where there are none.
+    /// The answer to [`Effect::Resolve`] of a rim without DNS: addresses in the order to be tried, empty where there are
+    /// none.
     Resolved {
         /// Which question.
         query: QueryId,
         /// The addresses.
         addresses: Vec<SocketAddr>,
+    },
+    /// The answer to [`Effect::Resolve`] as DNS gives it, in no order yet.
+    Located {
+        /// Which question.
+        query: QueryId,
+        /// What was found.
+        records: Records,
     },
     /// The time asked for has come.
     Timeout,
@@ -212,7 +222,7 @@ pub enum Effect {
         /// Which flow.
         flow: FlowId,
     },
-    /// Look up the addresses of a host (RFC 3263 §4.2).
+    /// Look up what there is of a host (RFC 3263 §4).
     Resolve {
         /// Its number.
         query: QueryId,
@@ -220,7 +230,7 @@ pub enum Effect {
         host: String,
         /// The port, where one is named; without one, SRV records are asked first.
         port: Option<u16>,
-        /// The transport it is meant for.
-        transport: Transport,
+        /// The transport it is meant for; without one, NAPTR records are asked before SRV (RFC 3263 §4.1).
+        transport: Option<Transport>,
     },
 }

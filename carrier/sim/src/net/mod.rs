@@ -101,7 +101,7 @@ impl Running {
         let (inbox, outlet) = inbox();
         let sink = inbox.clone();
         let sink = move |input| sink.offer(Input::Sip(input)).map_err(|()| Full);
-        let (net, bound) = Net::bind(&setup.listeners, setup.tls, sink, rng.fork()).await?;
+        let (net, bound) = Net::bind(&setup.listeners, setup.tls, sink).await?;
         let locals: Vec<_> = bound
             .into_iter()
             .map(|(id, transport, bound)| {

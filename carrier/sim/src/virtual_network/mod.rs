@@ -29,7 +29,7 @@ use bytes::Bytes;
 use host::{Departure, Host, Outbox};
 use media::{Shard, ShardConfig};
 use queue::Queue;
-use sip_core::transport::{Effect, Input as Sip, LocalId};
+use sip_core::transport::{Effect, Input as Sip, LocalId, Transport};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -327,7 +327,7 @@ impl<N: Node> Network<N> {
             Sip::Accepted { flow, .. } | Sip::Opened { flow, .. } | Sip::Closed { flow, .. } => {
                 self.trace.number(flow.0);
             }
-            Sip::Unreachable { .. } | Sip::Resolved { .. } | Sip::Timeout => {}
+            Sip::Unreachable { .. } | Sip::Resolved { .. } | Sip::Located { .. } | Sip::Timeout => {}
         }
         let now = self.now;
         if let Some(host) = self.hosts.get_mut(id).filter(|host| !host.unplugged) {
@@ -357,7 +357,9 @@ impl<N: Node> Network<N> {
                 let port_or = |address: SocketAddr| port.map_or(address, |port| SocketAddr::new(address.ip(), port));
                 let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
                 let addresses = match literal {
-                    Some(ip) => vec![SocketAddr::new(ip, port.unwrap_or(transport.default_port()))],
+                    Some(ip) => {
+                        vec![SocketAddr::new(ip, port.unwrap_or(transport.unwrap_or(Transport::Udp).default_port()))]
+                    }
                     None => {
                         let known = self.names.get(&host.to_ascii_lowercase());
                         known.into_iter().flatten().copied().map(port_or).collect()

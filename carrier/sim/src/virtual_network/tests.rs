@@ -124,7 +124,7 @@ fn names_resolve_to_what_the_network_knows() {
     for (query, host, port) in [(1, "trunk.EXAMPLE", Some(7)), (2, "nowhere.example", None), (3, "[2001:db8::1]", None)]
     {
         let (query, host) = (QueryId(query), host.to_owned());
-        network.command(a, Effect::Resolve { query, host, port, transport: Transport::Tls });
+        network.command(a, Effect::Resolve { query, host, port, transport: Some(Transport::Tls) });
     }
     network.run_for(Duration::from_secs(1));
     let answers: Vec<_> =

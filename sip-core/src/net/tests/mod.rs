@@ -40,7 +40,7 @@ impl Rim {
         let listeners: Vec<_> = transports.iter().map(|transport| loopback(*transport)).collect();
         let (sender, inputs) = unbounded_channel();
         let sink = move |input| sender.send(input).map_err(|_| Full);
-        let (net, bound) = Net::bind_with(&listeners, tls, limits, dns, sink, Rng::from_u64(1)).await.unwrap();
+        let (net, bound) = Net::bind_with(&listeners, tls, limits, dns, sink).await.unwrap();
         Self { net, bound: bound.into_iter().map(|(_, _, address)| address).collect(), inputs }
     }
 
@@ -100,7 +100,7 @@ async fn a_port_in_use_is_named_with_what_the_system_says() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let rim = Rim::new(&[transport]).await;
         let taken = Listener { transport, bind: rim.bound[0] };
-        let bound = Net::bind(&[taken], TlsConfig::default(), |_| Ok(()), Rng::from_u64(1)).await;
+        let bound = Net::bind(&[taken], TlsConfig::default(), |_| Ok(())).await;
         let Err(error) = bound else { panic!("the port is taken") };
         let text = error.to_string();
         assert!(text.contains(&rim.bound[0].to_string()) && text.contains("in use"), "{text}");
@@ -116,14 +116,14 @@ async fn a_failed_bind_leaves_no_socket_behind() {
         probe.local_addr().unwrap()
     };
     let listeners = [free, rim.bound[0]].map(|bind| Listener { transport: Transport::Udp, bind });
-    assert!(Net::bind(&listeners, TlsConfig::default(), |_| Ok(()), Rng::from_u64(1)).await.is_err());
+    assert!(Net::bind(&listeners, TlsConfig::default(), |_| Ok(())).await.is_err());
     assert!(std::net::UdpSocket::bind(free).is_ok());
 }
 
 #[tokio::test]
 async fn listeners_are_numbered_in_their_order() {
     let listeners = [Transport::Tcp, Transport::Udp, Transport::Udp].map(loopback);
-    let (_, bound) = Net::bind(&listeners, TlsConfig::default(), |_| Ok(()), Rng::from_u64(1)).await.unwrap();
+    let (_, bound) = Net::bind(&listeners, TlsConfig::default(), |_| Ok(())).await.unwrap();
     let numbered: Vec<_> = bound.iter().map(|(local, transport, _)| (local.0, *transport)).collect();
     assert_eq!(numbered, [(0, Transport::Tcp), (1, Transport::Udp), (2, Transport::Udp)]);
     assert!(bound.iter().all(|(_, _, address)| address.port() != 0));

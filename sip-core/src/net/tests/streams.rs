@@ -175,7 +175,7 @@ async fn a_stream_waits_for_a_full_inbox_and_loses_nothing() {
     let refuse = || REFUSALS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
     let sink = move |input| if refuse() { Err(Full) } else { sender.send(input).map_err(|_| Full) };
     let listeners = [loopback(Transport::Tcp)];
-    let (net, bound) = Net::bind(&listeners, TlsConfig::default(), sink, Rng::from_u64(1)).await.unwrap();
+    let (net, bound) = Net::bind(&listeners, TlsConfig::default(), sink).await.unwrap();
     let mut rim = Rim { net, bound: vec![bound[0].2], inputs };
     let mut client = TcpStream::connect(rim.bound[0]).await.unwrap();
     let flow = rim.accepted().await;

@@ -103,7 +103,7 @@ async fn a_handshake_that_is_not_one_or_takes_too_long_leaves_no_trace() {
 
 #[tokio::test]
 async fn a_listener_without_a_certificate_is_refused_by_its_address() {
-    let bound = Net::bind(&[loopback(Transport::Tls)], TlsConfig::default(), |_| Ok(()), Rng::from_u64(1)).await;
+    let bound = Net::bind(&[loopback(Transport::Tls)], TlsConfig::default(), |_| Ok(())).await;
     let Err(error) = bound else { panic!("there is no certificate") };
     let text = error.to_string();
     assert!(text.contains("127.0.0.1:0") && text.contains("certificate"), "{text}");
@@ -129,6 +129,6 @@ async fn a_key_of_another_certificate_is_refused_at_start() {
     let other = rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
     let identity = Identity::from_pem(one.cert.pem().as_bytes(), other.signing_key.serialize_pem().as_bytes()).unwrap();
     let config = TlsConfig { server: Some(identity), ..TlsConfig::default() };
-    let bound = Net::bind(&[loopback(Transport::Tls)], config, |_| Ok(()), Rng::from_u64(1)).await;
+    let bound = Net::bind(&[loopback(Transport::Tls)], config, |_| Ok(())).await;
     assert!(matches!(bound.err(), Some(BindError::Tls(TlsError::Unusable(..)))));
 }

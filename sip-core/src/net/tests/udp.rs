@@ -108,7 +108,7 @@ async fn a_full_inbox_drops_datagrams_and_counts_them() {
     let (sender, mut inputs) = unbounded_channel();
     let sink = move |input| if FULL.load(Ordering::Relaxed) { Err(Full) } else { sender.send(input).map_err(|_| Full) };
     let listeners = [loopback(Transport::Udp)];
-    let (net, bound) = Net::bind(&listeners, TlsConfig::default(), sink, Rng::from_u64(1)).await.unwrap();
+    let (net, bound) = Net::bind(&listeners, TlsConfig::default(), sink).await.unwrap();
     let peer = peer();
     for _ in 0..3 {
         peer.send_to(b"lost", bound[0].2).unwrap();
