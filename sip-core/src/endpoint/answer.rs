@@ -12,8 +12,8 @@ pub(super) type Checked = Result<(), Box<Answer>>;
 
 /// §11.2: what an INVITE would find.
 pub(super) fn options(config: &Config) -> Answer {
-    let supported = config.supported().join(", ");
-    Answer::new(StatusCode::OK).header(Name::Allow, ALLOW).header(Name::Accept, SDP).header(Name::Supported, supported)
+    let answer = Answer::new(StatusCode::OK).header(Name::Allow, ALLOW).header(Name::Accept, SDP);
+    answer.header(Name::Supported, config.supported())
 }
 
 /// Too much, or draining: come back later (§21.5.4).
@@ -54,11 +54,7 @@ pub(super) fn check_destination(config: &Config, request: &Message) -> Checked {
 
 /// §8.2.2.3: what a peer requires and we do not support; and what we require of a caller (RFC 3262 §3).
 pub(super) fn check_require(config: &Config, request: &Message) -> Checked {
-    let required = request.require();
-    // Asked of every request: what requires nothing costs nothing.
-    let supported = if required.is_empty() { Vec::new() } else { config.supported() };
-    let is_supported = |option: &String| supported.iter().any(|known| known.eq_ignore_ascii_case(option));
-    let unknown: Vec<String> = required.into_iter().filter(|option| !is_supported(option)).collect();
+    let unknown: Vec<String> = request.require().into_iter().filter(|option| !config.supports(option)).collect();
     if !unknown.is_empty() {
         return Err(Box::new(Answer::new(StatusCode::BAD_EXTENSION).header(Name::Unsupported, unknown.join(", "))));
     }

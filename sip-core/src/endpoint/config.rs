@@ -177,13 +177,21 @@ impl Config {
         transaction::Intervals { t1: self.t1, t2: self.t2, t4: self.t4, reliable: transport.is_reliable() }
     }
 
-    /// The extensions that a peer may require (RFC 3261 §20.37): option tags.
+    /// The extensions that a peer may require, as Supported lists them (RFC 3261 §20.37).
     #[must_use]
-    pub fn supported(&self) -> Vec<&'static str> {
-        let reliable = self.reliable_provisionals != ReliableProvisionals::Off;
-        let prack = reliable.then_some("100rel");
-        let timer = self.session_timer.map(|_| "timer");
-        prack.into_iter().chain(timer).chain(["replaces", "norefersub"]).collect()
+    pub const fn supported(&self) -> &'static str {
+        match (self.reliable_provisionals, self.session_timer) {
+            (ReliableProvisionals::Off, None) => "replaces, norefersub",
+            (ReliableProvisionals::Off, Some(_)) => "timer, replaces, norefersub",
+            (_, None) => "100rel, replaces, norefersub",
+            (_, Some(_)) => "100rel, timer, replaces, norefersub",
+        }
+    }
+
+    /// True for an extension that is among them.
+    #[must_use]
+    pub fn supports(&self, option: &str) -> bool {
+        self.supported().split(", ").any(|known| known.eq_ignore_ascii_case(option))
     }
 
     /// The listener of this number.

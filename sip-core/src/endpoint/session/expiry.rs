@@ -53,7 +53,7 @@ pub(in super::super) fn invite_headers(config: &Config) -> Headers {
 }
 
 fn supported(config: &Config) -> (String, String) {
-    (Name::Supported.as_str().to_owned(), config.supported().join(", "))
+    (Name::Supported.as_str().to_owned(), config.supported().to_owned())
 }
 
 /// Session-Expires, and Min-SE where it says more than its default (§5), in place of any.

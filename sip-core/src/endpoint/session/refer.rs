@@ -37,7 +37,7 @@ impl Session {
             return Err(Refused::State);
         }
         self.at.referral = Some(Referral { cseq: None, status: 100 });
-        let supported = core.config.supported().join(", ");
+        let supported = core.config.supported().to_owned();
         headers.insert(0, (Name::ReferTo.as_str().to_owned(), refer_to.to_string()));
         headers.push((Name::Supported.as_str().to_owned(), supported));
         let request = InDialog { contact: Some(state.user.clone()), headers, ..InDialog::new(Method::Refer) };
