@@ -378,6 +378,22 @@ fn keys_cross_the_bridge_once_on_our_clock_and_are_told_too() {
 }
 
 #[test]
+fn our_own_keys_are_pressed_into_a_bridge_and_the_peer_is_heard_again() {
+    let mut lab = bridged(24, |_| {}, |_| {});
+    play(&mut lab, ANN, 1, &prompt(80_000, 1), 0);
+    lab.run(500);
+    lab.command(Command::SendDigits { id: RIGHT, digits: "147*".into(), tone_ms: 100, gap_ms: 60 });
+    lab.run(1_500);
+    assert_eq!((lab.digits(BOB), lab.digits(LEFT)), ("147*".into(), String::new()));
+    let packets = lab.wire.rtp(RIGHT);
+    let (silence, _) = assert_one_stream(&packets);
+    assert!(silence <= 40, "{silence}");
+    let last = packets.iter().rposition(|packet| packet.payload_type == 101).unwrap();
+    let speech = packets[last..].iter().filter(|packet| packet.payload[0] != Codec::Pcmu.silence()).count();
+    assert!(speech > 30, "{speech}");
+}
+
+#[test]
 fn keys_end_where_the_far_end_takes_none_and_leave_no_hole() {
     let mut lab = bridged(13, |_| {}, |config| (config.dtmf_out, config.dtmf_in) = (None, None));
     lab.run(300);

@@ -7,6 +7,10 @@
 use crate::codec::Codec;
 use crate::outbound::{Outbound, PER_MS};
 
+/// How far, in samples, a relayed stream may run from our own clock before that follows it: one packet, which is what a
+/// relay may lead by where it begins within the last packet of a prompt.
+pub(crate) const MAX_LEAD: u64 = 20 * PER_MS;
+
 /// Without a packet for so many milliseconds the peer is silent, and silence is sent in its place: beyond what a jitter
 /// buffer makes up for, and short of what a listener takes for a dead line.
 pub const RELAY_PATIENCE_MS: u64 = 160;
@@ -200,7 +204,3 @@ impl Last {
         })
     }
 }
-
-/// How far, in samples, a relayed stream may run from our own clock before that follows it: one packet, which is what a
-/// relay may lead by where it begins within the last packet of a prompt.
-pub(crate) const MAX_LEAD: u64 = 20 * PER_MS;
