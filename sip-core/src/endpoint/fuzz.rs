@@ -27,6 +27,8 @@ const REMEMBERED: usize = 64;
 struct Side {
     endpoint: Endpoint,
     ip: Ipv4Addr,
+    /// When it wants to be woken.
+    wake: Option<u64>,
     /// Last words by session.
     sessions: BTreeMap<SessionId, u32>,
     reoffers: Vec<(SessionId, ReofferId)>,
@@ -124,7 +126,7 @@ impl Bench {
             let endpoint = Endpoint::new(config, Rng::from_u64(last.into()));
             let (sessions, reoffers, queries, flows) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
             let (requests, refers, done) = (Vec::new(), Vec::new(), BTreeSet::new());
-            Side { endpoint, ip, sessions, reoffers, requests, refers, done, queries, flows }
+            Side { endpoint, ip, wake: None, sessions, reoffers, requests, refers, done, queries, flows }
         };
         let now = Now::new(1_000, 1_700_000_000_000);
         Self {
@@ -396,7 +398,10 @@ impl Bench {
     fn drain(&mut self, side: usize) {
         loop {
             match self.sides[side].endpoint.poll() {
-                Output::Timeout(_) => return,
+                Output::Timeout(at) => {
+                    self.sides[side].wake = at;
+                    return;
+                }
                 Output::Effect(effect) => self.carry_out(side, effect),
                 Output::Event(event) => self.hear(side, event),
             }
@@ -475,8 +480,11 @@ impl Bench {
             }
             self.drain(side);
         }
-        for _ in 0..400 {
-            self.advance(Duration::from_secs(1));
+        // From wake to wake: whatever waits, waits for a time.
+        let end = self.now.after(Duration::from_secs(400));
+        while let Some(at) = self.sides.iter().filter_map(|side| side.wake).min() {
+            assert!(at <= end, "something waits for longer than anything may");
+            self.advance(Duration::from_nanos(at.saturating_sub(self.now.mono)));
         }
         for side in &self.sides {
             assert_eq!(side.endpoint.load(), Load::default(), "something is left");
