@@ -190,6 +190,30 @@ fn two_legs_of_different_shards_are_joined_without_losing_a_packet() {
 }
 
 #[test]
+fn who_is_left_behind_by_a_new_bridge_is_parted() {
+    let mut rig = Rig::new(2);
+    // The first is on shard 0 as the second is, and is the one that moves to the third.
+    let [left, right, third, bob] = [EndpointId(10), EndpointId(20), EndpointId(31), EndpointId(40)];
+    let ports = [left, right, third, bob].map(|id| rig.open(id, 42_700));
+    rig.send(Command::Configure { id: right, config: config(ports[3]) });
+    rig.send(Command::Configure { id: bob, config: config(ports[1]) });
+    rig.send(Command::Bridge { id: left, with: right });
+    rig.send(Command::Bridge { id: left, with: third });
+    assert_eq!([left, right, third].map(|id| rig.engine.shard_of(id)), [1, 0, 1]);
+    // An endpoint that is joined echoes nothing.
+    rig.send(Command::Echo { id: right, on: true });
+    rig.send(Command::Capture { id: bob, on: true });
+    let prompt = sweep();
+    rig.send(Command::Play { id: bob, play: PlayId(1), prompt: prompt.clone(), repeat: 3 });
+    rig.wait("the end of the prompt", |event| matches!(event, Event::PlayEnded { .. }).then_some(()));
+    rig.send(Command::SendDigits { id: right, digits: "4".into(), tone_ms: 80, gap_ms: 60 });
+    rig.wait("the key", |event| matches!(event, Event::Digit { id, .. } if *id == bob).then_some(()));
+    rig.send(Command::Capture { id: bob, on: false });
+    let capture = rig.wait("the capture", |event| captured(event, bob));
+    assert!(capture.find(prompt.payload(Codec::Pcmu)).is_some(), "gaps: {:?}", capture.gaps);
+}
+
+#[test]
 fn commands_keep_their_order_however_endpoints_are_moved_about() {
     const ENDPOINTS: u64 = 12;
     let mut rig = Rig::new(3);

@@ -131,7 +131,13 @@ impl Engine {
     fn bring_together(&mut self, id: EndpointId, with: EndpointId) -> Result<(), EngineError> {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
         let (mover, host) = if id.0.wrapping_mul(GOLDEN) >> 63 == 0 { (id, with) } else { (with, id) };
-        self.move_endpoint(mover, self.shard_of(host))
+        let (from, to) = (self.shard_of(mover), self.shard_of(host));
+        if from != to {
+            // Whom it was joined with stays behind, and is told.
+            let part = Message::Command(Command::Unbridge { id: mover });
+            self.inbox(from)?.push(part).map_err(|()| EngineError::Stopped(from))?;
+        }
+        self.move_endpoint(mover, to)
     }
 
     /// Moves an endpoint with its sockets to another shard, without losing a packet. That one keeps its commands until
