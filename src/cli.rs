@@ -1,5 +1,6 @@
 //! The command line (DESIGN.md §5).
 
+use crate::commands::load::LoadArgs;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub enum Command {
     Status(Api),
     /// The loopback carrier by itself, its behaviour selectable
     Carrier(CarrierArgs),
+    /// Calls at any SIP target: so many a second or so many at once, and what became of them
+    Load(Box<LoadArgs>),
 }
 
 /// Which configuration.

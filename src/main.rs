@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(run(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("tandem: {error}");
             ExitCode::FAILURE
@@ -44,8 +44,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> commands::Outcome {
+async fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     match command {
+        Command::Load(args) => return commands::load::run(&args).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Serve(args) => commands::serve(&args.config).await,
         Command::Check(args) => commands::check(&args.config),
@@ -55,5 +56,6 @@ async fn run(command: Command) -> commands::Outcome {
         Command::Call(args) => commands::call(args).await,
         Command::Status(api) => commands::status(api).await,
         Command::Carrier(args) => commands::carrier(args).await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod carrier;
 mod check;
 
 mod key;
+pub mod load;
 mod serve;
 mod status;
 

@@ -6,6 +6,7 @@
 
 mod driver;
 mod inbox;
+pub mod load;
 
 pub use inbox::{INBOX, NEW_WORK_LIMIT};
 
@@ -68,9 +69,12 @@ pub enum StartError {
     /// The media threads.
     #[error(transparent)]
     Media(#[from] EngineError),
-    /// The carrier's own thread.
-    #[error("cannot start the carrier's thread: {0}")]
+    /// The carrier's own thread, or a load's.
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// A load has more shards than its RTP ports can be shared among.
+    #[error("there are not enough RTP ports for every shard")]
+    Ports,
 }
 
 /// What the thread lets others see.

@@ -49,7 +49,7 @@ mod words;
 mod write;
 
 pub use parse::ScriptError;
-pub use words::{Digits, MAX_DIGITS, MAX_NAME, PromptName, Status};
+pub use words::{Digits, MAX_DIGITS, MAX_NAME, PromptName, Status, parse_time};
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -104,8 +104,11 @@ impl FromStr for PromptName {
     }
 }
 
-/// A time: a number of up to three decimals with `ms`, `s`, `m` or `h`, at most [`MAX_TIME`], in whole microseconds.
-pub(super) fn parse_time(word: &str) -> Result<Duration, ScriptError> {
+/// A time: a number of up to three decimals with `us`, `ms`, `s`, `m` or `h`, in whole microseconds.
+///
+/// # Errors
+/// [`ScriptError::Time`] where it is none, or longer than [`MAX_TIME`].
+pub fn parse_time(word: &str) -> Result<Duration, ScriptError> {
     let bad = || ScriptError::Time(word.to_owned());
     let split = word.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
     let (number, unit) = word.split_at(split);

@@ -1,0 +1,264 @@
+//! `tandem load` as a process: against `tandem carrier` and against SIPp's own callee, whose counts must agree with its
+//! own; its thresholds, its end by a signal, and what it says to a command line that cannot be.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
+
+mod common;
+
+use common::carrier::Carrier;
+use common::ports::Ports;
+use common::process::{Process, udp_port_is_bound};
+use common::switch::tandem;
+use common::{secs, until};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Calls of the large tests.
+const CALLS: u64 = 500;
+
+/// A load that has ended.
+struct Loaded {
+    code: Option<i32>,
+    json: Value,
+    printed: String,
+}
+
+/// Runs `tandem load TARGET ARGS --json …` to its end.
+#[track_caller]
+fn load(dir: &Path, target: &str, args: &[&str]) -> Loaded {
+    let mut process = started(dir, target, args);
+    ended(dir, &mut process)
+}
+
+fn started(dir: &Path, target: &str, args: &[&str]) -> Process {
+    let arguments = |command: &mut Command| _ = command.args(["load", target, "--json", "load.json"]).args(args);
+    tandem("load", dir, arguments)
+}
+
+#[track_caller]
+fn ended(dir: &Path, process: &mut Process) -> Loaded {
+    let code = process.end(secs(120)).code();
+    let json = std::fs::read(dir.join("load.json")).ok().map(|text| serde_json::from_slice(&text).unwrap());
+    Loaded { code, json: json.unwrap_or_default(), printed: process.output() }
+}
+
+impl Loaded {
+    #[track_caller]
+    fn count(&self, name: &str) -> u64 {
+        self.json["counts"][name].as_u64().unwrap_or_else(|| panic!("{name} in {:#}", self.json))
+    }
+}
+
+/// The carrier's report of each call.
+#[track_caller]
+fn reports(carrier: &Carrier, calls: u64) -> Vec<Value> {
+    until("the carrier's report of every call", secs(40), || {
+        let output = carrier.process.output();
+        let reports: Vec<Value> = output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        (reports.len() as u64 == calls).then_some(reports)
+    })
+}
+
+#[test]
+fn five_hundred_calls_are_what_the_carrier_counts_too() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease_at_least(2_000));
+    let carrier = Carrier::start(
+        dir.path(),
+        &mut ports,
+        800,
+        "challenge, ring, answer 50ms",
+        &["--username", "load", "--password", "Correct-Horse-7"],
+    );
+    let target = format!("sip:nobody@127.0.0.1:{}", carrier.port);
+    let (calls, pid) = (CALLS.to_string(), carrier.process.id().to_string());
+    let loaded = load(
+        dir.path(),
+        &target,
+        &[
+            "--calls",
+            &calls,
+            "--rate",
+            "100",
+            "--to",
+            "+1555%7n",
+            "--hold",
+            "100ms",
+            "--username",
+            "load",
+            "--password",
+            "Correct-Horse-7",
+            "--pid",
+            &pid,
+            "--shards",
+            "2",
+            "--max-failures",
+            "0",
+        ],
+    );
+    assert_eq!(loaded.code, Some(0), "{}", loaded.printed);
+    for name in ["due", "started", "answered", "hung_up", "challenged"] {
+        assert_eq!(loaded.count(name), CALLS, "{name}");
+    }
+    let reports = reports(&carrier, CALLS);
+    assert!(reports.iter().all(|report| report["outcome"] == "EndedByPeer"), "{:#}", reports[0]);
+    let called: BTreeSet<_> = reports.iter().map(|report| report["to"].to_string()).collect();
+    assert_eq!(called.len() as u64, CALLS);
+    assert_eq!(loaded.json["schema"], "tandem-load/1");
+    for stage in ["ringing", "answer", "hang_up"] {
+        assert_eq!(loaded.json["latency"][stage]["count"], CALLS, "{stage}");
+    }
+    assert!(loaded.json["latency"]["answer"]["p50_ms"].as_f64() > Some(50.0), "{:#}", loaded.json["latency"]);
+    let process = &loaded.json["processes"][0];
+    assert_eq!(process["pid"], carrier.process.id());
+    assert!(process["cpu_s"].as_f64() > Some(0.0) && process["rss_bytes"].as_u64() > Some(1 << 20), "{process:#}");
+    let seconds = loaded.json["per_second"].as_array().unwrap();
+    let answered: u64 = seconds.iter().map(|second| second["answered"].as_u64().unwrap()).sum();
+    assert_eq!(answered, CALLS);
+    assert!(loaded.printed.contains("INVITE → 200"), "{}", loaded.printed);
+}
+
+/// What SIPp says in its statistics (`-trace_stat`): the last line's value of a column.
+fn statistic(csv: &str, column: &str) -> Option<u64> {
+    let mut lines = csv.lines();
+    let place = lines.next()?.split(';').position(|name| name == column)?;
+    lines.last()?.split(';').nth(place)?.parse().ok()
+}
+
+#[test]
+fn five_hundred_calls_are_what_sipp_counts_too() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease());
+    let (port, control, media) = (ports.port(), ports.port(), ports.port());
+    let mut sipp = Process::start("sipp-uas", dir.path(), "sipp", |command| {
+        command.env("TERM", "xterm").args(["-sn", "uas", "-i", "127.0.0.1", "-nostdin"]);
+        command.args(["-p", &port.to_string(), "-cp", &control.to_string(), "-mp", &media.to_string()]);
+        command.args(["-m", &CALLS.to_string(), "-timeout", "100s", "-trace_stat", "-stf", "sipp.csv"]);
+    });
+    until("SIPp listens", secs(20), || udp_port_is_bound(port).then_some(()));
+    let target = format!("sip:service@127.0.0.1:{port}");
+    let loaded = load(dir.path(), &target, &["--calls", &CALLS.to_string(), "--rate", "200", "--hold", "50ms"]);
+    assert_eq!(loaded.code, Some(0), "{}", loaded.printed);
+    for name in ["started", "answered", "hung_up"] {
+        assert_eq!(loaded.count(name), CALLS, "{name}: {:#}", loaded.json["failures"]);
+    }
+    assert_eq!(loaded.json["latency"]["ringing"]["count"], CALLS);
+    // SIPp's callee waits four seconds behind each BYE.
+    let status = sipp.end(secs(60));
+    assert!(status.success(), "SIPp: {status}");
+    let csv = std::fs::read_to_string(dir.path().join("sipp.csv")).unwrap();
+    let counted = ["IncomingCall(C)", "SuccessfulCall(C)", "FailedCall(C)"].map(|column| statistic(&csv, column));
+    assert_eq!(counted, [Some(CALLS), Some(CALLS), Some(0)]);
+}
+
+#[test]
+fn refusals_are_counted_and_a_threshold_sets_the_exit_code() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease_at_least(300));
+    let carrier = Carrier::start(dir.path(), &mut ports, 100, "reject 503 retry 5s", &[]);
+    let target = format!("sip:x@127.0.0.1:{}", carrier.port);
+    let loaded = load(dir.path(), &target, &["--calls", "50", "--rate", "100", "--max-failures", "1%"]);
+    assert_eq!(loaded.code, Some(3), "{}", loaded.printed);
+    let failure = &loaded.json["failures"][0];
+    assert_eq!(
+        [&failure["status"], &failure["calls"], &failure["retry_after"], &failure["retry_after_max_s"]],
+        [&json!(503), &json!(50), &json!(50), &json!(5)]
+    );
+    assert_eq!(failure["latency"]["count"], 50);
+    assert_eq!(loaded.json["thresholds"][0]["held"], false);
+}
+
+#[test]
+fn an_interrupt_hangs_up_what_stands_and_reports_what_was_seen() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease_at_least(700));
+    let carrier = Carrier::start(dir.path(), &mut ports, 300, "answer", &[]);
+    let target = format!("sip:x@127.0.0.1:{}", carrier.port);
+    let mut process = started(dir.path(), &target, &["--held", "20", "--rate", "50", "--duration", "10m"]);
+    until("twenty calls stand", secs(30), || process.output().contains("up     20").then_some(()));
+    process.terminate();
+    let loaded = ended(dir.path(), &mut process);
+    assert_eq!(loaded.code, Some(0), "{}", loaded.printed);
+    assert_eq!((&loaded.json["interrupted"], loaded.count("hung_up")), (&json!(true), 20));
+    assert_eq!(loaded.json["most_standing"], 20);
+    let ended = reports(&carrier, 20);
+    assert!(ended.iter().all(|report| report["outcome"] == "EndedByPeer"), "{:#}", ended[0]);
+}
+
+#[test]
+fn a_call_with_media_is_heard_both_ways() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease_at_least(300));
+    let carrier = Carrier::start(dir.path(), &mut ports, 40, "answer, say welcome loop", &[]);
+    let (first, last) = ports.range(80);
+    let target = format!("sip:x@127.0.0.1:{}", carrier.port);
+    let range = format!("{first}-{last}");
+    let args = ["--calls", "20", "--rate", "20", "--hold", "2s", "--media", "send", "--media-ports", &range];
+    let loaded = load(dir.path(), &target, &args);
+    assert_eq!(loaded.code, Some(0), "{}", loaded.printed);
+    let media = &loaded.json["media"];
+    assert_eq!((&media["streams"], &media["silent"]), (&json!(20), &json!(0)), "{media:#}");
+    // Two seconds of a hundred packets each; this machine is others' too.
+    assert!((1_800..2_100).contains(&media["received"].as_u64().unwrap()), "{media:#}");
+    assert!((1_800..2_100).contains(&media["sent"].as_u64().unwrap()), "{media:#}");
+}
+
+#[test]
+fn over_tcp_the_calls_go_as_over_udp() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease());
+    let (port, control, media) = (ports.port(), ports.port(), ports.port());
+    let _sipp = Process::start("sipp-uas", dir.path(), "sipp", |command| {
+        command.env("TERM", "xterm").args([
+            "-sn",
+            "uas",
+            "-t",
+            "t1",
+            "-i",
+            "127.0.0.1",
+            "-nostdin",
+            "-timeout",
+            "100s",
+        ]);
+        command.args(["-p", &port.to_string(), "-cp", &control.to_string(), "-mp", &media.to_string()]);
+    });
+    until("SIPp listens", secs(20), || common::process::tcp_port_is_bound(port).then_some(()));
+    let target = format!("sip:service@127.0.0.1:{port};transport=tcp");
+    let loaded = load(dir.path(), &target, &["--calls", "100", "--rate", "100", "--shards", "2"]);
+    assert_eq!((loaded.code, loaded.count("hung_up"), loaded.count("resent")), (Some(0), 100, 0), "{}", loaded.printed);
+}
+
+#[test]
+fn what_cannot_be_is_said_in_a_sentence() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease());
+    let port = ports.port();
+    let _held = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
+    let taken = format!("127.0.0.1:{port}");
+    let target = "sip:x@127.0.0.1:9";
+    let cases: [(i32, &str, &[&str], &str); 9] = [
+        (1, "somewhere", &[], "`somewhere` is no SIP URI"),
+        (1, "tel:+15551234", &[], "is no SIP URI"),
+        (1, target, &["--rate", "0"], "--rate: a rate of 0 calls a second cannot be kept"),
+        (1, target, &["--rate", "1..5"], "--ramp says how long"),
+        (1, target, &["--to", "100%"], "--to: `100%`"),
+        (1, target, &["--bind", &taken], "Address already in use"),
+        (1, target, &["--pid", "4294967295"], "--pid: process 4294967295"),
+        (2, target, &["--speed", "5"], "unexpected argument '--speed'"),
+        (2, target, &["--max-failures", "lots"], "write a share, like 0.1%"),
+    ];
+    for (number, (code, target, args, said)) in cases.into_iter().enumerate() {
+        let dir = dir.path().join(number.to_string());
+        std::fs::create_dir(&dir).unwrap();
+        let loaded = load(&dir, target, args);
+        assert!(loaded.printed.contains(said), "{args:?}: {}", loaded.printed);
+        assert_eq!(loaded.code, Some(code), "{}", loaded.printed);
+    }
+}
+
+#[test]
+fn nobody_there_is_a_failure_of_each_call_at_once() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease());
+    let target = format!("sip:x@127.0.0.1:{}", ports.port());
+    let began = std::time::Instant::now();
+    let loaded = load(dir.path(), &target, &["--calls", "10", "--rate", "50"]);
+    assert_eq!((loaded.code, loaded.count("failed")), (Some(0), 10), "{}", loaded.printed);
+    assert_eq!(loaded.json["failures"][0]["reason"], "transport error");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
