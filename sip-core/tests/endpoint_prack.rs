@@ -143,6 +143,16 @@ fn a_provisional_is_repeated_with_doubling_and_without_a_prack_the_invite_is_504
 }
 
 #[test]
+fn a_re_invite_asks_for_no_reliable_provisional() {
+    let mut net = Net::new(6);
+    let (a, _) = pair::talking(&mut net);
+    net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
+    net.run_for(ms(20));
+    let sent = &net.nodes[A].sent_requests("INVITE")[0];
+    assert!(sent.supports("timer") && sent.supports("replaces") && !sent.supports("100rel"));
+}
+
+#[test]
 fn a_prack_that_acknowledges_nothing_is_481() {
     let (mut net, _, b) = ringing(|_| {}, invite_b());
     net.filter = Some(Box::new(|_, to, message| {

@@ -78,7 +78,9 @@ pub(in super::super) fn too_small(config: &Config, request: &Message) -> Option<
 impl At {
     /// What a re-INVITE or UPDATE of ours says about extensions (§7.4).
     pub(super) fn session_headers(&self, core: &Core) -> Headers {
-        let mut headers = vec![supported(&core.config)];
+        // A provisional to a re-INVITE would only delay it: nothing is asked to be reliable there.
+        let options = core.config.supported().trim_start_matches("100rel, ");
+        let mut headers = vec![(Name::Supported.as_str().to_owned(), options.to_owned())];
         if let (Some(_), Some(agreed)) = (core.config.session_timer, self.expiry.agreed) {
             let refresher = if agreed.is_ours { Refresher::Uac } else { Refresher::Uas };
             set_interval(&mut headers, agreed.interval, self.expiry.min_se, Some(refresher));
