@@ -42,7 +42,8 @@ impl Desk {
             Verdict::Challenge(headers) => self.endpoint.refuse(id, StatusCode::UNAUTHORIZED, headers, now),
             Verdict::Malformed => self.endpoint.refuse(id, StatusCode::BAD_REQUEST, Headers::new(), now),
             Verdict::Stranger => {
-                tracing::info!(from = %source.addr, "a stranger's INVITE was refused at the door");
+                // At whatever pace strangers knock, the log of a switch at work stays its own (FAULTS 21).
+                tracing::debug!(from = %source.addr, "a stranger's INVITE was refused at the door");
                 self.endpoint.refuse(id, StatusCode::FORBIDDEN, Headers::new(), now);
             }
             Verdict::Banned => self.endpoint.ignore(id),
