@@ -53,8 +53,8 @@ pub struct StreamConfig {
     pub send: bool,
     /// We expect to receive. While false (we hold, or the far end does) no media timer runs and nothing is heard.
     pub receive: bool,
-    /// The keys of both directions (RFC 4568). `None`: in clear. A change of keys loses no packet of ours; what comes
-    /// under the old key after it is refused.
+    /// The keys of both directions (RFC 4568). `None`: in clear. Where they change, ours is used at once, and the far
+    /// end's old one is heard until it uses the new. A key of ours that was replaced is never to be used again.
     pub srtp: Option<SrtpKeys>,
     /// Whose packets are heard.
     pub latch: Latch,

@@ -47,12 +47,15 @@ pub(crate) enum Refused {
 pub(crate) struct Srtp {
     sender: Sender,
     receiver: Receiver,
+    /// Under the far end's key before this one, until it uses the new one: what is on its way when keys change, and what
+    /// it sends until our answer has reached it, is heard (RFC 4568 §7.1.4).
+    before: Option<Box<Receiver>>,
 }
 
 impl Srtp {
     pub(crate) fn new(keys: &SrtpKeys) -> Self {
         let (sender, receiver) = (Sender::new(&keys.send), Receiver::new(&keys.receive));
-        Self { sender, receiver }
+        Self { sender, receiver, before: None }
     }
 
     /// Takes the keys of a new offer and answer. A key that stays keeps its counters; where one changes the rollover
@@ -64,7 +67,8 @@ impl Srtp {
             self.sender = Sender { highest, ..Sender::new(&keys.send) };
         }
         if self.receiver.key != keys.receive {
-            self.receiver = self.receiver.rekeyed(&keys.receive);
+            let renewed = self.receiver.rekeyed(&keys.receive);
+            self.before = Some(Box::new(std::mem::replace(&mut self.receiver, renewed)));
         }
     }
 
@@ -80,12 +84,29 @@ impl Srtp {
 
     /// Opens an RTP packet in place; returns its clear length.
     pub(crate) fn open(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
-        self.receiver.open(packet)
+        self.by_either_key(packet, Receiver::open)
     }
 
     /// Opens a compound RTCP packet in place; returns its clear length.
     pub(crate) fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
-        self.receiver.open_rtcp(packet)
+        self.by_either_key(packet, Receiver::open_rtcp)
+    }
+
+    /// A packet that is refused was left as it came, so that the other key may try.
+    fn by_either_key(
+        &mut self,
+        packet: &mut [u8],
+        open: fn(&mut Receiver, &mut [u8]) -> Result<usize, Refused>,
+    ) -> Result<usize, Refused> {
+        match (open(&mut self.receiver, packet), &mut self.before) {
+            (Err(Refused::Unauthentic), Some(before)) => open(before, packet),
+            (opened, before) => {
+                if opened.is_ok() {
+                    *before = None;
+                }
+                opened
+            }
+        }
     }
 }
 

@@ -172,15 +172,17 @@ fn a_new_key_keeps_the_rollover_counter_or_begins_it_and_both_are_understood() {
     for suite in SrtpSuite::ALL {
         for anew in [false, true] {
             let (mut ann, mut bob, keys) = rolled(suite);
-            let old = protected(&mut ann, &rtp(201, 7));
+            let old = [201, 202, 203].map(|sequence| protected(&mut ann, &rtp(sequence, 7)));
             bob.rekey(&SrtpKeys { send: keys.receive, receive: keys.send }, false);
             ann.rekey(&keys, anew);
             assert_eq!(ann.sender.highest.is_none(), anew);
-            assert_eq!(opened(&mut bob, &old), Err(Refused::Unauthentic), "the old key is no more");
-            for sequence in 202..300 {
+            assert_eq!(opened(&mut bob, &old[0]), Ok(rtp(201, 7)), "until the new key is used the old one is heard");
+            assert_eq!(opened(&mut bob, &old[0]), Err(Refused::Replayed));
+            for sequence in 204..300 {
                 let packet = protected(&mut ann, &rtp(sequence, 7));
                 assert_eq!(opened(&mut bob, &packet), Ok(rtp(sequence, 7)), "{suite}, anew: {anew}");
                 assert_eq!(opened(&mut bob, &packet), Err(Refused::Replayed));
+                assert_eq!(opened(&mut bob, &old[2]), Err(Refused::Unauthentic), "the old key is no more");
             }
         }
     }
