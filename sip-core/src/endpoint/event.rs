@@ -242,6 +242,19 @@ pub enum Loss {
     Expired,
 }
 
+impl Loss {
+    /// In words, for a cause.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAck => "the far end never acknowledged the answer",
+            Self::NoPrack => "the far end never acknowledged a provisional response",
+            Self::Gone => "the far end knows the call no more",
+            Self::Expired => "the far end has let the session timer expire",
+        }
+    }
+}
+
 /// Why a request of ours has no good answer.
 #[derive(Clone, Debug)]
 pub enum Failure {

@@ -253,7 +253,7 @@ impl Call {
     fn ending_of(&self, by: EndedBy, request: Option<&Message>) -> Ending {
         let far = if self.outbound() { Origin::Callee } else { Origin::Caller };
         let mut ending = match by {
-            EndedBy::Lost(_) => Ending::cleared(Origin::Carrier, "the far end has lost the call"),
+            EndedBy::Lost(loss) => Ending::cleared(Origin::Carrier, loss.as_str()),
             EndedBy::Us => Ending::cleared(Origin::Switch, "ended"),
             EndedBy::Peer if self.book.was_answered() => Ending::cleared(far, "the far end hung up"),
             EndedBy::Peer => Ending::new(Status::Canceled, far, 487, "the caller gave up"),
