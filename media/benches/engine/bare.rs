@@ -75,23 +75,25 @@ fn relay(sockets: &[UdpSocket], far: &[SocketAddr], stop: &AtomicBool) {
     }
     let mut ready = Vec::with_capacity(512);
     let mut buffer = [0; 2048];
-    let (origin, mut stretch, mut packets) = (Instant::now(), 0, 0);
+    let (origin, mut stretch, mut packets, mut found) = (Instant::now(), 0, 0, 0);
     while !stop.load(Ordering::Relaxed) {
         ready.clear();
-        let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+        // As the engine does: where something was there, another look is taken at once.
+        let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: if found > 0 { 0 } else { 10_000_000 } };
         epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut ready), Some(&wait)).unwrap();
+        found = 0;
         for leg in ready.iter().map(|event| event.data.u64() as usize) {
             let Ok((length, _)) = sockets[leg].recv_from(&mut buffer) else { continue };
             let other = leg ^ 1;
             let _ = sockets[other].send_to(&buffer[..length], far[other]);
-            packets += 1;
+            found += 1;
         }
-        let elapsed = origin.elapsed();
-        let now = elapsed.as_nanos() / REST.as_nanos();
+        let now = origin.elapsed().as_nanos() / REST.as_nanos();
         if now != stretch {
-            (stretch, packets) = (now, ready.len());
+            (stretch, packets) = (now, 0);
         }
-        if packets >= 2 && ready.len() < 512 {
+        packets += found;
+        if found == 0 && packets >= 2 {
             let end = Duration::from_nanos(((stretch + 1) * REST.as_nanos()) as u64);
             std::thread::sleep(end.saturating_sub(origin.elapsed()));
         }

@@ -112,10 +112,12 @@ impl Worker {
         }
         let mut ready = Vec::with_capacity(EVENTS_A_WAIT);
         let mut buffer = [0; MAX_DATAGRAM];
-        let mut rests = Rests::default();
+        let (mut rests, mut packets) = (Rests::default(), 0);
         while !self.stopping {
-            self.sockets.wait(&mut ready, self.patience());
-            let packets = self.receive(&ready, &mut buffer);
+            // Where something was there, a socket may have more.
+            let patience = if packets > 0 { Some(Duration::ZERO) } else { self.patience() };
+            self.sockets.wait(&mut ready, patience);
+            packets = self.receive(&ready, &mut buffer);
             if ready.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
                 self.messages();
             }
@@ -125,9 +127,9 @@ impl Worker {
             }
             self.flush(&sink);
             self.hand_over();
-            // Where not all that is ready fitted into one look, there is another before the rest.
-            if ready.len() < EVENTS_A_WAIT {
-                self.rest(rests.after(packets, now.mono));
+            let until = rests.after(packets, now.mono);
+            if packets == 0 {
+                self.rest(until);
             }
         }
         self.close_all();
@@ -171,7 +173,8 @@ impl Worker {
     }
 
     /// Takes one packet of each socket that is ready, and says how many. A socket that has more is ready again at the
-    /// next look: to ask each whether it is empty would cost a system call a packet.
+    /// next look, which is at once: to ask each whether it is empty would cost a system call a packet. So a socket that
+    /// is flooded holds up no other, nor the tick.
     fn receive(&mut self, ready: &[epoll::Event], buffer: &mut [u8; MAX_DATAGRAM]) -> usize {
         let now = self.now();
         let mut packets = 0;
