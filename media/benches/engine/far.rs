@@ -132,16 +132,16 @@ impl Talk {
             }
             tick += 1;
             let next = Duration::from_millis(tick);
-            // What comes before the next millisecond is stamped when it comes.
+            // What comes before the next millisecond is stamped when it comes; one look is taken even where it is late.
             loop {
                 let left = next.saturating_sub(self.origin.elapsed());
-                if left.is_zero() {
-                    break;
-                }
                 ready.clear();
                 let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: left.as_nanos() as i64 };
                 epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut ready), Some(&wait)).unwrap();
                 self.listen(&ready, counts);
+                if left.is_zero() {
+                    break;
+                }
             }
         }
         self.seen

@@ -80,7 +80,9 @@ pub struct SrtpKey {
 }
 
 impl SrtpKey {
-    /// A key as `inline:` carried it, decoded: master key, then salt.
+    /// A key as `inline:` carried it, decoded: master key, then salt. A lifetime beside it may be ignored, since the
+    /// default is never reached; an MKI, or a session parameter that leaves out encryption or authentication, is not
+    /// spoken here, and signalling refuses the line (RFC 4568 §6.1, §6.3).
     ///
     /// # Errors
     /// [`SrtpKeyError`] where the length is not the suite's.
