@@ -27,6 +27,8 @@ pub(crate) enum Wake {
     Duration,
     /// Its program asked to be woken.
     Program,
+    /// Its far end, which has handed it on, should have hung up by now.
+    HandedOn,
     /// Its media endpoint should have closed by now.
     Release,
 }
@@ -138,7 +140,7 @@ impl Desk {
 
     /// Stops every timer of a call but the one that waits for its media to close.
     pub(crate) fn quiet(&mut self, sid: CallSid) {
-        for what in [Wake::Queue, Wake::Ring, Wake::Duration, Wake::Program] {
+        for what in [Wake::Queue, Wake::Ring, Wake::Duration, Wake::Program, Wake::HandedOn] {
             self.timers.stop(Timer::Call(sid, what));
         }
     }

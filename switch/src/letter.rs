@@ -48,6 +48,22 @@ pub(crate) enum Letter {
         /// Whether the one who asks reaches trunks.
         trunks: bool,
     },
+    /// From a call that takes the place of this one (RFC 3891): it is answered.
+    Replaced {
+        /// Which.
+        by: CallSid,
+        /// Its media endpoint.
+        media: EndpointId,
+    },
+    /// To the one that is joined with a call that is replaced: with this one from now on.
+    Take {
+        /// The one that replaces it.
+        with: CallSid,
+        /// Its media endpoint.
+        media: EndpointId,
+    },
+    /// To the one that is joined: the far end has pressed a key, and said so by INFO.
+    Key(char),
     /// To a call whose far end has asked for a transfer: what has become of it.
     Referred {
         /// 180, or the final status.

@@ -100,6 +100,13 @@ impl Desk {
         Ok(Number { number: name, tenant, answer })
     }
 
+    /// What a call is booked as that takes another's place: the address that it was sent to, of the caller's tenant.
+    pub(crate) fn taking_over(&self, uri: &Uri, user: &UserId) -> Result<Number, StatusCode> {
+        let number = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let answer = ivr::Answer::parse(&serde_json::json!({ "hangup": true })).map_err(|_| StatusCode::NOT_FOUND)?;
+        Ok(Number { number, tenant: user.tenant.clone(), answer })
+    }
+
     /// The ways to whom a program or a transfer names, each with what it shows as its caller; one for each device of a
     /// user.
     pub(crate) fn route(&self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {

@@ -5,7 +5,7 @@ use crate::call::{self, Call};
 use crate::config::Config;
 use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
-use crate::registrar::{Ban, BindingView};
+use crate::registrar::{Ban, BindingView, UserId};
 use crate::trunk::TrunkStatus;
 use crate::{CallSid, Command, EndAs};
 use base::{Now, Rng};
@@ -311,7 +311,9 @@ impl Switch {
 
     fn on_sip(&mut self, event: Event, now: Now) {
         match event {
-            Event::Incoming { session, request, source, .. } => self.on_incoming(session, &request, &source, now),
+            Event::Incoming { session, request, source, replaces } => {
+                self.on_incoming(session, &request, &source, replaces, now);
+            }
             Event::Progress { session, response } => {
                 self.with_session(session, |call, desk| call.on_progress(&response, desk, now));
             }
@@ -335,10 +337,8 @@ impl Switch {
             }
             Event::Arrived { request, message, source } => self.desk.on_arrived(request, &message, &source, now),
             Event::FlowClosed { flow } => self.desk.on_flow_closed(flow, now),
-            // An audio call without a bridge: nobody is there whom these could concern.
-            Event::Request { session, id, .. } => {
-                let status = StatusCode::METHOD_NOT_ALLOWED;
-                self.desk.endpoint.answer_request(session, id, status, Vec::new(), None, now);
+            Event::Request { session, id, request } => {
+                self.with_session(session, |call, desk| call.on_request(id, &request, desk, now));
             }
             Event::Refer { session, id, refer_to, replaces, .. } => {
                 self.on_refer(session, id, &refer_to, replaces.as_ref(), now);
@@ -377,6 +377,18 @@ impl Switch {
         self.with(second, |call, desk| call.handed_over(None, desk, now));
     }
 
+    /// The call whose place a user may take: one of the same tenant that is joined with another (RFC 3891 §3: 481 where
+    /// there is none such, 403 where it is not for this caller to take).
+    fn replaceable(&self, old: SessionId, user: Option<&UserId>) -> Result<CallSid, StatusCode> {
+        let user = user.ok_or(StatusCode::FORBIDDEN)?;
+        let sid = *self.desk.by_session.get(&old).ok_or(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)?;
+        let call = self.calls.get(&sid).ok_or(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)?;
+        if call.tenant() != user.tenant {
+            return Err(StatusCode::FORBIDDEN);
+        }
+        call.transferable().map(|_| sid).ok_or(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)
+    }
+
     /// The two calls of a far end that can be handed over, each with the one that it is joined with.
     fn transferable(&self, session: SessionId, other: SessionId) -> Option<[(CallSid, CallSid); 2]> {
         let first = *self.desk.by_session.get(&session)?;
@@ -406,8 +418,15 @@ impl Switch {
 
     /// Whom a carrier or a user, whom the door has let in, may call (DESIGN.md §5): a number of ours. Everything else is
     /// refused before a call exists.
-    fn on_incoming(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) {
-        if let Err(status) = self.admit(session, request, source, now) {
+    fn on_incoming(
+        &mut self,
+        session: SessionId,
+        request: &Message,
+        source: &Source,
+        replaces: Option<SessionId>,
+        now: Now,
+    ) {
+        if let Err(status) = self.admit(session, request, source, replaces, now) {
             tracing::info!(from = %source.addr, status = status.code(), "an INVITE was refused at the door");
             let headers = if status == StatusCode::SERVICE_UNAVAILABLE {
                 vec![("Retry-After".to_owned(), endpoint::RETRY_AFTER.to_string())]
@@ -418,20 +437,31 @@ impl Switch {
         }
     }
 
-    fn admit(&mut self, session: SessionId, request: &Message, source: &Source, now: Now) -> Result<(), StatusCode> {
+    fn admit(
+        &mut self,
+        session: SessionId,
+        request: &Message,
+        source: &Source,
+        replaces: Option<SessionId>,
+        now: Now,
+    ) -> Result<(), StatusCode> {
         let user = self.desk.callers.remove(&session);
         let trunk = match &user {
             Some(_) => None,
             None => Some(self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?),
         };
         let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
-        let number = self.desk.called(&called, user.as_ref())?;
+        let replaces = replaces.map(|old| self.replaceable(old, user.as_ref())).transpose()?;
+        let number = match (&replaces, &user) {
+            (Some(_), Some(user)) => self.desk.taking_over(&called, user)?,
+            _ => self.desk.called(&called, user.as_ref())?,
+        };
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
         let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
-        let arrival = call::Arrival { session, request, source, number, from, trunk };
+        let arrival = call::Arrival { session, request, source, number, from, trunk, replaces };
         let mut call = call::arrive(arrival, &mut self.desk, now)?;
         for (_, entry) in self.early.iter().filter(|(other, _)| *other == session) {
             call.on_ladder(entry, &mut self.desk, now);

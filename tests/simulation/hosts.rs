@@ -1,5 +1,6 @@
 //! Two hosts on a virtual network: the switch, and a carrier whose calls meet a mix of everything.
 
+use crate::phone::Phone;
 use base::{Now, Rng};
 use carrier::{Profile, TrunkConfig};
 use carrier_sim::virtual_network::{Carried, HostId, Impairment, Input, Network, Node, Output, Site};
@@ -26,7 +27,7 @@ pub const BAD: Impairment = Impairment {
 /// Nothing happens to packets.
 pub const GOOD: Impairment = Impairment::CLEAN;
 
-const SWITCH: [u8; 4] = [10, 0, 0, 1];
+pub const SWITCH: [u8; 4] = [10, 0, 0, 1];
 const CARRIER: [u8; 4] = [10, 0, 0, 2];
 /// What calls meet, by weight.
 const MIX: &[(u32, &str)] = &[
@@ -48,10 +49,11 @@ const MIX: &[(u32, &str)] = &[
     (2, "answer 200ms, hold after 400ms, resume after 900ms, wait 20s"),
 ];
 
-/// Either of the two.
+/// Whoever stands on the network.
 pub enum Host {
     Switch(Box<Switch>),
     Carrier(Box<Carrier>),
+    Phone(Box<Phone>),
 }
 
 /// What either is told.
@@ -93,6 +95,11 @@ impl Node for Host {
                 };
                 carrier.handle(input, now);
             }
+            Self::Phone(phone) => match input {
+                Input::Sip(input) => phone.handle(input, now),
+                Input::Timeout => phone.handle(sip_core::transport::Input::Timeout, now),
+                Input::Media(_) | Input::Command(_) => {}
+            },
         }
     }
 
@@ -111,6 +118,7 @@ impl Node for Host {
                 carrier_sim::Output::Note(_) => Output::Report(Told::Nothing),
                 carrier_sim::Output::Timeout(at) => Output::Timeout(at),
             },
+            Self::Phone(phone) => phone.poll(),
         }
     }
 }
@@ -152,7 +160,7 @@ fn numbers() -> [(&'static str, serde_json::Value); 3] {
     ]
 }
 
-fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
+pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
     let site = Site::at(SWITCH.into());
     let mut trunk = TrunkConfig::new(
         "sim".parse().expect("a name"),

@@ -5,6 +5,8 @@
 mod bridge;
 mod hosts;
 mod laws;
+mod phone;
+mod phones;
 
 /// The seed of a run, printed wherever it fails.
 fn seed() -> u64 {

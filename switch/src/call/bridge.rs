@@ -135,6 +135,9 @@ impl Call {
             }
             Letter::Flow(flow) => self.reoffer(flow, desk, now),
             Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
+            Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
+            Letter::Take { with, media } => self.take(with, media, desk, now),
+            Letter::Key(key) => self.press(key, desk, now),
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
         }
     }

@@ -61,6 +61,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) from: String,
     /// None where it is a user's.
     pub(crate) trunk: Option<usize>,
+    /// The call whose place it is to take (RFC 3891).
+    pub(crate) replaces: Option<CallSid>,
 }
 
 /// Begins an inbound call, or says with which response to refuse it before anything is kept.
@@ -82,13 +84,16 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     };
     let mut call = Call::new(sid, about.clone(), MAX_DURATION, Book::new(sid, 0, now.wall, now));
     call.trunk = trunk;
+    call.replaces = arrival.replaces;
     call.reaches_trunks = arrival.trunk.is_none();
     call.hear = arrival.trunk.map_or(Hear::First, |trunk| desk.trunks.hear(trunk));
     call.leg.session = Some(arrival.session);
     desk.by_session.insert(arrival.session, sid);
     call.note_caller(arrival.request);
     call.record(Fact::Admitted(Box::new(about)), desk, now);
-    let talk = Talk::new(arrival.session, Some(arrival.number.answer.clone()));
+    // One that takes another's place runs nothing of its own.
+    let answer = arrival.replaces.is_none().then(|| arrival.number.answer.clone());
+    let talk = Talk::new(arrival.session, answer);
     call.reopen(Arriving { talk, offer, peer: arrival.source.addr.ip(), ports_tried: 0 }, desk, now);
     Ok(call)
 }
@@ -125,7 +130,9 @@ impl Call {
         let Arriving { talk, offer, .. } = arriving;
         let next = talk.next();
         self.stage = Stage::Alerting(Alerting { talk, offer, said: None });
-        if next == Next::Bridge {
+        if let Some(old) = self.replaces {
+            self.take_over(old, desk, now);
+        } else if next == Next::Bridge {
             self.on_program(ivr::Input::Start, desk, now);
         } else {
             self.accept(Some(ivr::Input::Start), desk, now);

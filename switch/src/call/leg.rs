@@ -1,5 +1,6 @@
 //! A call's hold on the world outside it: one SIP session, one media endpoint, one trunk's permit.
 
+use super::info::Keys;
 use crate::trunk::Grant;
 use media::{Codec, EndpointId, Latch, StreamConfig};
 use sip_core::endpoint::SessionId;
@@ -39,6 +40,12 @@ pub(crate) struct Leg {
     pub(crate) flow: Option<Direction>,
     /// The far end does not listen.
     pub(crate) held: bool,
+    /// Its keys come as telephone-events.
+    pub(crate) keys_by_rtp: bool,
+    /// It takes telephone-events.
+    pub(crate) takes_keys: bool,
+    /// Its keys that come otherwise, counted.
+    pub(crate) keys: Keys,
 }
 
 impl Leg {

@@ -6,6 +6,7 @@
 
 mod bridge;
 mod inbound;
+mod info;
 pub(crate) mod leg;
 mod outbound;
 mod talking;
@@ -74,6 +75,10 @@ pub(crate) struct Call {
     peer: Option<CallSid>,
     /// The far end is a user's device: a transfer that it asks for may reach a trunk.
     reaches_trunks: bool,
+    /// Its far end has handed it on, and is to hang up.
+    handed_on: bool,
+    /// The call whose place this one takes.
+    replaces: Option<CallSid>,
     /// The transfer that its far end has asked for.
     referring: Option<ReferId>,
     /// How the bridge ended that its program is just being told of.
@@ -104,6 +109,8 @@ impl Call {
             boss: None,
             peer: None,
             reaches_trunks: false,
+            handed_on: false,
+            replaces: None,
             referring: None,
             bridged: None,
             bridge: None,
@@ -171,6 +178,7 @@ impl Call {
             Wake::Ring => self.end(Ending::no_answer(), desk, now),
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
+            Wake::HandedOn => self.end(self.end_of_transfer(), desk, now),
             Wake::Release => {
                 tracing::error!("the media endpoint did not close; the call's figures are lost");
                 self.on_media_closed(&media::Quality::default(), desk, now);

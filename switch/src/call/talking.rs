@@ -57,6 +57,8 @@ impl Call {
     pub(super) fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.leg.codec = Some(negotiated.codec);
         self.leg.flow = Some(negotiated.direction);
+        self.leg.keys_by_rtp = negotiated.telephone_event_in.is_some();
+        self.leg.takes_keys = negotiated.telephone_event_out.is_some();
         let was_held = std::mem::replace(&mut self.leg.held, negotiated.held_by_peer);
         match (was_held, negotiated.held_by_peer) {
             (false, true) => self.record(Fact::Held, desk, now),
@@ -117,7 +119,7 @@ impl Call {
         }
     }
 
-    fn with_media(&self, desk: &mut Desk, command: impl FnOnce(media::EndpointId) -> media::Command) {
+    pub(super) fn with_media(&self, desk: &mut Desk, command: impl FnOnce(media::EndpointId) -> media::Command) {
         if let Some(media) = self.leg.media {
             desk.media(command(media.id));
         }
@@ -255,6 +257,7 @@ impl Call {
         let mut ending = match by {
             EndedBy::Lost(loss) => Ending::cleared(Origin::Carrier, loss.as_str()),
             EndedBy::Us => Ending::cleared(Origin::Switch, "ended"),
+            EndedBy::Peer if self.handed_on => self.end_of_transfer(),
             EndedBy::Peer if self.book.was_answered() => Ending::cleared(far, "the far end hung up"),
             EndedBy::Peer => Ending::new(Status::Canceled, far, 487, "the caller gave up"),
         };

@@ -4,9 +4,9 @@
 
 use super::bridge::Bridging;
 use super::{Call, Stage};
-use crate::desk::Desk;
+use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
-use crate::letter::Letter;
+use crate::letter::{Letter, Release};
 use crate::route::Caller;
 use crate::{CallSid, Origin};
 use base::Now;
@@ -15,7 +15,10 @@ use media::EndpointId;
 use sip_core::endpoint::ReferId;
 use sip_core::message::StatusCode;
 use std::collections::VecDeque;
+use std::time::Duration;
 
+/// How long a far end may take to hang up a call that it has handed on.
+const HANG_UP_WITHIN: Duration = Duration::from_secs(2);
 /// How long the one to whom a call is transferred may ring, in seconds.
 const RING_S: u32 = 60;
 
@@ -67,16 +70,57 @@ impl Call {
         }
     }
 
-    /// The other leg talks to somebody else now.
+    /// The other leg talks to somebody else now. It is the far end's to hang up, once it has heard (RFC 5589 §6.1); where
+    /// it does not, we do.
     fn transferred(&mut self, desk: &mut Desk, now: Now) {
+        if let Some(own) = self.leg.media.filter(|_| self.peer.is_some()) {
+            desk.media(media::Command::Unbridge { id: own.id });
+        }
         self.peer = None;
+        self.handed_on = true;
+        desk.wake(self.sid, Wake::HandedOn, HANG_UP_WITHIN, now);
+    }
+
+    /// How a call ends whose far end has handed it on.
+    pub(super) fn end_of_transfer(&self) -> Ending {
         let origin = if self.outbound() { Origin::Callee } else { Origin::Caller };
-        self.end(Ending::cleared(origin, "transferred"), desk, now);
+        Ending::cleared(origin, "transferred")
     }
 
     /// Whether this call may be taken by an attended transfer: the one that it is joined with, and where its audio is.
     pub(crate) fn transferable(&self) -> Option<CallSid> {
         self.peer.filter(|_| matches!(self.stage, Stage::Talking(_)))
+    }
+
+    /// A call that takes the place of another one is answered at once (RFC 3891 §3).
+    pub(super) fn take_over(&mut self, old: CallSid, desk: &mut Desk, now: Now) {
+        self.accept(None, desk, now);
+        if let Some(own) = self.leg.media.filter(|_| self.is_live()) {
+            desk.letters.push_back((old, Letter::Replaced { by: self.sid, media: own.id }));
+        }
+    }
+
+    /// Another call takes this one's place.
+    pub(super) fn replaced(&mut self, by: CallSid, media: EndpointId, desk: &mut Desk, now: Now) {
+        match self.transferable() {
+            Some(peer) => {
+                desk.letters.push_back((peer, Letter::Take { with: by, media }));
+                self.peer = None;
+                self.end(Ending::cleared(Origin::Caller, "another call took its place"), desk, now);
+            }
+            None => {
+                let release = Release::new(Origin::Switch, "the call that it was to replace is over");
+                desk.letters.push_back((by, Letter::Release(release)));
+            }
+        }
+    }
+
+    /// The one that this call talks to has been replaced.
+    pub(super) fn take(&mut self, with: CallSid, media: EndpointId, desk: &mut Desk, now: Now) {
+        let Some(own) = self.leg.media.filter(|_| self.is_live()) else { return };
+        self.hand_over(with, desk, now);
+        desk.media(media::Command::Bridge { id: own.id, with: media });
+        desk.letters.push_back((with, Letter::Joined { with: self.sid }));
     }
 
     /// Its audio.

@@ -1,0 +1,153 @@
+//! Keys that come by INFO (the field's `application/dtmf-relay`, and `application/dtmf`), from phones that send no
+//! telephone-events.
+
+use super::{Call, Stage};
+use crate::Fact;
+use crate::desk::Desk;
+use crate::letter::Letter;
+use base::Now;
+use sip_core::endpoint::InDialogId;
+use sip_core::message::{Message, Method, Name, StatusCode};
+
+/// Keys a second that a far end may press by INFO: the same as by RTP. More are answered 503 and not heard.
+pub(crate) const MAX_KEYS_PER_SECOND: u32 = media::MAX_DIGITS_PER_SECOND;
+/// How long a key is held that was pressed for the other leg, and how long nothing follows it, in milliseconds.
+const TONE_MS: (u16, u16) = (100, 60);
+/// What the field calls a key with its length.
+const RELAY: &str = "application/dtmf-relay";
+/// Nanoseconds in a second.
+const SECOND: u64 = 1_000_000_000;
+
+impl Call {
+    /// A request inside the dialog that is no other's business.
+    pub(crate) fn on_request(&mut self, id: InDialogId, request: &Message, desk: &mut Desk, now: Now) {
+        let Some(session) = self.leg.session else { return };
+        let status = self.judge(request, desk, now);
+        desk.endpoint.answer_request(session, id, status, Vec::new(), None, now);
+    }
+
+    fn judge(&mut self, request: &Message, desk: &mut Desk, now: Now) -> StatusCode {
+        if request.method() != Method::Info {
+            return StatusCode::METHOD_NOT_ALLOWED;
+        }
+        let content = request.header_str(Name::ContentType).unwrap_or_default();
+        let content = content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let key = match content.as_str() {
+            // RFC 6086 §4.2.2: an INFO without a body is a sign of life, and answered.
+            "" => return StatusCode::OK,
+            RELAY => relayed(request.body()),
+            "application/dtmf" => plain(request.body()),
+            _ => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        };
+        let Some((digit, duration_ms)) = key else { return StatusCode::BAD_REQUEST };
+        if self.leg.keys_by_rtp {
+            // The same key comes as a telephone-event; twice heard is twice pressed.
+            return StatusCode::OK;
+        }
+        if !self.leg.keys.admits(now) {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        if let Stage::Talking(_) = self.stage {
+            self.record(Fact::Digit { digit, duration_ms }, desk, now);
+            self.on_program(ivr::Input::Digit(digit), desk, now);
+            if let Some(peer) = self.peer {
+                desk.letters.push_back((peer, Letter::Key(digit)));
+            }
+        }
+        StatusCode::OK
+    }
+
+    /// The other leg's far end has pressed a key that no packet of its carries.
+    /// It is pressed for this one's as it takes keys.
+    pub(super) fn press(&self, key: char, desk: &mut Desk, now: Now) {
+        let (tone_ms, gap_ms) = TONE_MS;
+        if self.leg.takes_keys {
+            let digits = key.to_string();
+            return self.with_media(desk, |id| media::Command::SendDigits { id, digits, tone_ms, gap_ms });
+        }
+        let Some(session) = self.leg.session else { return };
+        let text = format!("Signal={key}\r\nDuration={tone_ms}\r\n");
+        let body = Some((RELAY.to_owned(), text.into_bytes().into()));
+        if let Err(error) = desk.endpoint.send_request(session, Method::Info, Vec::new(), body, now) {
+            tracing::warn!(%error, "a key could not be passed on");
+        }
+    }
+}
+
+/// `Signal=5` and `Duration=160`, a line each.
+fn relayed(body: &[u8]) -> Option<(char, u32)> {
+    let text = std::str::from_utf8(body).ok()?;
+    let value = |name: &str| {
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    };
+    let duration = value("Duration").and_then(|value| value.parse().ok()).unwrap_or(u32::from(TONE_MS.0));
+    Some((one_key(value("Signal")?)?, duration.min(10_000)))
+}
+
+fn plain(body: &[u8]) -> Option<(char, u32)> {
+    let key = one_key(std::str::from_utf8(body).ok()?.trim())?;
+    Some((key, u32::from(TONE_MS.0)))
+}
+
+/// A key as it is written: itself, or the number of its event (RFC 4733 §3.2: 10 is `*`, 11 is `#`).
+fn one_key(text: &str) -> Option<char> {
+    match text {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        "12" | "13" | "14" | "15" => text.bytes().last().map(|last| char::from(b'A' + last - b'2')),
+        _ => {
+            let mut letters = text.chars();
+            let key = letters.next()?.to_ascii_uppercase();
+            (letters.next().is_none() && matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(key)
+        }
+    }
+}
+
+/// How many keys have come within a second.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    since: u64,
+    count: u32,
+}
+
+impl Keys {
+    fn admits(&mut self, now: Now) -> bool {
+        if now.mono.saturating_sub(self.since) >= SECOND {
+            *self = Self { since: now.mono, count: 0 };
+        }
+        self.count += 1;
+        self.count <= MAX_KEYS_PER_SECOND
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_key_as_phones_write_it() {
+        let table: [(&[u8], Option<(char, u32)>); 7] = [
+            (b"Signal=5\r\nDuration=160\r\n", Some(('5', 160))),
+            (b"signal= # \nduration=90", Some(('#', 90))),
+            (b"Signal=11", Some(('#', 100))),
+            (b"Signal=15", Some(('D', 100))),
+            (b"Duration=100", None),
+            (b"Signal=55", None),
+            (b"\xff", None),
+        ];
+        for (body, key) in table {
+            assert_eq!(relayed(body), key, "{}", body.escape_ascii());
+        }
+        assert_eq!((plain(b"7\r\n"), plain(b"")), (Some(('7', 100)), None));
+    }
+
+    #[test]
+    fn a_flood_of_keys_is_cut_off_and_the_next_second_is_another() {
+        let mut keys = Keys::default();
+        let now = Now::new(5 * SECOND, 0);
+        assert!((0..MAX_KEYS_PER_SECOND).all(|_| keys.admits(now)));
+        assert!(!keys.admits(now));
+        assert!(keys.admits(now.plus(std::time::Duration::from_secs(1))));
+    }
+}

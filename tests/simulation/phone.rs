@@ -1,0 +1,225 @@
+//! A user's phone on the virtual network: the user agent alone, without media, that does what a test tells it and notes
+//! what it hears.
+
+use crate::hosts::{SWITCH, Told};
+use base::{Now, Rng};
+use carrier_sim::virtual_network::{Output, Site};
+use sip_core::auth::Credentials;
+use sip_core::endpoint::{self, Endpoint, Event, Invite, MAX_FORWARDS, NextHop, OutOfDialog, SessionId};
+use sip_core::header::NameAddr;
+use sip_core::message::{Message, Method, StatusCode};
+use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, SessionDescription};
+use sip_core::transport::{Input, Transport};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+
+pub const PASSWORD: &str = "Correct-Horse-7-Battery";
+
+/// See the head of this file.
+pub struct Phone {
+    name: String,
+    ip: Ipv4Addr,
+    endpoint: Endpoint,
+    out: VecDeque<Output<Told>>,
+    wake: Option<u64>,
+    /// Its calls, in order.
+    pub sessions: Vec<SessionId>,
+    /// What happened, in words.
+    pub heard: Vec<String>,
+    /// Whether it answers.
+    pub answers: bool,
+}
+
+impl Phone {
+    pub fn new(name: &str, ip: [u8; 4], mut rng: Rng) -> Self {
+        let ip = Ipv4Addr::from(ip);
+        let endpoint = Endpoint::new(endpoint::Config::new(Site::at(IpAddr::V4(ip)).locals), rng.fork());
+        let (out, sessions, heard) = (VecDeque::new(), Vec::new(), Vec::new());
+        Self { name: name.to_owned(), ip, endpoint, out, wake: None, sessions, heard, answers: true }
+    }
+
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.endpoint.handle(input, now);
+        self.drain(now);
+    }
+
+    pub fn poll(&mut self) -> Output<Told> {
+        self.out.pop_front().unwrap_or(Output::Timeout(self.wake))
+    }
+
+    fn drain(&mut self, now: Now) {
+        loop {
+            match self.endpoint.poll() {
+                endpoint::Output::Effect(effect) => self.out.push_back(Output::Sip(effect)),
+                endpoint::Output::Event(event) => self.on(event, now),
+                endpoint::Output::Timeout(at) => return self.wake = at,
+            }
+        }
+    }
+
+    fn on(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Incoming { session, request, .. } => {
+                self.heard.push("rings".to_owned());
+                self.sessions.push(session);
+                self.endpoint.progress(session, StatusCode::RINGING, Vec::new(), None, now);
+                if self.answers {
+                    let offer = SessionDescription::parse(request.body()).unwrap();
+                    let answered = sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap();
+                    self.endpoint.accept(session, Vec::new(), Some(body(answered.sdp)), now);
+                }
+            }
+            Event::Reoffer { session, id, request } => {
+                let offer = SessionDescription::parse(request.body()).unwrap();
+                let answered = sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap();
+                self.heard.push(format!("is offered {}", answered.negotiated.direction.reversed().as_str()));
+                self.endpoint.respond(session, id, StatusCode::OK, Some(body(answered.sdp)), now);
+            }
+            Event::Answered { .. } => self.heard.push("answered".to_owned()),
+            Event::Confirmed { .. } => self.heard.push("confirmed".to_owned()),
+            Event::Failed { failure, .. } => self.heard.push(format!("failed {}", code_of(&failure))),
+            Event::ReferProgress { status, terminated, .. } => {
+                self.heard.push(format!("transfer {status}{}", if terminated { " at last" } else { "" }));
+            }
+            Event::ReferDone { result, .. } => {
+                let status = result.map_or_else(|failure| code_of(&failure), |response| code(&response));
+                self.heard.push(format!("refer {status}"));
+            }
+            Event::RequestDone { result, .. } => {
+                let status = result.map_or_else(|failure| code_of(&failure), |response| code(&response));
+                self.heard.push(format!("info {status}"));
+            }
+            Event::Ended { request, .. } => {
+                self.heard.push(if request.is_some() { "is hung up on" } else { "ended" }.to_owned());
+            }
+            Event::Reply { result, .. } => {
+                let status = result.map_or_else(|failure| code_of(&failure), |response| code(&response));
+                self.heard.push(format!("register {status}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn local(&self, direction: Direction) -> LocalAudio {
+        LocalAudio {
+            addr: IpAddr::V4(self.ip),
+            port: 20_000,
+            codecs: AudioCodec::ALL.to_vec(),
+            telephone_event: None,
+            ptime_ms: 20,
+            direction,
+            rtcp_mux: false,
+            session_id: 1,
+            version: 1,
+        }
+    }
+
+    fn us(&self) -> NameAddr {
+        NameAddr::new(format!("sip:{}@{}", self.name, Ipv4Addr::from(SWITCH)).parse().unwrap())
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        Some(Credentials { username: self.name.clone(), password: PASSWORD.into(), realm: None })
+    }
+
+    pub fn register(&mut self, now: Now) {
+        let request = OutOfDialog {
+            method: Method::Register,
+            uri: format!("sip:{}", Ipv4Addr::from(SWITCH)).parse().unwrap(),
+            next_hop: switch(),
+            from: self.us(),
+            to: self.us(),
+            call_id: None,
+            cseq: None,
+            headers: vec![("Expires".to_owned(), "600".to_owned())],
+            body: None,
+            credentials: self.credentials(),
+        };
+        self.endpoint.request(request, now).unwrap();
+        self.drain(now);
+    }
+
+    /// Calls somebody, with these header fields besides.
+    pub fn dial(&mut self, to: &str, headers: Vec<(String, String)>, now: Now) {
+        let to = NameAddr::new(format!("sip:{to}@{}", Ipv4Addr::from(SWITCH)).parse().unwrap());
+        let invite = Invite {
+            uri: to.uri.clone(),
+            next_hop: switch(),
+            from: self.us(),
+            to,
+            contact_user: Some(self.name.clone()),
+            call_id: None,
+            max_forwards: MAX_FORWARDS,
+            routes: Vec::new(),
+            headers,
+            body: Some(body(sdp::offer(&self.local(Direction::SendRecv)))),
+            credentials: self.credentials(),
+            try_timeout: None,
+            ring_timeout: None,
+        };
+        let session = self.endpoint.invite(invite, now).unwrap();
+        self.sessions.push(session);
+        self.drain(now);
+    }
+
+    /// Asks for a transfer of its nth call: to somebody, or to whom its other call is with.
+    pub fn refer(&mut self, nth: usize, to: &str, instead_of: Option<usize>, now: Now) {
+        let mut uri = format!("sip:{to}@{}", Ipv4Addr::from(SWITCH));
+        if let Some(other) = instead_of {
+            let replaces = self.replaces(other);
+            let escaped: String =
+                replaces
+                    .bytes()
+                    .map(|byte| {
+                        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+                    })
+                    .collect();
+            uri += &format!("?Replaces={escaped}");
+        }
+        let to = NameAddr::new(uri.parse().unwrap());
+        self.endpoint.refer(self.sessions[nth], &to, Vec::new(), now).unwrap();
+        self.drain(now);
+    }
+
+    /// What names its nth call to the switch.
+    pub fn replaces(&self, nth: usize) -> String {
+        self.endpoint.replaces_header(self.sessions[nth]).unwrap()
+    }
+
+    pub fn hold(&mut self, nth: usize, now: Now) {
+        let offer = body(sdp::offer(&LocalAudio { version: 2, ..self.local(Direction::SendOnly) }));
+        self.endpoint.reoffer(self.sessions[nth], Some(offer), now);
+        self.drain(now);
+    }
+
+    pub fn press(&mut self, nth: usize, key: char, now: Now) {
+        let text = format!("Signal={key}\r\nDuration=160\r\n");
+        let body = Some(("application/dtmf-relay".to_owned(), text.into_bytes().into()));
+        self.endpoint.send_request(self.sessions[nth], Method::Info, Vec::new(), body, now).unwrap();
+        self.drain(now);
+    }
+
+    pub fn hangup(&mut self, nth: usize, now: Now) {
+        self.endpoint.hangup(self.sessions[nth], Vec::new(), now);
+        self.drain(now);
+    }
+}
+
+fn switch() -> NextHop {
+    NextHop::new(Ipv4Addr::from(SWITCH).to_string(), Some(5060), Transport::Udp)
+}
+
+fn body(sdp: bytes::Bytes) -> (String, bytes::Bytes) {
+    (sdp::CONTENT_TYPE.to_owned(), sdp)
+}
+
+fn code(response: &Message) -> u16 {
+    response.status().map_or(0, StatusCode::code)
+}
+
+fn code_of(failure: &endpoint::Failure) -> u16 {
+    match failure {
+        endpoint::Failure::Response(response) | endpoint::Failure::Auth(_, Some(response)) => code(response),
+        _ => 0,
+    }
+}

@@ -1,0 +1,236 @@
+//! Users' phones around the switch, on virtual time: who may call whom, and every way in which a call changes hands.
+
+use crate::hosts::{GOOD, Host, SWITCH, Told, switch_config};
+use crate::phone::{PASSWORD, Phone};
+use base::{Now, Rng};
+use carrier_sim::virtual_network::{HostId, Network, Site};
+use std::time::Duration;
+use switch::registrar::{RegistrarConfig, TenantDomain, User};
+use switch::{CallSid, Cdr, Fact, Record, Switch};
+
+struct Village {
+    network: Network<Host>,
+    switch: HostId,
+    phones: Vec<HostId>,
+}
+
+const TENANT: &str = "default";
+
+/// A switch and these phones, registered.
+fn village(names: &[&str]) -> Village {
+    let mut rng = Rng::from_u64(5);
+    let mut network = Network::new(5);
+    network.impair_sip(GOOD);
+    let mut config = switch_config(&[("+18325550100", serde_json::json!({ "echo": true }))]);
+    config.endpoint.handed_up = vec![sip_core::message::Method::Register, sip_core::message::Method::Invite];
+    let user = |name: &&str| User { name: (*name).to_owned(), tenant: TENANT.to_owned(), password: PASSWORD.into() };
+    config.registrar = RegistrarConfig {
+        realm: "tandem".to_owned(),
+        tenants: vec![TenantDomain { tenant: TENANT.to_owned(), sip_domain: None }],
+        users: names.iter().map(user).collect(),
+        ..RegistrarConfig::default()
+    };
+    let switch = Switch::new(&config, rng.fork(), network.now()).expect("a switch");
+    let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
+    let mut village = Village { network, switch, phones: Vec::new() };
+    for (nth, name) in names.iter().enumerate() {
+        let ip = [10, 0, 1, nth as u8 + 1];
+        let phone = Phone::new(name, ip, rng.fork());
+        village.phones.push(village.network.join(Host::Phone(Box::new(phone)), Site::at(ip.into())));
+        village.tell(nth, Phone::register);
+    }
+    village.wait(1);
+    for nth in 0..names.len() {
+        assert_eq!(village.heard(nth), ["register 200"]);
+    }
+    village
+}
+
+impl Village {
+    fn tell(&mut self, phone: usize, act: impl FnOnce(&mut Phone, Now)) {
+        self.network.with(self.phones[phone], |host, now| match host {
+            Host::Phone(phone) => act(phone, now),
+            _ => panic!("a phone"),
+        });
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.network.run_for(Duration::from_secs(seconds));
+    }
+
+    /// What this phone has heard since it was last asked.
+    fn heard(&mut self, phone: usize) -> Vec<String> {
+        let mut heard = Vec::new();
+        self.tell(phone, |phone, _| heard = std::mem::take(&mut phone.heard));
+        heard
+    }
+
+    fn load(&self) -> switch::Load {
+        match self.network.node(self.switch) {
+            Host::Switch(switch) => switch.load(),
+            _ => panic!("a switch"),
+        }
+    }
+
+    fn records(&mut self) -> Vec<Record> {
+        let told = self.network.reports(self.switch).into_iter();
+        told.filter_map(|(_, told)| if let Told::Record(record) = told { Some(*record) } else { None }).collect()
+    }
+
+    /// Everyone hangs up, and nothing is left; the CDRs.
+    fn close(mut self) -> Vec<(CallSid, Cdr)> {
+        for phone in 0..self.phones.len() {
+            self.tell(phone, |phone, now| (0..phone.sessions.len()).for_each(|nth| phone.hangup(nth, now)));
+        }
+        self.wait(40);
+        let load = self.load();
+        assert_eq!(
+            (load.calls, load.ports, load.timers, load.sip.sessions, load.sip.dialogs),
+            (0, 0, 0, 0, 0),
+            "{load:?}"
+        );
+        let records = self.records();
+        records
+            .into_iter()
+            .filter_map(|record| if let Fact::Ended(cdr) = record.fact { Some((record.sid, *cdr)) } else { None })
+            .collect()
+    }
+}
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const CAROL: usize = 2;
+
+/// Alice calls bob, who answers.
+fn alice_and_bob() -> Village {
+    let mut village = village(&["alice", "bob", "carol"]);
+    village.tell(ALICE, |phone, now| phone.dial("bob", Vec::new(), now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["answered"]);
+    assert_eq!(village.heard(BOB), ["rings", "confirmed"]);
+    village
+}
+
+#[test]
+fn one_user_calls_another_and_either_hangs_up() {
+    let mut village = alice_and_bob();
+    village.tell(BOB, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["is hung up on"]);
+    assert_eq!(village.close().len(), 2);
+}
+
+#[test]
+fn who_is_not_registered_or_not_known_is_said_to_be_so() {
+    let mut village = village(&["alice"]);
+    village.tell(ALICE, |phone, now| phone.dial("nobody", Vec::new(), now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["failed 404"]);
+    village.close();
+}
+
+#[test]
+fn a_blind_transfer_joins_the_one_who_stays_with_the_new_one_and_lets_go_of_who_asked() {
+    for (who, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        let mut village = alice_and_bob();
+        village.tell(who, |phone, now| phone.refer(0, "carol", None, now));
+        village.wait(4);
+        let heard = village.heard(who);
+        assert_eq!(heard, ["refer 202", "transfer 100", "transfer 180", "transfer 200 at last", "is hung up on"]);
+        assert_eq!(village.heard(CAROL), ["rings", "confirmed"]);
+        assert!(village.heard(other).is_empty());
+        village.tell(CAROL, |phone, now| phone.hangup(0, now));
+        village.wait(1);
+        assert_eq!(village.heard(other), ["is hung up on"]);
+        let cdrs = village.close();
+        assert_eq!(cdrs.len(), 3);
+        assert_eq!(cdrs.iter().filter(|(_, cdr)| cdr.cause.reason == "transferred").count(), 1);
+    }
+}
+
+#[test]
+fn who_asks_for_a_transfer_need_not_wait_for_it() {
+    let mut village = alice_and_bob();
+    village.tell(CAROL, |phone, _| phone.answers = false);
+    village.tell(ALICE, |phone, now| phone.refer(0, "carol", None, now));
+    village.wait(1);
+    village.tell(ALICE, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert!(village.heard(BOB).is_empty(), "bob hears ringing and waits");
+    village.tell(CAROL, |phone, now| phone.hangup(0, now));
+    village.wait(2);
+    assert_eq!(village.heard(BOB), ["is hung up on"]);
+    assert_eq!(village.close().len(), 3);
+}
+
+#[test]
+fn a_transfer_that_fails_leaves_everybody_where_they_were() {
+    let mut village = alice_and_bob();
+    village.tell(CAROL, |phone, _| phone.answers = false);
+    village.tell(ALICE, |phone, now| phone.refer(0, "carol", None, now));
+    village.wait(1);
+    village.tell(CAROL, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    let heard = village.heard(ALICE);
+    assert_eq!(heard, ["refer 202", "transfer 100", "transfer 180", "transfer 480 at last"]);
+    village.tell(ALICE, |phone, now| phone.refer(0, "nobody", None, now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["refer 404"]);
+    assert!(village.heard(BOB).is_empty());
+    village.tell(BOB, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["is hung up on"]);
+    assert_eq!(village.close().len(), 3);
+}
+
+#[test]
+fn an_attended_transfer_joins_the_two_and_ends_the_hold_of_either() {
+    let mut village = alice_and_bob();
+    village.tell(ALICE, |phone, now| phone.hold(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(BOB), ["is offered sendonly"]);
+    village.tell(ALICE, |phone, now| phone.dial("carol", Vec::new(), now));
+    village.wait(1);
+    village.heard(ALICE);
+    village.heard(CAROL);
+    village.tell(ALICE, |phone, now| phone.refer(0, "carol", Some(1), now));
+    village.wait(1);
+    let heard = village.heard(ALICE);
+    assert_eq!(heard, ["refer 202", "transfer 100", "transfer 200 at last"]);
+    // Who does not hang up then is hung up on.
+    village.wait(3);
+    assert_eq!(village.heard(ALICE), ["is hung up on", "is hung up on"]);
+    assert_eq!(village.heard(BOB), ["is offered sendrecv"]);
+    village.tell(BOB, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(CAROL), ["is hung up on"]);
+    assert_eq!(village.close().len(), 4);
+}
+
+#[test]
+fn a_call_is_taken_over_by_an_invite_that_replaces_it() {
+    let mut village = alice_and_bob();
+    let mut replaces = String::new();
+    village.tell(ALICE, |phone, _| replaces = phone.replaces(0));
+    village.tell(CAROL, |phone, now| phone.dial("bob", vec![("Replaces".to_owned(), replaces)], now));
+    village.wait(1);
+    assert_eq!(village.heard(CAROL), ["answered"]);
+    assert_eq!(village.heard(ALICE), ["is hung up on"]);
+    assert!(village.heard(BOB).is_empty());
+    village.tell(BOB, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(CAROL), ["is hung up on"]);
+    assert_eq!(village.close().len(), 3);
+}
+
+#[test]
+fn a_key_that_comes_by_info_is_a_key() {
+    let mut village = alice_and_bob();
+    village.records();
+    village.tell(ALICE, |phone, now| phone.press(0, '7', now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["info 200"]);
+    let digits = village.records().into_iter().filter(|record| matches!(record.fact, Fact::Digit { digit: '7', .. }));
+    assert_eq!(digits.count(), 1);
+    village.close();
+}
