@@ -30,8 +30,8 @@ pub(crate) use outbound::{Device, Way, originate};
 /// A media endpoint answers a close at once; one that has not by then died with its shard, and the call's books are
 /// closed without its figures.
 const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// How many ports are tried where another process holds them.
-const PORT_ATTEMPTS: u32 = 8;
+/// How many ports are tried where other processes hold them: they take stretches of them, and a try costs microseconds.
+const PORT_ATTEMPTS: u32 = 64;
 
 /// What a call is doing.
 #[derive(Debug)]
