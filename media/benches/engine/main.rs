@@ -1,7 +1,7 @@
 //! What a relayed and a played packet cost the engine's thread, held against a bare loop that does nothing but receive
 //! and send, with as many sockets and the same wakes, in the same minute.
 //!
-//! `cargo bench -p media --bench engine [-- relay|play|srtp [CALLS]]`. One shard on the first core, the far ends on the last;
+//! `cargo bench -p media --bench engine [-- relay|play|srtp|memory [CALLS]]`. One shard on the first core, the far ends on the last;
 //! three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far ends take
 //! what is sent: each of their sockets is read. `srtp` holds a bridge between SRTP and RTP against one in clear; there the
 //! far ends are an engine too.
@@ -94,6 +94,24 @@ fn compare_srtp(calls: usize) {
     }
 }
 
+/// What the process holds for each bridged call, what the kernel holds for its sockets aside, and what is left after.
+fn memory(calls: usize) {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    };
+    println!("memory, {calls} bridged calls");
+    for round in 1..=RUNS {
+        let far = Far::new(2 * calls);
+        let before = resident();
+        let ours = ours::Ours::start(Work::Relay, &far.addresses(), None);
+        let a_call = resident().saturating_sub(before) / calls;
+        drop(ours);
+        println!("  round {round}: {a_call} octets a call; {} MB after the last", resident() >> 20);
+    }
+}
+
 fn main() {
     far::raise_limits();
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -107,6 +125,9 @@ fn main() {
     }
     if wanted("srtp") {
         calls(&[500]).into_iter().for_each(compare_srtp);
+    }
+    if wanted("memory") {
+        calls(&[2_000]).into_iter().for_each(memory);
     }
     if wanted("play") {
         calls(&[3_000]).into_iter().for_each(|calls| compare(Work::Play, calls));
