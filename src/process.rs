@@ -13,7 +13,7 @@ use api::{
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
 use sip_core::message::Method;
-use sip_core::net::{BindError, Full, Identity, Listener, Net, Roots, TlsConfig};
+use sip_core::net::{BindError, Dns, Full, Identity, Limits, Listener, Net, Roots, Strangers, TlsConfig};
 use sip_core::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -361,6 +361,13 @@ impl Process {
     }
 }
 
+/// The networks that carriers call from: nobody counts what comes from there.
+fn carriers(config: &Config) -> Vec<(IpAddr, u8)> {
+    let trunks = config.trunks.iter().filter_map(|trunk| carrier::Trunk::new(trunk.clone()).ok());
+    let networks = trunks.flat_map(|trunk| trunk.accept_from().to_vec());
+    networks.map(|network| (network.network(), network.prefix_len())).collect()
+}
+
 async fn bind_sip(
     config: &Config,
     inbox: &Inbox<Input>,
@@ -371,7 +378,8 @@ async fn bind_sip(
         let inbox = inbox.clone();
         move |input| inbox.offer(Input::Sip(input)).map_err(|_| Full)
     };
-    Ok(Net::bind(&listeners, tls(config)?, sink).await?)
+    let limits = Limits { strangers: Some(Strangers::but(carriers(config))), ..Limits::default() };
+    Ok(Net::bind_with(&listeners, tls(config)?, limits, Dns::System, sink).await?)
 }
 
 fn start_media(

@@ -61,24 +61,24 @@ impl Debt {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     rates: Option<GateRates>,
     strangers: Debt,
     sources: BTreeMap<IpAddr, Debt>,
     by_debt: BTreeSet<(u64, IpAddr)>,
     /// Requests that were turned away.
-    pub(super) turned_away: u64,
+    pub(crate) turned_away: u64,
 }
 
 impl Gate {
     /// Without rates everything is let in.
-    pub(super) fn new(rates: Option<GateRates>) -> Self {
+    pub(crate) fn new(rates: Option<GateRates>) -> Self {
         let (sources, by_debt) = (BTreeMap::new(), BTreeSet::new());
         Self { rates, strangers: Debt(0), sources, by_debt, turned_away: 0 }
     }
 
     /// Whether one more request of this source is looked at.
-    pub(super) fn admits(&mut self, source: IpAddr, now: Now) -> bool {
+    pub(crate) fn admits(&mut self, source: IpAddr, now: Now) -> bool {
         let Some(rates) = &self.rates else { return true };
         if rates.known.iter().any(|(net, prefix)| super::config::is_within(source, *net, *prefix)) {
             return true;

@@ -33,7 +33,7 @@ mod exchange;
 mod flows;
 #[doc(hidden)]
 pub mod fuzz;
-mod gate;
+pub(crate) mod gate;
 mod notices;
 mod receive;
 mod rest;

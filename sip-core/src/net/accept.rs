@@ -69,6 +69,9 @@ impl Acceptor {
 
     fn take(&self, stream: TcpStream, peer: SocketAddr) {
         let shared = &self.shared;
+        if !shared.lets_in(&shared.connections, peer.ip()) {
+            return shared.tally.refused.one();
+        }
         let Some(end) = shared.admission.admit(peer.ip(), &shared.limits, &shared.flows, &shared.tally) else { return };
         shared.tally.accepted.one();
         let guest = flow::Guest { local: self.local, transport: self.transport, peer };

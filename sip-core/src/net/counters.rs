@@ -44,6 +44,8 @@ counters! {
     datagrams_received,
     /// Datagrams dropped because the inbox was full.
     datagrams_dropped,
+    /// Datagrams that were not read because their source, or all strangers together, sent too many.
+    datagrams_refused,
     /// Datagrams handed to the kernel.
     datagrams_sent,
     /// Datagrams that the kernel did not take.

@@ -13,6 +13,11 @@
 //! so that what was sent first leaves first (a CANCEL's 200 is not overtaken by the INVITE's 487), everything else goes
 //! through a bounded queue to a task. This module never reads a message, and decides nothing about one.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rim is where the clock is: the pace of what comes in is measured here"
+)]
+
 mod accept;
 mod counters;
 mod dns;
@@ -33,15 +38,18 @@ pub use tls::{Identity, Roots, TlsConfig, TlsError};
 pub use udp::{RECV_BATCH, SOCKET_BUFFER};
 pub use websocket::{MAX_FRAME, PING_EVERY};
 
+use crate::endpoint::GateRates;
+use crate::endpoint::gate::Gate;
 use crate::transport::{Effect, FlowId, Input, LocalId, Transport};
 use accept::Admission;
+use base::Now;
 use counters::Tally;
 use dns::Resolver;
 use flow::{Table, Target};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -55,9 +63,42 @@ const SINK_RETRY: Duration = Duration::from_millis(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// Datagrams a second that are read from one source that is not known; what is beyond never reaches the inbox, where it
+/// would stand before what others have sent.
+pub const DATAGRAMS_OF_ONE: u32 = 1_000;
+/// Datagrams a second that are read from all of them together.
+pub const DATAGRAMS_OF_STRANGERS: u32 = 20_000;
+/// Connections a second that one source which is not known may open; one more is closed at once.
+pub const CONNECTIONS_OF_ONE: u32 = 50;
+/// Connections a second that all of them may open together.
+pub const CONNECTIONS_OF_STRANGERS: u32 = 500;
+
+/// What sources that are not known may send, before anything is read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strangers {
+    /// [`DATAGRAMS_OF_ONE`] and [`DATAGRAMS_OF_STRANGERS`], and who is known.
+    pub datagrams: GateRates,
+    /// [`CONNECTIONS_OF_ONE`] and [`CONNECTIONS_OF_STRANGERS`], and who is known.
+    pub connections: GateRates,
+}
+
+impl Strangers {
+    /// The named rates for all but these networks (address, prefix length).
+    #[must_use]
+    pub fn but(known: Vec<(IpAddr, u8)>) -> Self {
+        let rates = |source, strangers| GateRates { source, strangers, known: known.clone() };
+        Self {
+            datagrams: rates(DATAGRAMS_OF_ONE, DATAGRAMS_OF_STRANGERS),
+            connections: rates(CONNECTIONS_OF_ONE, CONNECTIONS_OF_STRANGERS),
+        }
+    }
+}
+
 /// How much is allowed of what peers can use up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// What strangers may send; none: as much as they like.
+    pub strangers: Option<Strangers>,
     /// Accepted connections. With one more, the oldest that has never said anything is closed; where all have, the new
     /// one is.
     pub accepted: usize,
@@ -78,6 +119,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            strangers: None,
             accepted: 8192,
             accepted_per_source: 1024,
             opened: 2048,
@@ -111,6 +153,10 @@ struct Shared {
     tally: Tally,
     flows: Table,
     admission: Admission,
+    datagrams: Mutex<Gate>,
+    connections: Mutex<Gate>,
+    /// What the gates count from.
+    origin: Instant,
     stop: watch::Sender<bool>,
     /// All of them; none once [`Net::shutdown`] has begun.
     tasks: Mutex<Option<JoinSet<()>>>,
@@ -154,8 +200,15 @@ impl Net {
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
     {
+        let gate =
+            |rates: fn(&Strangers) -> &GateRates| Mutex::new(Gate::new(limits.strangers.as_ref().map(rates).cloned()));
+        let (datagrams, connections) =
+            (gate(|strangers| &strangers.datagrams), gate(|strangers| &strangers.connections));
         let shared = Arc::new(Shared {
             sink: Box::new(sink),
+            datagrams,
+            connections,
+            origin: Instant::now(),
             limits,
             tally: Tally::default(),
             flows: Table::default(),
@@ -250,6 +303,12 @@ impl Shared {
             }
             tokio::time::sleep(SINK_RETRY).await;
         }
+    }
+
+    /// Whether a gate lets in one more from this source.
+    fn lets_in(&self, gate: &Mutex<Gate>, source: IpAddr) -> bool {
+        let mono = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        lock(gate).admits(source, Now::new(mono, 0))
     }
 
     /// Comes back when everything is being closed.

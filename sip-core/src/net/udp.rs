@@ -105,6 +105,9 @@ fn take(local: LocalId, from: SocketAddr, bytes: &[u8], shared: &Shared) {
     if bytes.is_empty() {
         return;
     }
+    if !shared.lets_in(&shared.datagrams, from.ip()) {
+        return shared.tally.datagrams_refused.one();
+    }
     let datagram = Input::Datagram { local, from, bytes: Bytes::copy_from_slice(bytes) };
     match (shared.sink)(datagram) {
         Ok(()) => shared.tally.datagrams_received.one(),

@@ -2,12 +2,12 @@
 
 use super::directory::UserId;
 use super::target::{Target, target};
-use super::wish::{Asked, What, Wish, is_default, qvalue};
+use super::wish::{Asked, MAX_FLOW_EXPIRES, MAX_NAT_EXPIRES, What, Wish, is_default, qvalue};
 use base::Now;
 use serde::Serialize;
 use sip_core::endpoint::{Headers, Source};
 use sip_core::header::{NameAddr, Via};
-use sip_core::transport::FlowId;
+use sip_core::transport::{FlowId, is_behind_nat};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -192,6 +192,17 @@ impl Binding {
     }
 }
 
+/// For how long a contact is bound: as long as it asks, or as long as the way to it holds without a word (§10.3 step 8: a
+/// registrar may shorten).
+fn lifetime(asked: &Asked, wish: &Wish, source: &Source) -> u32 {
+    let holds = match source.flow {
+        Some(_) => MAX_FLOW_EXPIRES,
+        None if is_behind_nat(&asked.contact.uri, &wish.via, source.addr) => MAX_NAT_EXPIRES,
+        None => u32::MAX,
+    };
+    asked.expires.min(holds)
+}
+
 /// The binding that a contact asks for.
 fn binding(asked: &Asked, wish: &Wish, source: &Source, now: Now) -> Binding {
     Binding {
@@ -199,7 +210,7 @@ fn binding(asked: &Asked, wish: &Wish, source: &Source, now: Now) -> Binding {
         q: asked.q,
         call_id: wish.call_id.clone(),
         cseq: wish.cseq,
-        expires_at: now.after(Duration::from_secs(asked.expires.into())),
+        expires_at: now.after(Duration::from_secs(lifetime(asked, wish, source).into())),
         registered: now,
         source: *source,
         path: wish.path.clone(),

@@ -29,7 +29,7 @@ pub use identity::Verdict;
 pub use location::{BindingView, MAX_BINDINGS};
 pub use strikes::{Ban, FAILURE_WINDOW, MAX_STRIKES, SOURCE_BAN, SOURCE_FAILURES, USER_BAN, USER_FAILURES};
 pub use target::Target;
-pub use wish::{DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES};
+pub use wish::{DEFAULT_EXPIRES, MAX_EXPIRES, MAX_FLOW_EXPIRES, MAX_NAT_EXPIRES, MIN_EXPIRES};
 
 use base::{Now, Rng};
 use directory::{Directory, name_in};

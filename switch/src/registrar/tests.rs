@@ -310,6 +310,20 @@ fn a_binding_over_a_connection_keeps_it_and_ends_with_it() {
 }
 
 #[test]
+fn a_binding_lasts_no_longer_than_its_way_holds_without_a_word() {
+    let mut bench = Bench::new(true);
+    let mut left = |contact: &str, source: &Source| {
+        bench.cseq += 1;
+        let request = register("alice@example.com", "x", bench.cseq, &format!("Contact: <{contact}>;expires=3600"));
+        ok(bench.registrar.register(&request, source, bench.now)).pop().unwrap()
+    };
+    let ends = |contact: String, expires: u32| assert!(contact.ends_with(&format!(";expires={expires}")), "{contact}");
+    ends(left("sip:a@192.0.2.9;transport=tcp", &over(3)), MAX_FLOW_EXPIRES);
+    ends(left("sip:a@10.0.0.9", &source(PHONE)), MAX_NAT_EXPIRES);
+    ends(left("sip:a@192.0.2.9", &source(PHONE)), 3600);
+}
+
+#[test]
 fn a_connection_is_let_go_when_its_last_binding_ends() {
     let mut bench = Bench::new(true);
     for name in ["alice", "bob"] {

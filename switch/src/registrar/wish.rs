@@ -11,6 +11,12 @@ pub const DEFAULT_EXPIRES: u32 = 3_600;
 pub const MIN_EXPIRES: u32 = 60;
 /// A longer time is cut to this, in seconds.
 pub const MAX_EXPIRES: u32 = 86_400;
+/// A longer time is cut to this where the phone is reached over its own connection, in seconds: a refresh comes before a
+/// silent connection is closed (ten minutes, `sip_core::net::Limits::idle`).
+pub const MAX_FLOW_EXPIRES: u32 = 540;
+/// A longer time is cut to this where the phone is behind a NAT over UDP, in seconds: its refreshes keep the NAT's mapping,
+/// which lives two minutes at least (RFC 4787 §4.3).
+pub const MAX_NAT_EXPIRES: u32 = 90;
 /// What is written for preference: thousandths (§20.10 allows three digits).
 const FULL_PREFERENCE: u16 = 1_000;
 

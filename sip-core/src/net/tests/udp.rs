@@ -125,3 +125,27 @@ async fn a_full_inbox_drops_datagrams_and_counts_them() {
     assert!(matches!(input, Some(Input::Datagram { bytes, .. }) if &*bytes == b"taken"));
     assert_eq!(net.counters().datagrams_received, 1);
 }
+
+#[tokio::test]
+async fn a_flood_is_cut_before_the_inbox_and_others_are_read() {
+    let slow = crate::endpoint::GateRates { source: 5, strangers: 1_000, known: Vec::new() };
+    let strangers = Strangers { datagrams: slow, ..Strangers::but(Vec::new()) };
+    let limits = Limits { strangers: Some(strangers), ..Limits::default() };
+    let tls = TlsConfig { roots: Roots::Given(vec![]), ..TlsConfig::default() };
+    let mut rim = Rim::with(&[Transport::Udp], tls, limits).await;
+    let flood = std::net::UdpSocket::bind("127.0.0.9:0").unwrap();
+    for _ in 0..100 {
+        flood.send_to(b"flood", rim.bound[0]).unwrap();
+    }
+    rim.until(|counters| counters.datagrams_refused + counters.datagrams_received == 100).await;
+    let counters = rim.net.counters();
+    assert!((10..20).contains(&counters.datagrams_received), "{counters:?}");
+    std::net::UdpSocket::bind("127.0.0.8:0").unwrap().send_to(b"other", rim.bound[0]).unwrap();
+    loop {
+        match rim.next().await {
+            Input::Datagram { bytes, .. } if bytes == "other" => return,
+            Input::Datagram { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
