@@ -504,6 +504,29 @@ fn loss_jitter_and_duplicates_on_the_way_in_are_not_made_worse() {
     assert!(ear.received.packets > 2800 && ear.received.reordered > 50, "{:?}", ear.received);
 }
 
+#[test]
+fn who_was_joined_before_stays_parted_wherever_the_endpoints_move() {
+    let mut lab = bridged(25, |_| {}, |_| {});
+    let (cat, music) = (EndpointId(5), prompt(80_000, 1));
+    open(&mut lab, cat, EndpointId(6), |_| {});
+    lab.relocate(cat, 1);
+    play(&mut lab, BOB, 1, &music, 0);
+    lab.run(500);
+    // The left leg goes to the other shard and is joined with another there; nobody tells the right one.
+    lab.relocate(LEFT, 1);
+    lab.command(Command::Bridge { id: LEFT, with: cat });
+    let moves: [(EndpointId, usize); 4] = [(LEFT, 0), (LEFT, 1), (RIGHT, 1), (cat, 0)];
+    for (id, to) in moves {
+        let before = lab.wire.rtp(LEFT).len();
+        lab.relocate(id, to);
+        lab.run(500);
+        assert!(octets(&lab.wire.rtp(LEFT)[before..]).is_empty(), "{id:?} on {to}");
+    }
+    lab.command(Command::Bridge { id: LEFT, with: RIGHT });
+    lab.run(500);
+    assert!(!octets(&lab.wire.rtp(LEFT)).is_empty());
+}
+
 /// Audio that nobody on the call sends.
 const POISON: u8 = 0x11;
 

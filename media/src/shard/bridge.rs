@@ -53,14 +53,14 @@ impl Shard {
         }
     }
 
-    /// An endpoint came from another shard: it and its peer learn each other's place, or that they have parted.
+    /// An endpoint came from another shard: it and its peer learn each other's place.
     pub(super) fn rejoin(&mut self, leg: Leg) {
         let Some(peer) = self.peer(leg.id).and_then(|peer| self.leg(peer)) else { return };
-        let mutual = self.peer(peer.id) == Some(leg.id);
         for (of, to) in [(leg, peer), (peer, leg)] {
-            if let Some(endpoint) = self.at_mut(of.id).filter(|endpoint| endpoint.peer.map(|leg| leg.id) == Some(to.id))
+            if let Some(known) = self.at_mut(of.id).and_then(|endpoint| endpoint.peer.as_mut())
+                && known.id == to.id
             {
-                endpoint.peer = mutual.then_some(to);
+                *known = to;
             }
         }
     }
