@@ -18,7 +18,7 @@ Exit codes: 0 done, and no threshold crossed; 1 it could not run; 2 the command 
   tandem load sip:1000@10.0.0.7 --to '+1555%7n' --rate 100..2000 --ramp 60s --max-failures 0.1% --max-p99 50ms
   tandem load 'sip:menu@pbx.example.com;transport=tcp' --held 2000 --rate 100 --duration 5m --media send")]
 pub struct LoadArgs {
-    /// Whom to call: sip:USER@HOST[:PORT][;transport=udp|tcp|tls]
+    /// Whom to call: `sip:USER@HOST[:PORT][;transport=udp|tcp|tls]`
     pub target: String,
     /// Calls a second: 200, a ramp like 100..2000 (with --ramp), or steps like 100,200,400 (with --step)
     #[arg(long, default_value = "10", value_name = "RATE")]

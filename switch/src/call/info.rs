@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn reads_a_key_as_phones_write_it() {
-        let table: [(&[u8], Option<(char, u32)>); 7] = [
-            (b"Signal=5\r\nDuration=160\r\n", Some(('5', 160))),
+        let table = [
+            (b"Signal=5\r\nDuration=160\r\n".as_slice(), Some(('5', 160))),
             (b"signal= # \nduration=90", Some(('#', 90))),
             (b"Signal=11", Some(('#', 100))),
             (b"Signal=15", Some(('D', 100))),
