@@ -22,3 +22,11 @@ install_packages() {
   "${root[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+# sipvicious (PyPI), the tool that strangers come with, into target/peers; where pip cannot, its tests say so and are left
+# out.
+install_sipvicious() {
+  [ -x target/peers/sipvicious/bin/sipvicious_svwar ] && return 0
+  python3 -m venv target/peers/sipvicious 2>/dev/null &&
+    target/peers/sipvicious/bin/pip install -q sipvicious==0.3.8 2>/dev/null || echo "sipvicious is not installed"
+}
