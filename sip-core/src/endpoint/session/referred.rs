@@ -11,7 +11,7 @@ use super::super::exchange::{Inside, Purpose};
 use super::super::timer::{SessionTimer, TimerKey};
 use super::super::transactions::ServerId;
 use super::refer::{SIPFRAG, event_id};
-use super::{At, InDialog, Session, State, not_now};
+use super::{At, InDialog, Session, not_now};
 use crate::header::{NameAddr, Replaces};
 use crate::message::{HeaderValue, Message, Method, Name, StatusCode};
 use bytes::Bytes;
@@ -78,19 +78,19 @@ impl Referred {
 impl Session {
     /// A REFER in the session's dialog (§2.4.2).
     pub(super) fn on_refer(mut self, core: &mut Core, server: ServerId, request: Message) -> Option<Self> {
-        let refusal = match (&self.state, read(&request)) {
-            (_, None) => Some(Answer::new(StatusCode::BAD_REQUEST)),
-            (State::Confirmed(_), _) if self.at.referred.open.len() < MAX_REFERS => None,
-            _ => Some(not_now(core, StatusCode::SERVER_INTERNAL_ERROR)),
+        let Some((refer_to, replaces)) = read(&request) else {
+            core.reply(server, Answer::new(StatusCode::BAD_REQUEST));
+            return Some(self);
         };
-        if let Some(refusal) = refusal {
-            core.reply(server, refusal);
-        } else if let Some((refer_to, replaces)) = read(&request) {
-            let id = ReferId(core.next_id());
-            self.at.referred.open.insert(id, Refer::Asked(server));
-            self.at.start(core, SessionTimer::Refer(id), REQUEST_TIMEOUT);
-            core.event(Event::Refer { session: self.at.id, id, request, refer_to, replaces });
+        if !self.is_confirmed() || self.at.referred.open.len() >= MAX_REFERS {
+            let answer = not_now(core, StatusCode::SERVER_INTERNAL_ERROR);
+            core.reply(server, answer);
+            return Some(self);
         }
+        let id = ReferId(core.next_id());
+        self.at.referred.open.insert(id, Refer::Asked(server));
+        self.at.start(core, SessionTimer::Refer(id), REQUEST_TIMEOUT);
+        core.event(Event::Refer { session: self.at.id, id, request, refer_to, replaces });
         Some(self)
     }
 
@@ -156,7 +156,7 @@ impl Session {
     }
 
     fn send_notify(&mut self, core: &mut Core, id: ReferId) {
-        let left = core.timers.get(TimerKey::Session(self.at.id, SessionTimer::Refer(id)));
+        let left = self.at.seconds_left(core, id);
         let Some(subscription) = self.at.referred.subscription(id).filter(|sub| !sub.is_sending) else { return };
         let Some(word) = subscription.next.take() else { return };
         subscription.is_sending = true;
@@ -165,7 +165,6 @@ impl Session {
             self.at.referred.open.remove(&id);
             self.at.stop(core, SessionTimer::Refer(id));
         }
-        let left = left.map_or(0, |at| at.saturating_sub(core.now.mono) / 1_000_000_000);
         let request = notify(self.state.user(), &name, &word, left);
         if let Some(dialog) = self.state.current() {
             self.at.send_in_dialog(core, dialog, Purpose::Inside(self.at.id, Inside::Notify(id)), request);
@@ -240,7 +239,7 @@ fn read(request: &Message) -> Option<(NameAddr, Option<Replaces>)> {
     Some((refer_to, replaces))
 }
 
-fn notify(user: Option<&str>, event: &str, word: &Word, seconds_left: u64) -> InDialog {
+fn notify(user: Option<&str>, event: &str, word: &Word, seconds_left: u32) -> InDialog {
     let state = match word.terminated {
         Some(reason) => format!("terminated;reason={reason}"),
         None => format!("active;expires={seconds_left}"),
