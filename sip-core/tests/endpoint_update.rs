@@ -105,6 +105,23 @@ fn before_the_first_offer_has_been_answered_there_is_no_update() {
 }
 
 #[test]
+fn before_our_answer_has_been_acknowledged_there_is_no_update() {
+    let mut net = Net::new(10);
+    net.place(A, invite_b());
+    net.run_for(ms(50));
+    let b = net.nodes[B].incoming().unwrap();
+    net.with(B, |e, now| {
+        e.progress(b, 183.into_status(), Vec::new(), Some(sdp()), now);
+        e.update(b, Some(sdp()), now);
+    });
+    assert_eq!(net.nodes[B].story(), ["incoming", "reoffer failed Canceled"]);
+    net.run_for(ms(50));
+    net.with(B, |e, now| e.update(b, Some(sdp()), now));
+    net.run_for(ms(50));
+    assert_eq!(net.nodes[A].story().last().unwrap(), "reoffer UPDATE");
+}
+
+#[test]
 fn a_peer_that_does_not_allow_update_gets_a_re_invite() {
     let mut net = Net::new(5);
     let a = net.place(A, invite_to(hop("192.0.2.50", Transport::Udp)));

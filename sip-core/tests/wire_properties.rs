@@ -188,3 +188,24 @@ fn reading_is_linear_in_the_longest_message() {
         assert!(Salvage::of(&message).is_some());
     }
 }
+
+proptest! {
+    /// The headers of sessions: what is read is written, and read as the same.
+    #[test]
+    fn session_headers_are_written_as_they_are_read(
+        call_id in "[!-~]{1,12}", tag in "[ -~]{0,10}", other in "[!-~]{0,10}", number: u32, escaped in "(%[0-9a-f]{2}|[ -~]){0,30}",
+    ) {
+        for value in [
+            format!("{call_id};to-tag={tag};from-tag={other};early-only"),
+            format!("{number} {number} {call_id}"),
+            format!("{number};refresher={tag}"),
+        ] {
+            sip_core::message::fuzz(value.as_bytes());
+        }
+        let request = format!(
+            "REFER sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 REFER\r\nRefer-To: <sip:e@f?Replaces={escaped}%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\n\r\n"
+        );
+        sip_core::message::fuzz(request.as_bytes());
+    }
+}

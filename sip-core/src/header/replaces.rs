@@ -27,7 +27,7 @@ impl Replaces {
         let end = memchr::memchr(b';', value).unwrap_or(value.len());
         let (call_id, params) = value.split_at_checked(end).unwrap_or((value, b""));
         let call_id = std::str::from_utf8(call_id.trim_ascii()).unwrap_or_default();
-        if call_id.is_empty() || call_id.bytes().any(|byte| byte <= b' ' || byte == b',') {
+        if call_id.is_empty() || call_id.bytes().any(|byte| matches!(byte, 0..=b' ' | b',' | 0x7f)) {
             return Err(ParseError::syntax("a Call-ID"));
         }
         let params = Params::parse(params)?;

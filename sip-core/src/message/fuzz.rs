@@ -3,7 +3,7 @@
 
 use super::{Contacts, MAX_HEADERS, MAX_LINE_BYTES, Message, Name, ResponseBuilder, Salvage, StatusCode};
 use super::{check_request, check_response};
-use crate::header::{CSeq, ContentType, NameAddr, Params, Via, params, scan};
+use crate::header::{CSeq, ContentType, NameAddr, Params, RAck, Replaces, SessionExpires, Via, params, scan};
 use bytes::Bytes;
 use std::fmt::Display;
 
@@ -58,6 +58,12 @@ fn look_at_request(message: &Message) {
     let Ok(()) = check_request(message) else { return };
     let vias = message.vias().unwrap_or_default();
     assert!(!vias.is_empty() && message.contact().is_ok(), "checked and yet unreadable");
+    for refer_to in message.addresses(Name::ReferTo).unwrap_or_default() {
+        if let Ok(Some(replaces)) = Replaces::of_refer_to(&refer_to.uri) {
+            let again = replaces.refer_to(&refer_to.uri).map(|uri| Replaces::of_refer_to(&uri));
+            assert!(again.is_none_or(|again| again == Ok(Some(replaces))));
+        }
+    }
     if let Ok(Contacts::List(contacts)) = message.contact() {
         contacts.iter().for_each(|contact| written_again(contact, NameAddr::parse));
     }
@@ -90,6 +96,16 @@ fn look_at_values(data: &[u8]) {
     }
     if let Ok(content_type) = ContentType::parse(&value) {
         written_again(&content_type, ContentType::parse);
+    }
+    if let Ok(replaces) = Replaces::parse(&value) {
+        read(&replaces);
+        written_again(&replaces, Replaces::parse);
+    }
+    if let Ok(rack) = RAck::parse(&value) {
+        written_again(&rack, RAck::parse);
+    }
+    if let Ok(expires) = SessionExpires::parse(&value) {
+        written_again(&expires, SessionExpires::parse);
     }
     if let Ok(params) = Params::parse(&value) {
         read(&params);

@@ -31,14 +31,22 @@ impl Session {
             State::Confirmed(_) if !self.at.peer.update => Method::Invite,
             State::Confirmed(_) => Method::Update,
             State::Leaving(_) => return Some(self),
-            // §5.1: while it is early, an offer needs the first one answered.
-            _ if self.at.peer.update && (body.is_none() || self.agreement(None) == Agreement::Agreed) => Method::Update,
+            _ if self.at.peer.update && (body.is_none() || self.may_offer_early()) => Method::Update,
             _ => {
                 self.at.tell_reoffer_done(core, Why::Asked, Err(Failure::Canceled));
                 return Some(self);
             }
         };
         self.change(core, method, body, Why::Asked)
+    }
+
+    /// RFC 3311 §5.1: while it is early, an offer needs the first one answered, and our answer to it acknowledged.
+    fn may_offer_early(&self) -> bool {
+        let is_acknowledged = match &self.state {
+            State::Offered(state) => !state.reliable.holds_2xx(),
+            _ => true,
+        };
+        is_acknowledged && self.agreement(None) == Agreement::Agreed
     }
 
     /// How the first offer stands, in this fork's dialog where there are several.
