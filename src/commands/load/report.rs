@@ -118,6 +118,8 @@ pub struct Generator {
     pub datagrams_dropped: u64,
     /// Datagrams that our own kernel did not take.
     pub datagrams_unsent: u64,
+    /// Datagrams for us that the kernel dropped, as we were slow to read.
+    pub datagrams_dropped_by_kernel: u64,
     /// Why the figures may say more about us than about the target; empty where they do not.
     pub limits: Vec<String>,
 }
@@ -232,6 +234,7 @@ fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> 
     let busiest = beside.shards.iter().map(share).fold(0.0, f64::max);
     let dropped = beside.shards.iter().map(|shard| shard.counters.datagrams_dropped).sum();
     let unsent = beside.shards.iter().map(|shard| shard.counters.datagrams_unsent).sum();
+    let by_kernel = beside.shards.iter().map(|shard| shard.dropped_by_kernel).sum();
     let late = summary.whole().stages.lateness.quantile_ms(0.99).unwrap_or(0.0);
     let mut limits = Vec::new();
     if late > LATE_MS {
@@ -240,8 +243,11 @@ fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> 
     if busiest > BUSY {
         limits.push(format!("a shard's thread used {:.0} % of a core; --shards spreads the load", busiest * 100.0));
     }
-    if dropped + unsent > 0 {
-        limits.push(format!("{dropped} datagrams found no room in our inbox, {unsent} none in our kernel"));
+    if dropped + by_kernel > 0 {
+        limits.push(format!("{} datagrams came faster than they were read", dropped + by_kernel));
+    }
+    if unsent > 0 {
+        limits.push(format!("{unsent} datagrams were not taken by our own kernel"));
     }
     let not_started = summary.counts().not_started;
     if not_started > 0 {
@@ -253,6 +259,7 @@ fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> 
         busiest_shard_percent: busiest * 100.0,
         datagrams_dropped: dropped,
         datagrams_unsent: unsent,
+        datagrams_dropped_by_kernel: by_kernel,
         limits,
     }
 }

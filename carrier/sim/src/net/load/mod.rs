@@ -66,6 +66,8 @@ pub struct Ended {
     pub ran: Duration,
     /// What its SIP sockets did.
     pub counters: Counters,
+    /// Datagrams for it that the kernel dropped, as it had not read those before them.
+    pub dropped_by_kernel: u64,
     /// What its media thread did.
     pub media: ShardStats,
 }

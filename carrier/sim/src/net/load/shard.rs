@@ -1,5 +1,6 @@
 //! One shard: binds, waits for the common start, and drives its generator until every call has ended.
 
+use super::usage::dropped_by_kernel;
 use super::wake::Wake;
 use super::{Ended, Heard, INBOX, Setup};
 use crate::load::{Command, Generator, LoadConfig, Media, Told};
@@ -143,6 +144,7 @@ impl Shard {
             cpu: thread_cpu().saturating_sub(cpu),
             ran: began.elapsed(),
             counters: self.net.counters(),
+            dropped_by_kernel: dropped_by_kernel(&self.udp()),
             media: self.media_stats(),
         };
         // A reader that has gone wants no more.
@@ -158,6 +160,12 @@ impl Shard {
             engine.shutdown();
         }
         self.net.shutdown().await;
+    }
+
+    /// Its UDP sockets.
+    fn udp(&self) -> Vec<SocketAddr> {
+        let udp = self.config.locals.iter().filter(|local| local.transport == Transport::Udp);
+        udp.map(|local| local.bound).collect()
     }
 
     fn media_stats(&self) -> ShardStats {

@@ -1,5 +1,6 @@
 //! What a process has used of the machine, as Linux says it (proc(5)).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Ticks of `/proc/PID/stat` a second: the kernel's interface to programs has used this on every architecture that Rust
@@ -74,9 +75,34 @@ fn kilobytes(status: &str, field: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Datagrams that the kernel dropped since these local UDP addresses were bound, as nobody had read those before them.
+/// What a peer must then send again is no fault of the peer's.
+pub(super) fn dropped_by_kernel(bound: &[SocketAddr]) -> u64 {
+    let table = |name| std::fs::read_to_string(name).unwrap_or_default();
+    let tables = [table("/proc/net/udp"), table("/proc/net/udp6")];
+    let ports: Vec<u16> = bound.iter().map(SocketAddr::port).collect();
+    tables.iter().flat_map(|table| drops(table)).filter(|(port, _)| ports.contains(port)).map(|(_, count)| count).sum()
+}
+
+/// The port (second column, behind the colon, in hexadecimal digits) and the drops (last column) of each socket.
+fn drops(table: &str) -> impl Iterator<Item = (u16, u64)> {
+    table.lines().skip(1).filter_map(|line| {
+        let mut columns = line.split_whitespace();
+        let (_, port) = columns.nth(1)?.rsplit_once(':')?;
+        Some((u16::from_str_radix(port, 16).ok()?, columns.last()?.parse().ok()?))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernels_drops_are_in_the_last_column_of_its_table() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+             1181: 0100007F:13C4 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 9 2 0000000000000000 12\n";
+        assert_eq!(drops(table).collect::<Vec<_>>(), [(5_060, 12)]);
+    }
 
     #[test]
     fn a_process_has_used_what_proc_says() {
