@@ -86,11 +86,11 @@ pub fn open(engine: &mut Engine, events: &mpsc::Receiver<Event>, leg: usize, fro
     let mut rtp_port = from + 2 * leg as u16;
     loop {
         engine.send(Command::Create { id, rtp_port }).unwrap();
-        match events.recv().unwrap() {
-            Event::Created { .. } => return rtp_port,
-            Event::Failed { .. } => rtp_port += 6_002,
-            _ => {}
+        let answer = events.iter().find(|event| matches!(event, Event::Created { .. } | Event::Failed { .. }));
+        if matches!(answer.unwrap(), Event::Created { .. }) {
+            return rtp_port;
         }
+        rtp_port += 6_002;
     }
 }
 

@@ -1,0 +1,115 @@
+//! The bare loops: no header is read, no count kept. The relay receives, finds the other socket and sends, and rests as
+//! the engine does; the player sends one packet from each socket of a phase.
+
+use super::far::{Far, pin};
+use super::{Subject, Work};
+use media::worker::{RECEIVE_BUFFER, REST};
+use rustix::event::epoll;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+pub struct Bare {
+    ports: Vec<u16>,
+    thread: Option<JoinHandle<()>>,
+    task: u32,
+    stop: Arc<AtomicBool>,
+}
+
+impl Bare {
+    pub fn start(work: Work, far: &Far) -> Self {
+        let far = far.addresses();
+        let socket = || {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER).unwrap();
+            socket
+        };
+        let sockets: Vec<_> = far.iter().map(|_| socket()).collect();
+        let ports = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, task) = std::sync::mpsc::channel();
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            pin(0);
+            rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).unwrap();
+            sender.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
+            match work {
+                Work::Relay => relay(&sockets, &far, &stopped),
+                Work::Play => play(&sockets, &far, &stopped),
+            }
+        });
+        Self { ports, thread: Some(thread), task: task.recv().unwrap(), stop }
+    }
+}
+
+impl Subject for Bare {
+    fn ports(&self) -> Vec<u16> {
+        self.ports.clone()
+    }
+
+    fn cpu(&self) -> u64 {
+        cpu_of(self.task)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// Nanoseconds that a thread of this process has run.
+pub fn cpu_of(task: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{task}/schedstat")).unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
+fn relay(sockets: &[UdpSocket], far: &[SocketAddr], stop: &AtomicBool) {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    for (leg, socket) in sockets.iter().enumerate() {
+        epoll::add(&epoll, socket, epoll::EventData::new_u64(leg as u64), epoll::EventFlags::IN).unwrap();
+    }
+    let mut ready = Vec::with_capacity(512);
+    let mut buffer = [0; 2048];
+    let (origin, mut stretch, mut packets, mut found) = (Instant::now(), 0, 0, 0);
+    while !stop.load(Ordering::Relaxed) {
+        ready.clear();
+        // As the engine does: where something was there, another look is taken at once.
+        let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: if found > 0 { 0 } else { 10_000_000 } };
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut ready), Some(&wait)).unwrap();
+        found = 0;
+        for leg in ready.iter().map(|event| event.data.u64() as usize) {
+            let Ok((length, _)) = sockets[leg].recv_from(&mut buffer) else { continue };
+            let other = leg ^ 1;
+            let _ = sockets[other].send_to(&buffer[..length], far[other]);
+            found += 1;
+        }
+        let now = origin.elapsed().as_nanos() / REST.as_nanos();
+        if now != stretch {
+            (stretch, packets) = (now, 0);
+        }
+        packets += found;
+        if found == 0 && packets >= 2 {
+            let end = Duration::from_nanos(((stretch + 1) * REST.as_nanos()) as u64);
+            std::thread::sleep(end.saturating_sub(origin.elapsed()));
+        }
+    }
+}
+
+fn play(sockets: &[UdpSocket], far: &[SocketAddr], stop: &AtomicBool) {
+    let packet = [0x55; 172];
+    let origin = Instant::now();
+    for tick in 1u64.. {
+        std::thread::sleep(Duration::from_millis(tick).saturating_sub(origin.elapsed()));
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        for leg in (tick as usize % 20..sockets.len()).step_by(20) {
+            let _ = sockets[leg].send_to(&packet, far[leg]);
+        }
+    }
+}
