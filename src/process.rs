@@ -163,7 +163,7 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
     endpoint.domains = domains(config);
-    endpoint.handed_up = vec![Method::Register, Method::Invite];
+    endpoint.handed_up = vec![Method::Register, Method::Invite, Method::Message];
     let numbers = config.numbers.iter().filter_map(|number| {
         let answer = number.answer.clone()?;
         Some(switch::Number { number: number.number.clone(), tenant: number.tenant.clone(), answer })

@@ -58,6 +58,7 @@ fn what_is_impossible_says_what_to_write_instead() {
         ("[[number]]\nnumber = \"+18325550100\"\ntenant = \"acme\"", "there is no [[tenant]] \"acme\""),
         ("[[number]]\nnumber = \"1\"\nanswer = { paly = \"welcome\" }", "play"),
         ("[[trunk]]\nname = \"t\"\nuri = \"sip:x@y\"", "without a user"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y;transport=ws\"", "WebSocket"),
         ("[[trunk]]\nname = \"t\"\nprofile = \"twillio\"\nuri = \"sip:y\"", "\"twilio\" or \"generic\""),
         ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"", "password"),
         (

@@ -3,6 +3,7 @@
 use super::schema::network;
 use super::section::{Found, Section};
 use carrier::{Profile, Secret, Trunk, TrunkConfig, TrunkName};
+use sip_core::transport::Transport;
 use sip_core::uri::Uri;
 
 fn profile(text: &str) -> Result<Profile, String> {
@@ -15,7 +16,11 @@ fn profile(text: &str) -> Result<Profile, String> {
 
 fn uri(text: &str) -> Result<Uri, String> {
     let example = "write it like \"sip:example.pstn.twilio.com;transport=tls\"";
-    Uri::parse(text.as_bytes()).map_err(|error| format!("{error}; {example}"))
+    let uri = Uri::parse(text.as_bytes()).map_err(|error| format!("{error}; {example}"))?;
+    if uri.transport().is_some_and(Transport::is_websocket) {
+        return Err(format!("a WebSocket is its client's to open, and no way to a carrier; {example}"));
+    }
+    Ok(uri)
 }
 
 /// All trunks that are in order. Two of one name are a mistake: a call that asks for it would go to either.

@@ -9,7 +9,7 @@ use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
 use media::{EndpointId, PortPool, Prompt};
-use sip_core::endpoint::{self, Endpoint, GateRates, SessionId};
+use sip_core::endpoint::{self, Endpoint, GateRates, InboundId, RequestId, SessionId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub(crate) struct Desk {
     pub(crate) registrar: Registrar,
     /// Whose calls sessions are that users have opened; taken by the call.
     pub(crate) callers: HashMap<SessionId, UserId>,
+    /// Messages that users send one another, on their way to an answer.
+    pub(crate) messages: BTreeMap<RequestId, InboundId>,
     /// Timers.
     pub(crate) timers: Timers<Timer>,
     /// What is to be done.
@@ -98,6 +100,7 @@ impl Desk {
             plan: Plan::new(config),
             registrar: Registrar::new(&config.registrar, &mut rng),
             callers: HashMap::new(),
+            messages: BTreeMap::new(),
             timers: Timers::default(),
             out: VecDeque::new(),
             by_session: HashMap::new(),

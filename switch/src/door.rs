@@ -2,11 +2,15 @@
 //! any call comes here before anything is kept of it; whoever has no business here is refused and leaves nothing behind.
 
 use crate::desk::{Desk, Timer};
-use crate::registrar::{Reply, Verdict};
+use crate::registrar::{Reply, UserId, Verdict};
 use base::Now;
-use sip_core::endpoint::{Headers, InboundId, Source};
-use sip_core::message::{Message, Method, StatusCode};
+use sip_core::endpoint::{Failure, Headers, InboundId, OutOfDialog, RequestId, Source};
+use sip_core::header::NameAddr;
+use sip_core::message::{Message, Method, Name, StatusCode};
 use sip_core::transport::FlowId;
+
+/// The most messages between users that wait for their receivers at once. Beyond it 503.
+const MAX_MESSAGES: usize = 1_024;
 
 impl Desk {
     /// A request from outside of any call.
@@ -14,6 +18,7 @@ impl Desk {
         match request.method() {
             Method::Register => self.on_register(id, request, source, now),
             Method::Invite => self.on_knock(id, request, source, now),
+            Method::Message => self.on_message(id, request, source, now),
             _ => self.endpoint.refuse(id, StatusCode::METHOD_NOT_ALLOWED, Headers::new(), now),
         }
     }
@@ -39,15 +44,76 @@ impl Desk {
                     self.callers.insert(session, user);
                 }
             }
-            Verdict::Challenge(headers) => self.endpoint.refuse(id, StatusCode::UNAUTHORIZED, headers, now),
-            Verdict::Malformed => self.endpoint.refuse(id, StatusCode::BAD_REQUEST, Headers::new(), now),
-            Verdict::Stranger => {
-                // At whatever pace strangers knock, the log of a switch at work stays its own (FAULTS 21).
-                tracing::debug!(from = %source.addr, "a stranger's INVITE was refused at the door");
-                self.endpoint.refuse(id, StatusCode::FORBIDDEN, Headers::new(), now);
-            }
-            Verdict::Banned => self.endpoint.ignore(id),
+            verdict => self.turn_away(id, verdict, source, now),
         }
+    }
+
+    /// Whoever is no user, or not the one that it says.
+    fn turn_away(&mut self, id: InboundId, verdict: Verdict, source: &Source, now: Now) {
+        let (status, headers) = match verdict {
+            Verdict::Challenge(headers) => (StatusCode::UNAUTHORIZED, headers),
+            Verdict::Malformed => (StatusCode::BAD_REQUEST, Headers::new()),
+            Verdict::Banned => return self.endpoint.ignore(id),
+            Verdict::User(_) | Verdict::Stranger => (StatusCode::FORBIDDEN, Headers::new()),
+        };
+        if status == StatusCode::FORBIDDEN {
+            // At whatever pace strangers knock, the log of a switch at work stays its own (FAULTS 21).
+            tracing::debug!(from = %source.addr, "a stranger was refused at the door");
+        }
+        self.endpoint.refuse(id, status, headers, now);
+    }
+
+    /// RFC 3428: a message from one user to another of the same tenant, handed on to the place where that one prefers to
+    /// be reached; the sender hears what the receiver's phone says.
+    fn on_message(&mut self, id: InboundId, request: &Message, source: &Source, now: Now) {
+        let sender = match self.registrar.authenticate(request, source, now) {
+            Verdict::User(sender) => sender,
+            verdict => return self.turn_away(id, verdict, source, now),
+        };
+        match self.message_for(&sender, request, now) {
+            Err(status) => self.endpoint.refuse(id, status, Headers::new(), now),
+            Ok(message) => match self.endpoint.request(message, now) {
+                Ok(request) => drop(self.messages.insert(request, id)),
+                Err(_) => self.endpoint.refuse(id, StatusCode::SERVICE_UNAVAILABLE, Headers::new(), now),
+            },
+        }
+    }
+
+    fn message_for(&self, sender: &UserId, request: &Message, now: Now) -> Result<OutOfDialog, StatusCode> {
+        if self.messages.len() >= MAX_MESSAGES {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let uri = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
+        let receiver = self.registrar.find_address(&NameAddr::new(uri)).filter(|user| user.tenant == sender.tenant);
+        let receiver = receiver.ok_or(StatusCode::NOT_FOUND)?;
+        let target = self.registrar.targets(&receiver, now).into_iter().next();
+        let target = target.ok_or(StatusCode::TEMPORARILY_UNAVAILABLE)?;
+        let mut from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
+        from.params.remove("tag");
+        let content_type = request.header_str(Name::ContentType).unwrap_or("text/plain".into()).into_owned();
+        Ok(OutOfDialog {
+            method: Method::Message,
+            uri: target.uri,
+            next_hop: target.next_hop,
+            from,
+            to: request.to().map_err(|_| StatusCode::BAD_REQUEST)?,
+            call_id: None,
+            cseq: None,
+            headers: Headers::new(),
+            body: Some((content_type, request.body().clone())),
+            credentials: None,
+        })
+    }
+
+    /// A message has been answered, or not.
+    pub(crate) fn on_message_done(&mut self, request: RequestId, result: &Result<Message, Failure>, now: Now) {
+        let Some(id) = self.messages.remove(&request) else { return };
+        let status = match result {
+            Ok(response) | Err(Failure::Response(response)) => response.status(),
+            Err(_) => None,
+        };
+        // RFC 4320 §4.2: silence is no 408 for anything but an INVITE.
+        self.endpoint.answer(id, status.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE), Headers::new(), None, now);
     }
 
     /// A connection has ended over which somebody was registered.

@@ -376,7 +376,9 @@ impl Desk {
 
     /// The end of a request outside of calls.
     pub(crate) fn on_reply(&mut self, request: RequestId, cseq: u32, result: Result<Message, Failure>, now: Now) {
-        let Some((index, purpose)) = self.trunks.requests.remove(&request) else { return };
+        let Some((index, purpose)) = self.trunks.requests.remove(&request) else {
+            return self.on_message_done(request, &result, now);
+        };
         let failed = match &result {
             Ok(response) | Err(Failure::Response(response)) | Err(Failure::Auth(_, Some(response))) => {
                 path_failure(response)

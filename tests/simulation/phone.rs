@@ -33,7 +33,9 @@ pub struct Phone {
 impl Phone {
     pub fn new(name: &str, ip: [u8; 4], mut rng: Rng) -> Self {
         let ip = Ipv4Addr::from(ip);
-        let endpoint = Endpoint::new(endpoint::Config::new(Site::at(IpAddr::V4(ip)).locals), rng.fork());
+        let mut config = endpoint::Config::new(Site::at(IpAddr::V4(ip)).locals);
+        config.handed_up = vec![Method::Message];
+        let endpoint = Endpoint::new(config, rng.fork());
         let (out, sessions, heard) = (VecDeque::new(), Vec::new(), Vec::new());
         Self { name: name.to_owned(), ip, endpoint, out, wake: None, sessions, heard, answers: true }
     }
@@ -92,6 +94,12 @@ impl Phone {
             Event::Ended { request, .. } => {
                 self.heard.push(if request.is_some() { "is hung up on" } else { "ended" }.to_owned());
             }
+            Event::Arrived { request, message, .. } => {
+                let from = message.from().unwrap().uri;
+                let words = String::from_utf8_lossy(message.body()).into_owned();
+                self.heard.push(format!("{} says {words}", from.user().unwrap_or_default()));
+                self.endpoint.answer(request, StatusCode::OK, Vec::new(), None, now);
+            }
             Event::Reply { result, .. } => {
                 let status = result.map_or_else(|failure| code_of(&failure), |response| code(&response));
                 self.heard.push(format!("register {status}"));
@@ -120,6 +128,25 @@ impl Phone {
 
     fn credentials(&self) -> Option<Credentials> {
         Some(Credentials { username: self.name.clone(), password: PASSWORD.into(), realm: None })
+    }
+
+    /// Sends a MESSAGE; its answer is heard as a registration's is.
+    pub fn text(&mut self, to: &str, words: &str, now: Now) {
+        let to: NameAddr = NameAddr::new(format!("sip:{to}@{}", Ipv4Addr::from(SWITCH)).parse().unwrap());
+        let request = OutOfDialog {
+            method: Method::Message,
+            uri: to.uri.clone(),
+            next_hop: switch(),
+            from: self.us(),
+            to,
+            call_id: None,
+            cseq: None,
+            headers: Vec::new(),
+            body: Some(("text/plain".to_owned(), words.to_owned().into())),
+            credentials: self.credentials(),
+        };
+        self.endpoint.request(request, now).unwrap();
+        self.drain(now);
     }
 
     pub fn register(&mut self, now: Now) {

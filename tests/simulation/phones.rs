@@ -4,6 +4,7 @@ use crate::hosts::{GOOD, Host, SWITCH, Told, switch_config};
 use crate::phone::{PASSWORD, Phone};
 use base::{Now, Rng};
 use carrier_sim::virtual_network::{HostId, Network, Site};
+use sip_core::message::Method;
 use std::time::Duration;
 use switch::registrar::{RegistrarConfig, TenantDomain, User};
 use switch::{CallSid, Cdr, Fact, Record, Switch};
@@ -22,7 +23,7 @@ fn village(names: &[&str]) -> Village {
     let mut network = Network::new(5);
     network.impair_sip(GOOD);
     let mut config = switch_config(&[("+18325550100", serde_json::json!({ "echo": true }))]);
-    config.endpoint.handed_up = vec![sip_core::message::Method::Register, sip_core::message::Method::Invite];
+    config.endpoint.handed_up = vec![Method::Register, Method::Invite, Method::Message];
     let user = |name: &&str| User { name: (*name).to_owned(), tenant: TENANT.to_owned(), password: PASSWORD.into() };
     config.registrar = RegistrarConfig {
         realm: "tandem".to_owned(),
@@ -232,5 +233,19 @@ fn a_key_that_comes_by_info_is_a_key() {
     assert_eq!(village.heard(ALICE), ["info 200"]);
     let digits = village.records().into_iter().filter(|record| matches!(record.fact, Fact::Digit { digit: '7', .. }));
     assert_eq!(digits.count(), 1);
+    village.close();
+}
+
+#[test]
+fn a_message_is_handed_on_to_where_its_receiver_is_and_to_nobody_else() {
+    let mut village = village(&["alice", "bob"]);
+    village.tell(0, |alice, now| alice.text("bob", "lunch?", now));
+    village.wait(1);
+    assert_eq!(village.heard(1), ["alice says lunch?"]);
+    assert_eq!(village.heard(0), ["register 200"], "the receiver's own answer");
+    village.tell(0, |alice, now| alice.text("nobody", "lunch?", now));
+    village.wait(1);
+    assert_eq!(village.heard(0), ["register 404"]);
+    assert_eq!(village.heard(1), Vec::<String>::new());
     village.close();
 }

@@ -240,7 +240,9 @@ impl Endpoint {
         // §10.2: what is registered is where the address-of-record in To is to be reached.
         let party = if request.method == Method::Register { &request.to } else { &request.from };
         let draft = Draft {
-            contact: Some(party.uri.user_unescaped().map(std::borrow::Cow::into_owned)),
+            // RFC 3428 §4: a MESSAGE has none.
+            contact: (request.method != Method::Message)
+                .then(|| party.uri.user_unescaped().map(std::borrow::Cow::into_owned)),
             method: request.method,
             uri: request.uri,
             routes: Vec::new(),
