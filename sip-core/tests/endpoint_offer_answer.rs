@@ -21,6 +21,8 @@ struct Book {
     open: BTreeMap<Key, bool>,
     /// Transactions whose offer has had its answer, or that had none in their request.
     answered: BTreeMap<Key, bool>,
+    /// PRACKs with an answer, and what they answer: one that is refused has answered nothing.
+    pracks: BTreeMap<Key, Key>,
     offers: u32,
 }
 
@@ -52,13 +54,18 @@ impl Book {
                 let other = self.open.iter().find(|(_, is_ours)| **is_ours != entry.sent).map(|(key, _)| key.clone());
                 let answers = other.unwrap_or_else(|| panic!("{what}: a PRACK with an answer to nothing"));
                 self.open.remove(&answers);
-                self.answered.insert(answers, true);
+                self.answered.insert(answers.clone(), true);
+                self.pracks.insert(key, answers);
             }
             _ => {}
         }
     }
 
     fn response(&mut self, entry: &LadderEntry, key: Key, status: u16, what: &str) {
+        if let Some(answers) = self.pracks.remove(&key).filter(|_| status >= 300) {
+            self.answered.remove(&answers);
+            self.open.insert(answers, !key.0);
+        }
         match (status, entry.has_body) {
             (100..=299, true) if self.open.remove(&key).is_some() => {
                 self.answered.insert(key, true);

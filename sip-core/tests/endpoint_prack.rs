@@ -216,6 +216,28 @@ fn an_offer_in_a_provisional_is_answered_by_the_prack() {
 }
 
 #[test]
+fn an_answer_whose_prack_came_out_of_order_goes_again_with_the_next_copy() {
+    let (mut net, a, b) = ringing(|_| {}, Invite { body: None, ..invite_b() });
+    progress(&mut net, b, 183, true);
+    net.run_for(ms(100));
+    // The PRACK is held up, and overtaken by a request with a higher number: 500 (RFC 3261 §12.2.2).
+    let mut held = 0;
+    net.filter = Some(Box::new(move |_, _, message| {
+        let is_held = message.is_request() && message.method().as_str() == "PRACK" && held < 1;
+        held += i32::from(is_held);
+        !is_held
+    }));
+    net.with(A, |e, now| e.prack_answer(a, Some(sdp()), now));
+    net.with(A, |e, now| e.send_request(a, sip_core::message::Method::Info, Vec::new(), None, now)).unwrap();
+    net.run_for(secs(4));
+    let pracks = net.nodes[A].sent_requests("PRACK");
+    assert!(net.ladder(A).contains(&"< 500 PRACK".to_owned()), "{:?}", net.ladder(A));
+    assert_ne!(pracks[0].cseq().unwrap(), pracks.last().unwrap().cseq().unwrap());
+    assert!(pracks.iter().all(|prack| prack.body() == &sdp().1));
+    assert!(net.nodes[B].story().contains(&"progress acked".to_owned()), "{:?}", net.nodes[B].story());
+}
+
+#[test]
 fn an_offer_in_a_provisional_that_nobody_answers_ends_the_call() {
     let (mut net, _, b) = ringing(|_| {}, Invite { body: None, ..invite_b() });
     progress(&mut net, b, 183, true);

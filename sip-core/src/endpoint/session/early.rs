@@ -1,5 +1,6 @@
 //! One fork of an INVITE of ours before its final response (RFC 3261 §12.1, RFC 3262 §4).
 
+use super::super::command::Body;
 use super::Agreement;
 use crate::dialog::Dialog;
 
@@ -11,6 +12,8 @@ pub(super) struct Early {
     /// The RSeq of the last reliable provisional that was taken.
     rseq: Option<u32>,
     pub(super) prack: Prack,
+    /// What that PRACK carries: our answer to the offer that came.
+    pub(super) answer: Option<Body>,
 }
 
 /// The PRACK of the last reliable provisional.
@@ -39,7 +42,7 @@ pub(super) enum Order {
 
 impl Early {
     pub(super) const fn new(dialog: Dialog, agreement: Agreement) -> Self {
-        Self { dialog, agreement, rseq: None, prack: Prack::None }
+        Self { dialog, agreement, rseq: None, prack: Prack::None, answer: None }
     }
 
     /// Judges an RSeq (§4): the first may be any, those after it go up by one.
@@ -49,6 +52,7 @@ impl Early {
             Some(last) if Some(rseq) != last.checked_add(1) => Order::Other,
             _ => {
                 self.rseq = Some(rseq);
+                self.answer = None;
                 Order::Next
             }
         }

@@ -28,7 +28,10 @@ impl Calling {
             Order::Other => false,
             Order::Copy => {
                 if early.prack == Prack::Failed {
-                    send_prack(at, core, early, cseq, None);
+                    if early.answer.is_some() {
+                        early.agreement = Agreement::Agreed;
+                    }
+                    send_prack(at, core, early, cseq);
                 }
                 false
             }
@@ -44,7 +47,7 @@ impl Calling {
                     Agreement::Ours if has_body => early.agreement = Agreement::Agreed,
                     _ => {}
                 }
-                send_prack(at, core, early, cseq, None);
+                send_prack(at, core, early, cseq);
                 true
             }
         }
@@ -53,29 +56,34 @@ impl Calling {
     /// Our user's answer to the offer in a reliable provisional.
     pub(super) fn prack_answer(mut self, mut at: At, core: &mut Core, body: Option<Body>) -> Option<Session> {
         let cseq = core.cseq_of(self.exchange());
-        if let Some(early) = self.forks().find(|early| early.prack == Prack::Awaited) {
+        let is_wanted = self.is_wanted();
+        if let Some(early) = self.forks().find(|early| is_wanted && early.prack == Prack::Awaited) {
             at.stop(core, SessionTimer::LateAnswer);
             early.agreement = Agreement::Agreed;
             at.described.clone_from(&body);
-            send_prack(&at, core, early, CSeq { seq: cseq, method: Method::Invite }, body);
+            early.answer = body;
+            send_prack(&at, core, early, CSeq { seq: cseq, method: Method::Invite });
         }
         Some(at.session(State::Calling(self)))
     }
 
     /// A PRACK has its final response, or none: what is not acknowledged is repeated, and then acknowledged again.
     pub(super) fn on_prack_done(&mut self, rseq: u32, result: &Result<Message, Failure>) {
-        let done = if result.is_ok() { Prack::None } else { Prack::Failed };
         for early in self.forks().filter(|early| early.rseq() == Some(rseq) && early.prack == Prack::Sent) {
-            early.prack = done;
+            early.prack = if result.is_ok() { Prack::None } else { Prack::Failed };
+            if result.is_err() && early.answer.is_some() {
+                // The answer has not got there.
+                early.agreement = Agreement::Theirs;
+            }
         }
     }
 }
 
-fn send_prack(at: &At, core: &mut Core, early: &mut Early, cseq: CSeq, body: Option<Body>) {
+fn send_prack(at: &At, core: &mut Core, early: &mut Early, cseq: CSeq) {
     let Some(rseq) = early.rseq() else { return };
     early.prack = Prack::Sent;
     let rack = RAck { rseq, cseq }.to_string();
     let headers = vec![(Name::RAck.as_str().to_owned(), rack)];
-    let request = InDialog { headers, body, ..InDialog::new(Method::Prack) };
+    let request = InDialog { headers, body: early.answer.clone(), ..InDialog::new(Method::Prack) };
     at.send_in_dialog(core, &mut early.dialog, Purpose::Inside(at.id, Inside::Prack(rseq)), request);
 }

@@ -183,8 +183,10 @@ impl Session {
     }
 
     pub(super) fn glare_over(mut self, core: &mut Core) -> Option<Self> {
-        if self.at.offers.ours.as_ref().is_some_and(|ours| ours.exchange.is_none()) {
-            if self.at.offers.theirs.is_some() {
+        if let Some(ours) = self.at.offers.ours.as_ref().filter(|ours| ours.exchange.is_none()) {
+            // Meanwhile our answer in a PRACK may have been refused, and wait to be sent again.
+            let must_wait = ours.body.is_some() && !self.is_confirmed() && !self.may_offer_early();
+            if must_wait || self.at.offers.theirs.is_some() {
                 self.wait_out_glare(core);
             } else {
                 self.send_change(core);
