@@ -183,6 +183,7 @@ fn run(seed: u64) -> u32 {
 
 #[test]
 fn no_offer_is_made_while_another_is_open() {
-    let offers: u32 = (0..400).map(run).sum();
+    // The last ones have found something once.
+    let offers: u32 = (0..400).chain([2_382, 3_028, 5_707]).map(run).sum();
     assert!(offers > 1_500, "{offers}");
 }
