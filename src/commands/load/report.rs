@@ -13,6 +13,8 @@ pub const SCHEMA: &str = "tandem-load/1";
 const LATE_MS: f64 = 5.0;
 /// A shard's thread that is so busy is near its limit.
 const BUSY: f64 = 0.9;
+/// A shard's thread that waits for a processor for so much of the time shares it with too much else.
+const WAITS: f64 = 0.1;
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -114,6 +116,8 @@ pub struct Generator {
     pub cpu_percent: f64,
     /// The busiest shard's thread, of one core.
     pub busiest_shard_percent: f64,
+    /// Of the time, how much a shard's thread was ready and the processors did something else; the most of any.
+    pub longest_wait_percent: f64,
     /// Datagrams that our own inbox had no room for.
     pub datagrams_dropped: u64,
     /// Datagrams that our own kernel did not take.
@@ -230,8 +234,11 @@ fn heard<'a>(summary: &'a Summary, beside: &Beside<'_>) -> Heard<'a> {
 }
 
 fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> Generator {
-    let share = |shard: &Ended| shard.cpu.as_secs_f64() / shard.ran.as_secs_f64().max(0.001);
-    let busiest = beside.shards.iter().map(share).fold(0.0, f64::max);
+    let most = |part: fn(&Ended) -> Duration| {
+        let share = |shard: &Ended| part(shard).as_secs_f64() / shard.ran.as_secs_f64().max(0.001);
+        beside.shards.iter().map(share).fold(0.0, f64::max)
+    };
+    let (busiest, waits) = (most(|shard| shard.cpu), most(|shard| shard.waited));
     let dropped = beside.shards.iter().map(|shard| shard.counters.datagrams_dropped).sum();
     let unsent = beside.shards.iter().map(|shard| shard.counters.datagrams_unsent).sum();
     let by_kernel = beside.shards.iter().map(|shard| shard.dropped_by_kernel).sum();
@@ -242,6 +249,9 @@ fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> 
     }
     if busiest > BUSY {
         limits.push(format!("a shard's thread used {:.0} % of a core; --shards spreads the load", busiest * 100.0));
+    }
+    if waits > WAITS {
+        limits.push(format!("a shard's thread was kept waiting for a processor {:.0} % of the time", waits * 100.0));
     }
     if dropped + by_kernel > 0 {
         limits.push(format!("{} datagrams came faster than they were read", dropped + by_kernel));
@@ -257,6 +267,7 @@ fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> 
         cpu_s,
         cpu_percent: cpu_s / ran_s * 100.0,
         busiest_shard_percent: busiest * 100.0,
+        longest_wait_percent: waits * 100.0,
         datagrams_dropped: dropped,
         datagrams_unsent: unsent,
         datagrams_dropped_by_kernel: by_kernel,

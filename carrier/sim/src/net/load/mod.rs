@@ -62,6 +62,8 @@ pub enum Heard {
 pub struct Ended {
     /// CPU of its thread while calls were made.
     pub cpu: Duration,
+    /// How long its thread was ready meanwhile, and the processors did something else.
+    pub waited: Duration,
     /// How long that was.
     pub ran: Duration,
     /// What its SIP sockets did.

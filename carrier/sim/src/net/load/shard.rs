@@ -1,6 +1,6 @@
 //! One shard: binds, waits for the common start, and drives its generator until every call has ended.
 
-use super::usage::dropped_by_kernel;
+use super::usage::{dropped_by_kernel, waited_for_processor};
 use super::wake::Wake;
 use super::{Ended, Heard, INBOX, Setup};
 use crate::load::{Command, Generator, LoadConfig, Media, Told};
@@ -113,7 +113,7 @@ impl Shard {
         self.config.start_at = start_at;
         let mut node = Generator::new(self.config.clone(), self.rng.fork());
         let mut inputs = Vec::with_capacity(INPUTS_AT_ONCE);
-        let (cpu, began) = (thread_cpu(), Instant::now());
+        let (cpu, waited, began) = (thread_cpu(), waited_for_processor(), Instant::now());
         while let Some(wake) = self.drain(&mut node).await {
             let now = self.now();
             if wake.is_some_and(|at| at <= now.mono) {
@@ -142,6 +142,7 @@ impl Shard {
         }
         let ended = Ended {
             cpu: thread_cpu().saturating_sub(cpu),
+            waited: waited_for_processor().saturating_sub(waited),
             ran: began.elapsed(),
             counters: self.net.counters(),
             dropped_by_kernel: dropped_by_kernel(&self.udp()),

@@ -75,6 +75,14 @@ fn kilobytes(status: &str, field: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// How long the calling thread has been ready to run while the processors did something else. A kernel that does not count
+/// it says zero.
+pub(super) fn waited_for_processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited = text.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(waited.unwrap_or(0))
+}
+
 /// Datagrams that the kernel dropped since these local UDP addresses were bound, as nobody had read those before them.
 /// What a peer must then send again is no fault of the peer's.
 pub(super) fn dropped_by_kernel(bound: &[SocketAddr]) -> u64 {
