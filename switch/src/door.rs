@@ -133,6 +133,9 @@ impl Desk {
         for (flow, kept) in self.registrar.take_changes() {
             self.endpoint.keep(flow, kept, now);
         }
+        for (customer, is_guest) in self.registrar.take_acquaintances() {
+            self.endpoint.acquaint(customer, is_guest);
+        }
         match self.registrar.next_expiry() {
             Some(at) => self.timers.set(Timer::Binding, at),
             None => self.timers.stop(Timer::Binding),

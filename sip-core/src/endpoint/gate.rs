@@ -66,6 +66,8 @@ pub(crate) struct Gate {
     strangers: Debt,
     sources: BTreeMap<IpAddr, Debt>,
     by_debt: BTreeSet<(u64, IpAddr)>,
+    /// Customers where somebody is registered: they are counted each for itself, and not among the strangers.
+    guests: BTreeSet<IpAddr>,
     /// Requests that were turned away.
     pub(crate) turned_away: u64,
 }
@@ -74,7 +76,16 @@ impl Gate {
     /// Without rates everything is let in.
     pub(crate) fn new(rates: Option<GateRates>) -> Self {
         let (sources, by_debt) = (BTreeMap::new(), BTreeSet::new());
-        Self { rates, strangers: Debt(0), sources, by_debt, turned_away: 0 }
+        Self { rates, strangers: Debt(0), sources, by_debt, guests: BTreeSet::new(), turned_away: 0 }
+    }
+
+    /// Somebody is registered there, or nobody any more.
+    pub(crate) fn acquaint(&mut self, customer: IpAddr, is_guest: bool) {
+        if is_guest {
+            self.guests.insert(customer);
+        } else {
+            self.guests.remove(&customer);
+        }
     }
 
     /// Whether one more request of this source is looked at.
@@ -85,9 +96,13 @@ impl Gate {
         }
         let who = customer_of(source);
         let before = self.sources.get(&who).copied();
-        let debts =
-            before.unwrap_or_default().with_one(rates.source, now).zip(self.strangers.with_one(rates.strangers, now));
-        let Some((debt, strangers)) = debts else {
+        let debt = before.unwrap_or_default().with_one(rates.source, now);
+        let strangers = if self.guests.contains(&who) {
+            Some(self.strangers)
+        } else {
+            self.strangers.with_one(rates.strangers, now)
+        };
+        let Some((debt, strangers)) = debt.zip(strangers) else {
             self.turned_away += 1;
             return false;
         };
@@ -146,6 +161,19 @@ mod tests {
         let all: usize = (0..=255).map(|n| admitted(&mut gate, &format!("192.0.2.{n}"), 10, at(0))).sum();
         assert_eq!(all, 200);
         assert_eq!(admitted(&mut gate, "203.0.113.9", 100_000, at(0)), 100_000);
+    }
+
+    #[test]
+    fn who_is_registered_is_heard_while_strangers_are_too_many() {
+        let mut gate = gate(10, 100);
+        gate.acquaint("192.0.2.250".parse().unwrap(), true);
+        for n in 0..100 {
+            admitted(&mut gate, &format!("198.51.100.{n}"), 20, at(0));
+        }
+        assert_eq!(admitted(&mut gate, "192.0.2.9", 10, at(0)), 0);
+        assert_eq!(admitted(&mut gate, "192.0.2.250", 100, at(0)), 20, "as many as one source may");
+        gate.acquaint("192.0.2.250".parse().unwrap(), false);
+        assert_eq!(admitted(&mut gate, "192.0.2.250", 10, at(1)), 0);
     }
 
     #[test]

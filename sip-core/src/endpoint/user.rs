@@ -278,6 +278,12 @@ impl Endpoint {
         self.overloaded = overloaded;
     }
 
+    /// Somebody is registered at this customer's ([`super::customer_of`]), or nobody any more: its requests are not counted
+    /// among the strangers'.
+    pub fn acquaint(&mut self, customer: std::net::IpAddr, is_guest: bool) {
+        self.gate.acquaint(customer, is_guest);
+    }
+
     /// Requests that were dropped because their source, or all strangers together, made too many.
     #[must_use]
     pub const fn turned_away(&self) -> u64 {

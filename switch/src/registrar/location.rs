@@ -5,7 +5,7 @@ use super::target::{Target, target};
 use super::wish::{Asked, MAX_FLOW_EXPIRES, MAX_NAT_EXPIRES, What, Wish, is_default, qvalue};
 use base::Now;
 use serde::Serialize;
-use sip_core::endpoint::{Headers, Source};
+use sip_core::endpoint::{Headers, Source, customer_of};
 use sip_core::header::{NameAddr, Via};
 use sip_core::transport::{FlowId, is_behind_nat};
 use std::collections::BTreeSet;
@@ -100,6 +100,11 @@ impl Location {
     /// The connections over which it is reached.
     pub(super) fn flows(&self) -> BTreeSet<FlowId> {
         self.bindings.iter().filter_map(Binding::flow).collect()
+    }
+
+    /// The customers from whom it has registered.
+    pub(super) fn customers(&self) -> BTreeSet<IpAddr> {
+        self.bindings.iter().map(|binding| customer_of(binding.source.addr.ip())).collect()
     }
 
     /// What is left of it without a connection.

@@ -40,6 +40,7 @@ use sip_core::header::NameAddr;
 use sip_core::message::{Message, StatusCode};
 use sip_core::transport::FlowId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use wish::Wish;
 
 /// The most users with bindings at once. Beyond it a REGISTER of one more is answered 503; only an open registrar, which
@@ -69,6 +70,10 @@ pub struct Registrar {
     flows: BTreeMap<FlowId, BTreeSet<UserId>>,
     /// Connections to be kept, or no more, since it was last asked.
     changes: Vec<(FlowId, bool)>,
+    /// How many users have registered from each customer's.
+    guests: BTreeMap<IpAddr, usize>,
+    /// Customers that have become guests, or are no more, since it was last asked.
+    acquaintances: Vec<(IpAddr, bool)>,
 }
 
 impl Registrar {
@@ -84,6 +89,8 @@ impl Registrar {
             expiry: BTreeSet::new(),
             flows: BTreeMap::new(),
             changes: Vec::new(),
+            guests: BTreeMap::new(),
+            acquaintances: Vec::new(),
         }
     }
 
@@ -139,12 +146,13 @@ impl Registrar {
         }
         let before = self.locations.remove(user).unwrap_or_default();
         self.forget_expiry(user, &before);
-        let flows = before.flows();
+        let (flows, customers) = (before.flows(), before.customers());
         let (after, result) = match before.clone().apply(wish, source, now) {
             Ok(after) => (after, Ok(())),
             Err(Refusal::OutOfOrder) => (before, Err(refuse(StatusCode::SERVER_INTERNAL_ERROR))),
             Err(Refusal::TooMany) => (before, Err(refuse(StatusCode::FORBIDDEN))),
         };
+        self.follow_customers(&customers, &after.customers());
         self.settle(user, &flows, after);
         result
     }
@@ -165,6 +173,25 @@ impl Registrar {
         if let Some(at) = after.next_expiry() {
             self.expiry.insert((at, user.clone()));
             self.locations.insert(user.clone(), after);
+        }
+    }
+
+    fn follow_customers(&mut self, before: &BTreeSet<IpAddr>, after: &BTreeSet<IpAddr>) {
+        for customer in before.difference(after) {
+            let count = self.guests.get(customer).copied().unwrap_or_default();
+            if count <= 1 {
+                self.guests.remove(customer);
+                self.acquaintances.push((*customer, false));
+            } else {
+                self.guests.insert(*customer, count - 1);
+            }
+        }
+        for customer in after.difference(before) {
+            let count = self.guests.entry(*customer).or_default();
+            *count += 1;
+            if *count == 1 {
+                self.acquaintances.push((*customer, true));
+            }
         }
     }
 
@@ -231,7 +258,9 @@ impl Registrar {
             let Some(before) = self.locations.remove(&user) else { continue };
             self.forget_expiry(&user, &before);
             let flows = before.flows().into_iter().filter(|other| *other != flow).collect();
-            self.settle(&user, &flows, before.without_flow(flow));
+            let (customers, after) = (before.customers(), before.without_flow(flow));
+            self.follow_customers(&customers, &after.customers());
+            self.settle(&user, &flows, after);
         }
         true
     }
@@ -248,13 +277,20 @@ impl Registrar {
             let Some(before) = self.locations.remove(&user) else { return };
             self.forget_expiry(&user, &before);
             let flows = before.flows();
-            self.settle(&user, &flows, before.at(now));
+            let (customers, after) = (before.customers(), before.at(now));
+            self.follow_customers(&customers, &after.customers());
+            self.settle(&user, &flows, after);
         }
     }
 
     /// The connections that somebody has begun (true) or ceased to be registered over, since this was last asked.
     pub fn take_changes(&mut self) -> Vec<(FlowId, bool)> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// The customers where somebody has begun (true) or ceased to be registered, since this was last asked.
+    pub fn take_acquaintances(&mut self) -> Vec<(IpAddr, bool)> {
+        std::mem::take(&mut self.acquaintances)
     }
 
     /// Who is registered where.

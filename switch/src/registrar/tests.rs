@@ -324,6 +324,24 @@ fn a_binding_lasts_no_longer_than_its_way_holds_without_a_word() {
 }
 
 #[test]
+fn a_customer_is_a_guest_as_long_as_somebody_is_registered_there() {
+    let mut bench = Bench::new(true);
+    let home: std::net::IpAddr = "192.0.2.9".parse().unwrap();
+    for (name, expires) in [("alice", 60), ("bob", 120)] {
+        let lines = format!("Contact: <sip:{name}@192.0.2.9>;expires={expires}");
+        let request = register(&format!("{name}@example.com"), name, 1, &lines);
+        ok(bench.registrar.register(&request, &source(PHONE), bench.now));
+    }
+    assert_eq!(bench.registrar.take_acquaintances(), [(home, true)]);
+    bench.wait(60);
+    bench.registrar.expire(bench.now);
+    assert!(bench.registrar.take_acquaintances().is_empty(), "bob is still there");
+    bench.wait(60);
+    bench.registrar.expire(bench.now);
+    assert_eq!(bench.registrar.take_acquaintances(), [(home, false)]);
+}
+
+#[test]
 fn a_connection_is_let_go_when_its_last_binding_ends() {
     let mut bench = Bench::new(true);
     for name in ["alice", "bob"] {
