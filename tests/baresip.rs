@@ -61,6 +61,44 @@ fn hears_the_prompt_and_its_keys_reach_the_events() {
 }
 
 #[test]
+fn an_encrypted_call_is_heard_and_spoken_both_ways() {
+    let mut setup = Setup::new();
+    let mut phone = Baresip::secure(CALLED, &mut setup, &audio::prompt("hold-music"));
+    let setup = setup
+        .trunk("phone", "generic", phone.port, "srtp = true")
+        .section("[[number]]\nnumber = \"menu\"\ntenant = \"default\"\nanswer = { play = \"menu\" }");
+    let switch = setup.start();
+    let sid = switch.http.place(&json!({ "from": OWNED, "to": CALLED, "answer": { "play": "welcome" } }));
+    phone.event("CALL_ESTABLISHED", secs(20));
+    let ended = switch.http.ended(&sid, secs(20));
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    assert!(ended["received"]["packets"].as_u64() > Some(50), "{ended:#}");
+    phone.event("CALL_CLOSED", secs(10));
+    assert_heard("welcome", &phone.recording());
+
+    phone.said.clear();
+    phone.command("dial", &format!("sip:menu@127.0.0.1:{}", switch.sip_port));
+    phone.event("CALL_ESTABLISHED", secs(20));
+    phone.event("CALL_CLOSED", secs(20));
+    assert_heard("menu", &phone.recording());
+}
+
+#[test]
+fn a_trunk_that_encrypts_takes_no_call_in_the_clear() {
+    let mut setup = Setup::new();
+    let mut phone = Baresip::start(CALLED, &mut setup, &[]);
+    let setup = setup.trunk("phone", "generic", phone.port, "srtp = true");
+    let switch = setup.start();
+    let sid = switch.http.place(&json!({ "from": OWNED, "to": CALLED, "answer": { "play": "welcome" } }));
+    let ended = switch.http.ended(&sid, secs(20));
+    assert_eq!((&ended["status"], &ended["answered_at"]), (&json!("failed"), &Value::Null), "{ended:#}");
+    phone.command("dial", &format!("sip:{OWNED}@127.0.0.1:{}", switch.sip_port));
+    phone.event("CALL_CLOSED", secs(10));
+    let inbound = switch.http.items("/v1/calls").into_iter().find(|call| call["direction"] == "inbound").unwrap();
+    assert_eq!((&inbound["status"], &inbound["cause"]["sip_status"]), (&json!("failed"), &json!(488)), "{inbound:#}");
+}
+
+#[test]
 fn hangs_up_and_the_cdr_says_so() {
     let mut setup = Setup::new();
     let mut phone = Baresip::start(CALLED, &mut setup, &audio::prompt("hold-music"));

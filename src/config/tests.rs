@@ -65,7 +65,6 @@ fn what_is_impossible_says_what_to_write_instead() {
             "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"\npassword_file = \"/nowhere\"",
             "cannot read /nowhere",
         ),
-        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nsrtp = true", "srtp is not built yet"),
         (
             "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\n[[trunk]]\nname = \"t\"\nuri = \"sip:z\"",
             "there is a [[trunk]] \"t\" already",

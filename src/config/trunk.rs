@@ -85,10 +85,6 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.accept_from = ranges(section, "accept_from");
     config.media_from = ranges(section, "media_from");
     config.srtp = section.flag("srtp", false);
-    if config.srtp {
-        let place = section.place.clone();
-        section.fault(&place, format!("trunk \"{}\": srtp is not built yet, and its calls would go out in the clear; remove it to accept that", config.name));
-    }
 }
 
 /// A list of networks; an empty one is refused, because it would stand for the profile's own ranges and not for nobody.

@@ -162,6 +162,11 @@ impl Trunks {
         self.lines.iter().find(fits).map(|line| line.trunk.name().to_string())
     }
 
+    /// Whether its audio is encrypted.
+    pub(crate) fn encrypts(&self, trunk: usize) -> bool {
+        self.lines[trunk].trunk.config().srtp
+    }
+
     /// Its address, where the configuration names one and no name.
     pub(crate) fn literal_address(&self, trunk: usize) -> Option<IpAddr> {
         self.lines[trunk].trunk.config().uri.host().and_then(Host::ip)

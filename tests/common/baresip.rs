@@ -36,6 +36,12 @@ impl Baresip {
         Self::run(user, setup, says, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
     }
 
+    /// As [`Baresip::start`], and its audio is encrypted with the keys of its description, or there is no call.
+    #[track_caller]
+    pub fn secure(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
+        Self::run(user, setup, says, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0;mediaenc=srtp-mand"))
+    }
+
     /// As [`Baresip::start`], registered with the switch of this setup, which runs: over this transport, with this password.
     #[track_caller]
     pub fn registered(user: &str, password: &str, transport: &str, setup: &mut Setup, says: &[i16]) -> Self {
@@ -65,7 +71,7 @@ impl Baresip {
              audio_source aufile,{dir}/says.wav\naudio_channels 1\nausrc_srate 8000\nauplay_srate 8000\n\
              audio_buffer 20-160\njitter_buffer_delay 5-10\nsnd_path {dir}\nctrl_tcp_listen 127.0.0.1:{control}\n\
              module_path {MODULES}\n\
-             module g711.so\nmodule aufile.so\nmodule sndfile.so\n\
+             module g711.so\nmodule srtp.so\nmodule aufile.so\nmodule sndfile.so\n\
              module_tmp account.so\nmodule_app contact.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
             dir = dir.display(),
         );

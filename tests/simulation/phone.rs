@@ -117,6 +117,7 @@ impl Phone {
             ptime_ms: 20,
             direction,
             rtcp_mux: false,
+            security: sip_core::sdp::Security::Plain,
             session_id: 1,
             version: 1,
         }

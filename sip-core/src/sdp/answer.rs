@@ -1,6 +1,7 @@
 //! Agreeing: answering a peer's offer, and reading its answer to ours (RFC 3264 §6 and §7, RFC 6337).
 
 use super::codec::AudioCodec;
+use super::crypto::{CryptoPair, Security};
 use super::description::{Format, Media, SessionDescription};
 use super::direction::Direction;
 use super::error::SdpError;
@@ -46,14 +47,15 @@ pub fn answer_preferring(
     local: &LocalAudio,
     preference: Preference,
 ) -> Result<Answered, SdpError> {
-    let (index, stream) = usable_audio(offer)?;
+    let (index, stream, crypto) = usable_audio(offer, &local.security)?;
     let (codec, format) = choose(stream, &local.codecs, preference).ok_or(SdpError::NoCommonCodec)?;
     let event = local.telephone_event.and_then(|_| telephone_event(stream, codec));
     let payload_types = PayloadTypes { out: format.payload_type, r#in: format.payload_type };
     let event_types = event.map(|(payload_type, events)| (PayloadTypes::both(payload_type), events));
-    let negotiated = agree(stream, local, codec, payload_types, event_types)?;
+    let negotiated = Negotiated { crypto, ..agree(stream, local, codec, payload_types, event_types)? };
     let ours = Stream {
         protocol: &stream.protocol,
+        crypto: negotiated.crypto.as_ref().map_or(&[], |pair| std::slice::from_ref(&pair.send)),
         codecs: &[(codec, negotiated.payload_type_in)],
         telephone_event: negotiated.telephone_event_in,
         ptime_ms: negotiated.ptime_ms,
@@ -96,9 +98,12 @@ pub fn answer_after(
 /// [`SdpError`]: the call then has no usable media.
 pub fn accept_answer(offered: &LocalAudio, answer: &SessionDescription) -> Result<Negotiated, SdpError> {
     let stream = answer.media.first().filter(|stream| stream.is_live_audio()).ok_or(SdpError::AudioRefused)?;
-    if !stream.is_plain_rtp() {
-        return Err(SdpError::SecureRequired(stream.protocol.clone()));
-    }
+    let crypto = match (offered.security.is_required(), stream.is_keyed_here(), stream.is_plain_rtp()) {
+        (true, true, _) => Some(offered.security.accepted(&stream.crypto)?),
+        (false, _, true) => None,
+        (true, ..) => return Err(SdpError::NoCommonCrypto),
+        (false, ..) => return Err(SdpError::SecureRequired(stream.protocol.clone())),
+    };
     let (codec, format) = choose(stream, &offered.codecs, Preference::Theirs).ok_or(SdpError::NoCommonCodec)?;
     // RFC 3264 §7: we send what the answer numbers, and get what our offer numbered.
     let payload_types = PayloadTypes { out: format.payload_type, r#in: codec.static_payload_type() };
@@ -108,7 +113,7 @@ pub fn accept_answer(offered: &LocalAudio, answer: &SessionDescription) -> Resul
     });
     let agreed = agree(stream, offered, codec, payload_types, event)?;
     // A peer that does not listen holds us only where we had offered to talk.
-    Ok(Negotiated { held_by_peer: agreed.held_by_peer && offered.direction.sends(), ..agreed })
+    Ok(Negotiated { held_by_peer: agreed.held_by_peer && offered.direction.sends(), crypto, ..agreed })
 }
 
 /// The payload types of one format, each way.
@@ -124,14 +129,25 @@ impl PayloadTypes {
     }
 }
 
-/// The first audio stream that we can carry, and its place.
-fn usable_audio(offer: &SessionDescription) -> Result<(usize, &Media), SdpError> {
+/// The first audio stream that we can carry, its place, and its keys: an encrypted one before a plain one.
+fn usable_audio<'a>(
+    offer: &'a SessionDescription,
+    security: &Security,
+) -> Result<(usize, &'a Media, Option<CryptoPair>), SdpError> {
     let audio = || offer.media.iter().enumerate().filter(|(_, stream)| stream.is_live_audio());
-    if let Some(found) = audio().find(|(_, stream)| stream.is_plain_rtp()) {
-        return Ok(found);
+    let keyed = audio().filter(|(_, stream)| stream.is_keyed_here());
+    let mut keyed = keyed.filter_map(|(index, stream)| Some((index, stream, security.answer(&stream.crypto)?)));
+    if let Some((index, stream, pair)) = keyed.next() {
+        return Ok((index, stream, Some(pair)));
+    }
+    let plain = audio().find(|(_, stream)| stream.is_plain_rtp()).filter(|_| !security.is_required());
+    if let Some((index, stream)) = plain {
+        return Ok((index, stream, None));
     }
     match audio().find(|(_, stream)| stream.is_secure_rtp()) {
-        Some((_, stream)) => Err(SdpError::SecureRequired(stream.protocol.clone())),
+        Some((_, stream)) if security.keys().is_empty() => Err(SdpError::SecureRequired(stream.protocol.clone())),
+        Some(_) => Err(SdpError::NoCommonCrypto),
+        None if audio().next().is_some() && security.is_required() => Err(SdpError::NoCommonCrypto),
         None => Err(SdpError::NoAudio),
     }
 }
@@ -169,6 +185,7 @@ fn agree(
         payload_type_in: payload_types.r#in,
         telephone_event_out: event.map(|(types, _)| types.out),
         telephone_event_in: event.map(|(types, _)| types.r#in),
+        crypto: None,
         telephone_events: event.map_or(TelephoneEvents::NONE, |(_, events)| events),
         ptime_ms: packet_time(stream, local.ptime_ms),
         direction: local.direction.and(theirs.reversed()),

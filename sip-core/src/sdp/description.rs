@@ -4,6 +4,7 @@
 //! writes one of them badly still gets its call.
 
 use super::codec::AudioCodec;
+use super::crypto::{Crypto, MAX_CRYPTO};
 use super::direction::Direction;
 use super::error::SdpError;
 use super::event::TelephoneEvents;
@@ -45,6 +46,8 @@ pub(super) struct Media {
     pub max_ptime_ms: Option<u16>,
     rtcp: Option<(u16, Option<IpAddr>)>,
     pub rtcp_mux: bool,
+    /// `a=crypto`, as far as we speak it.
+    pub crypto: Vec<Crypto>,
 }
 
 /// One payload type, with what `a=rtpmap` and `a=fmtp` say about it.
@@ -145,6 +148,7 @@ impl Media {
             max_ptime_ms: None,
             rtcp: None,
             rtcp_mux: false,
+            crypto: Vec::new(),
         };
         // What the media level says comes later, and wins (RFC 8866 §6.7).
         for attribute in session.attributes.iter().chain(&media.attributes) {
@@ -165,6 +169,7 @@ impl Media {
             "maxptime" => self.max_ptime_ms = milliseconds(value).or(self.max_ptime_ms),
             "rtcp" => self.rtcp = rtcp(value).or(self.rtcp),
             "rtcp-mux" => self.rtcp_mux = true,
+            "crypto" if self.crypto.len() < MAX_CRYPTO => self.crypto.extend(Crypto::read(value)),
             _ => {}
         }
     }
@@ -204,6 +209,11 @@ impl Media {
     /// True for SRTP, keyed by SDES or DTLS (RFC 4568, RFC 5764).
     pub fn is_secure_rtp(&self) -> bool {
         self.protocol.to_ascii_uppercase().contains("RTP/SAVP")
+    }
+
+    /// True for SRTP keyed by SDES (RFC 4568 §3): DTLS has another protocol's name.
+    pub fn is_keyed_here(&self) -> bool {
+        ["RTP/SAVP", "RTP/SAVPF"].into_iter().any(|secure| secure.eq_ignore_ascii_case(&self.protocol))
     }
 
     /// Where RTP is to go. An unspecified address is an RFC 2543 hold, and allowed.

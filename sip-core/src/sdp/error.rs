@@ -28,6 +28,9 @@ pub enum SdpError {
     /// Encrypted media is asked for.
     #[error("the peer asks for encrypted media ({0})")]
     SecureRequired(String),
+    /// Neither side's keys fit the other's, or media would not be encrypted that has to be.
+    #[error("no way to encrypt media in common")]
+    NoCommonCrypto,
     /// Media is to go to something that is not a unicast address: a name, a multicast group, no address at all.
     #[error("not an address that media can go to: {0:?}")]
     BadAddress(String),
@@ -44,6 +47,7 @@ impl SdpError {
             | Self::AudioRefused
             | Self::NoCommonCodec
             | Self::SecureRequired(_)
+            | Self::NoCommonCrypto
             | Self::BadAddress(_) => 488,
         }
     }
@@ -55,7 +59,7 @@ impl SdpError {
             Self::Syntax(_) | Self::TooLarge { .. } => None,
             Self::NoAudio | Self::AudioRefused => Some((304, "Media type not available")),
             Self::NoCommonCodec => Some((305, "Incompatible media format")),
-            Self::SecureRequired(_) => Some((302, "Incompatible transport protocol")),
+            Self::SecureRequired(_) | Self::NoCommonCrypto => Some((302, "Incompatible transport protocol")),
             Self::BadAddress(_) => Some((301, "Incompatible network address formats")),
         }
     }

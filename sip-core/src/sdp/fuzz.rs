@@ -20,6 +20,7 @@ pub fn fuzz(data: &[u8]) {
         ptime_ms: 20,
         direction: Direction::SendRecv,
         rtcp_mux: true,
+        security: super::Security::IfOffered(super::Crypto::generate(&mut base::Rng::from_u64(7))),
         session_id: 1,
         version: 1,
     };

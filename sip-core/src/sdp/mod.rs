@@ -2,11 +2,12 @@
 //!
 //! Read leniently, write strictly: a peer's bare line feeds, missing `s=` or `t=`, unknown payload types and mixed case
 //! cost no call; what we write is what RFC 8866 §5 asks for. Media other than audio is refused with port 0 in its own
-//! place (RFC 3264 §6). Encrypted media is refused as a whole until SRTP is here. No description resolves a name,
+//! place (RFC 3264 §6). Media is encrypted with the keys that descriptions carry (RFC 4568). No description resolves a name,
 //! opens a port, or is trusted about where media may go: that policy lives with whoever owns the sockets.
 
 mod answer;
 mod codec;
+mod crypto;
 mod description;
 mod direction;
 mod error;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use answer::{Answered, Preference, accept_answer, answer, answer_after, answer_preferring};
 pub use codec::AudioCodec;
+pub use crypto::{Crypto, CryptoPair, CryptoSuite, MAX_CRYPTO, Security};
 pub use description::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SDP_BYTES, SessionDescription};
 pub use direction::Direction;
 pub use error::SdpError;
@@ -53,6 +55,8 @@ pub struct LocalAudio {
     pub direction: Direction,
     /// Offer, and agree to, RTP and RTCP on one port (RFC 5761).
     pub rtcp_mux: bool,
+    /// Whether it is encrypted.
+    pub security: Security,
     /// `o=`'s session id: numeric, the same for the whole session. Its top two bits are not used (RFC 3264 §5).
     pub session_id: u64,
     /// `o=`'s version: one more with each description that differs from the last; see [`offer_after`].
@@ -80,6 +84,8 @@ pub struct Negotiated {
     pub telephone_event_in: Option<u8>,
     /// Which events the peer takes.
     pub telephone_events: TelephoneEvents,
+    /// Both directions' keys, where it is encrypted.
+    pub crypto: Option<CryptoPair>,
     /// How much audio goes in a packet that we send, in milliseconds.
     pub ptime_ms: u16,
     /// What *we* do: sending where [`Direction::sends`], listening where [`Direction::receives`].

@@ -2,6 +2,7 @@
 
 use super::LocalAudio;
 use super::codec::AudioCodec;
+use super::crypto::Crypto;
 use super::direction::Direction;
 use super::event::OUR_EVENTS;
 use bytes::Bytes;
@@ -11,8 +12,10 @@ use sdp_types::{Attribute, Connection, Media, Origin, Session};
 #[must_use]
 pub fn offer(local: &LocalAudio) -> Bytes {
     let codecs: Vec<_> = local.codecs.iter().map(|codec| (*codec, codec.static_payload_type())).collect();
+    let keys = if local.security.is_required() { local.security.keys() } else { &[] };
     let stream = Stream {
-        protocol: "RTP/AVP",
+        protocol: if keys.is_empty() { "RTP/AVP" } else { "RTP/SAVP" },
+        crypto: keys,
         codecs: &codecs,
         telephone_event: local.telephone_event,
         ptime_ms: local.ptime_ms,
@@ -37,6 +40,7 @@ pub fn offer_after(previous: &[u8], local: &mut LocalAudio) -> Bytes {
 /// One live audio stream as it is written.
 pub(super) struct Stream<'a> {
     pub protocol: &'a str,
+    pub crypto: &'a [Crypto],
     pub codecs: &'a [(AudioCodec, u8)],
     pub telephone_event: Option<u8>,
     pub ptime_ms: u16,
@@ -62,6 +66,9 @@ impl Stream<'_> {
             let value = format!("{payload_type} telephone-event/{}", codec.clock_rate());
             attributes.push(attribute("rtpmap", Some(value)));
             attributes.push(attribute("fmtp", Some(format!("{payload_type} {OUR_EVENTS}"))));
+        }
+        for key in self.crypto {
+            attributes.push(attribute("crypto", Some(key.write())));
         }
         attributes.push(attribute("ptime", Some(self.ptime_ms.to_string())));
         if self.rtcp_mux {

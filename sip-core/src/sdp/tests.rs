@@ -13,6 +13,7 @@ fn local() -> LocalAudio {
         ptime_ms: 20,
         direction: Direction::SendRecv,
         rtcp_mux: false,
+        security: crate::sdp::Security::Plain,
         session_id: 77,
         version: 1,
     }

@@ -3,7 +3,7 @@
 //! It is answered as soon as its program has something to say; while the program calls others it only rings, and what it
 //! is told in the end is what came of that.
 
-use super::leg::{Hear, Leg, Phase, stream};
+use super::leg::{Hear, Leg, Phase, security, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
@@ -30,6 +30,8 @@ pub(crate) struct Arriving {
     /// What the INVITE described; without it we describe first, in the 200 (RFC 3261 §13.2.1).
     offer: Option<SessionDescription>,
     peer: std::net::IpAddr,
+    /// Its audio is encrypted, or there is no call.
+    encrypts: bool,
     ports_tried: u32,
 }
 
@@ -94,7 +96,8 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     // One that takes another's place runs nothing of its own.
     let answer = arrival.replaces.is_none().then(|| arrival.number.answer.clone());
     let talk = Talk::new(arrival.session, answer);
-    call.reopen(Arriving { talk, offer, peer: arrival.source.addr.ip(), ports_tried: 0 }, desk, now);
+    let encrypts = arrival.trunk.is_some_and(|trunk| desk.trunks.encrypts(trunk));
+    call.reopen(Arriving { talk, offer, peer: arrival.source.addr.ip(), encrypts, ports_tried: 0 }, desk, now);
     Ok(call)
 }
 
@@ -125,7 +128,8 @@ impl Call {
     /// The port stands: answer, or let others be called first.
     pub(super) fn on_port(&mut self, arriving: Arriving, desk: &mut Desk, now: Now) {
         let Some(media) = self.leg.media else { return };
-        let local = Leg::describe(media, desk.media.toward(Some(arriving.peer)), desk.rng.u64() >> 2);
+        let security = security(arriving.encrypts, true, &mut desk.rng);
+        let local = Leg::describe(media, desk.media.toward(Some(arriving.peer)), security, desk.rng.u64() >> 2);
         self.leg.local = Some(local);
         let Arriving { talk, offer, .. } = arriving;
         let next = talk.next();

@@ -2,9 +2,10 @@
 
 use super::info::Keys;
 use crate::trunk::Grant;
-use media::{Codec, EndpointId, Latch, StreamConfig};
+use base::Rng;
+use media::{Codec, EndpointId, Latch, SrtpKey, SrtpKeys, SrtpSuite, StreamConfig};
 use sip_core::endpoint::SessionId;
-use sip_core::sdp::{AudioCodec, Direction, LocalAudio, Negotiated};
+use sip_core::sdp::{AudioCodec, Crypto, CryptoPair, Direction, LocalAudio, Negotiated, Security};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +51,9 @@ pub(crate) struct Leg {
 
 impl Leg {
     /// Our side of a session description for this port.
-    pub(crate) fn describe(port: MediaPort, address: IpAddr, session_id: u64) -> LocalAudio {
+    pub(crate) fn describe(port: MediaPort, address: IpAddr, security: Security, session_id: u64) -> LocalAudio {
         LocalAudio {
+            security,
             addr: address,
             port: port.port,
             codecs: AudioCodec::ALL.to_vec(),
@@ -106,6 +108,24 @@ impl Hear {
     }
 }
 
+/// Whether a call's audio is encrypted, with keys that are nobody else's.
+pub(crate) fn security(required: bool, if_offered: bool, rng: &mut Rng) -> Security {
+    match (required, if_offered) {
+        (true, _) => Security::Required(Crypto::generate(rng)),
+        (false, true) => Security::IfOffered(Crypto::generate(rng)),
+        (false, false) => Security::Plain,
+    }
+}
+
+/// The keys that were agreed on, in media's own words.
+fn keys(agreed: &CryptoPair) -> Option<SrtpKeys> {
+    Some(SrtpKeys { send: key(&agreed.send)?, receive: key(&agreed.receive)? })
+}
+
+fn key(crypto: &Crypto) -> Option<SrtpKey> {
+    SrtpKey::new(SrtpSuite::from_name(crypto.suite.name())?, &crypto.key_and_salt).ok()
+}
+
 /// Turns what was negotiated into media's own words.
 pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout: Duration) -> StreamConfig {
     let answered = phase == Phase::Answered;
@@ -130,9 +150,21 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         ptime_ms: negotiated.ptime_ms,
         send: sends && may_send,
         receive: receives,
-        srtp: None,
+        srtp: negotiated.crypto.as_ref().and_then(keys),
         latch: hear.latch(negotiated.remote.ip()),
         timeout: (answered && receives).then_some(timeout),
         expects_media: answered && receives,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_suite_that_a_description_names_is_one_that_media_speaks() {
+        for crypto in Crypto::generate(&mut Rng::from_u64(1)) {
+            assert_eq!(key(&crypto).map(|key| key.suite().name()), Some(crypto.suite.name()));
+        }
     }
 }

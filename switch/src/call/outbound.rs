@@ -1,7 +1,7 @@
 //! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
 //! trunk after another.
 
-use super::leg::{Hear, Leg, MediaPort, Phase, stream};
+use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
 use crate::book::Book;
@@ -239,7 +239,9 @@ impl Call {
             (Way::Trunks { .. }, Some(grant)) => desk.trunks.literal_address(grant.trunk),
             (Way::Trunks { .. }, None) => None,
         };
-        let local = Leg::describe(media, desk.media.toward(peer), desk.rng.u64() >> 2);
+        let encrypts = self.leg.grant.as_ref().is_some_and(|grant| desk.trunks.encrypts(grant.trunk));
+        let security = security(encrypts, false, &mut desk.rng);
+        let local = Leg::describe(media, desk.media.toward(peer), security, desk.rng.u64() >> 2);
         let Some((name, hear, mut invite)) = self.invite(&waiting, sdp::offer(&local), desk) else {
             self.stage = Stage::Opening(waiting);
             return self.end(no_port("no trunk's permit"), desk, now);

@@ -57,6 +57,10 @@ impl Call {
     pub(super) fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.leg.codec = Some(negotiated.codec);
         self.leg.flow = Some(negotiated.direction);
+        if let Some(local) = self.leg.local.as_mut().filter(|_| negotiated.crypto.is_some()) {
+            // What is encrypted once stays so: our own offers ask for it from now on.
+            local.security = std::mem::take(&mut local.security).required();
+        }
         self.leg.keys_by_rtp = negotiated.telephone_event_in.is_some();
         self.leg.takes_keys = negotiated.telephone_event_out.is_some();
         let was_held = std::mem::replace(&mut self.leg.held, negotiated.held_by_peer);

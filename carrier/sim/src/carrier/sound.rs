@@ -89,6 +89,7 @@ impl Sound {
                 ptime_ms: 20,
                 direction: Direction::SendRecv,
                 rtcp_mux: false,
+                security: sip_core::sdp::Security::Plain,
                 session_id: u64::from(plant.rng.u32()),
                 version: 1,
             };

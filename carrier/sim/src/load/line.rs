@@ -140,6 +140,7 @@ impl Open {
             ptime_ms: 20,
             direction: Direction::SendRecv,
             rtcp_mux: false,
+            security: sip_core::sdp::Security::Plain,
             session_id: u64::from(floor.rng.u32()),
             version: 1,
         };
