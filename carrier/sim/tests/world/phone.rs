@@ -148,6 +148,7 @@ impl Phone {
             ptime_ms: 20,
             direction: Direction::SendRecv,
             rtcp_mux: false,
+            security: sip_core::sdp::Security::Plain,
             session_id: u64::from(self.rng.u32()),
             version: 1,
         };
