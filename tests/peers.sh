@@ -5,7 +5,7 @@
 #   kamailio     kamailio          a carrier's proxy
 #   linphonec    linphone-cli      a phone with two calls
 #   sipsak       sipsak            what administrators ask with
-#   python3      python3           the conformance runner
+#   python3      python3, -venv    the conformance runner; sipvicious
 install_packages() {
   local missing=()
   command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
@@ -15,6 +15,7 @@ install_packages() {
   command -v linphonec >/dev/null || missing+=(linphone-cli)
   command -v sipsak >/dev/null || missing+=(sipsak)
   command -v python3 >/dev/null || missing+=(python3)
+  python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   [ ${#missing[@]} -eq 0 ] && return 0
   local root=()
   [ "$(id -u)" -eq 0 ] || root=(sudo)
