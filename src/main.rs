@@ -8,7 +8,6 @@ mod commands;
 mod config;
 mod demo;
 mod follow;
-mod inbox;
 mod log;
 
 mod process;

@@ -2,7 +2,6 @@
 
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
-use crate::inbox::{self, Inbox};
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
 use api::keys::KeyError;
@@ -13,7 +12,10 @@ use api::{
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
 use sip_core::message::Method;
-use sip_core::net::{BindError, Dns, Full, Identity, Limits, Listener, Net, Roots, Strangers, TlsConfig};
+use sip_core::net::{
+    BindError, BoundAddresses, Datagrams, Dns, Full, Identity, Inbox, Limits, Listener, Net, Roots, Strangers, TlsConfig,
+    TurnedAway, inbox,
+};
 use sip_core::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -251,8 +253,8 @@ fn commander(inbox: &Inbox<Input>) -> Commander {
     Commander::new(Arc::new(move |command: Command| {
         inbox.offer(Input::Command(command)).map_err(|(input, full)| {
             let full = match full {
-                inbox::Full::Now => api::Full::Now,
-                inbox::Full::Gone => api::Full::Gone,
+                TurnedAway::Full => api::Full::Now,
+                TurnedAway::Gone => api::Full::Gone,
             };
             match input {
                 Input::Command(command) => (command, full),
@@ -271,8 +273,9 @@ impl Process {
         let http = tokio::net::TcpListener::bind(config.http)
             .await
             .map_err(|error| StartError::Http { addr: config.http, error })?;
-        let (inbox, outlet) = inbox::inbox();
-        let (net, bound) = bind_sip(config, &inbox).await?;
+        let (inbox, mut outlet) = inbox()?;
+        let (net, bound, datagrams) = bind_sip(config, &inbox).await?;
+        outlet.hear(datagrams)?;
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
         let store = Store::open(&config.database_url).await?;
@@ -371,7 +374,7 @@ fn carriers(config: &Config) -> Vec<(IpAddr, u8)> {
 async fn bind_sip(
     config: &Config,
     inbox: &Inbox<Input>,
-) -> Result<(Net, Vec<(LocalId, Transport, SocketAddr)>), StartError> {
+) -> Result<(Net, BoundAddresses, Vec<Datagrams>), StartError> {
     let listeners: Vec<Listener> =
         config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, bind: listen.addr }).collect();
     let sink = {
@@ -379,7 +382,7 @@ async fn bind_sip(
         move |input| inbox.offer(Input::Sip(input)).map_err(|_| Full)
     };
     let limits = Limits { strangers: Some(Strangers::but(carriers(config))), ..Limits::default() };
-    Ok(Net::bind_with(&listeners, tls(config)?, limits, Dns::System, sink).await?)
+    Ok(Net::bind_apart(&listeners, tls(config)?, limits, Dns::System, sink).await?)
 }
 
 fn start_media(

@@ -16,6 +16,12 @@ pub enum Input {
     Timeout,
 }
 
+impl From<transport::Input> for Input {
+    fn from(input: transport::Input) -> Self {
+        Self::Sip(input)
+    }
+}
+
 /// What the rim is asked to do.
 #[derive(Debug)]
 pub enum Output {
