@@ -158,13 +158,23 @@ impl Board {
         for (seq, mut record) in (1..).zip(facts) {
             record.sid = sid;
             record.seq = seq;
-            if let switch::Fact::Ended(cdr) = &mut record.fact {
-                let view = self.ledger.live().get(sid).unwrap();
-                cdr.sid = sid;
-                cdr.tenant = view.tenant;
-                cdr.at.queued = view.at.queued;
-            }
+            self.fit(&mut record);
             self.ledger.append(record);
+        }
+    }
+
+    /// Makes a CDR say of its call's admission what that said, as the switch's do; what a test has set to be odd stays.
+    pub fn fit(&self, record: &mut Record) {
+        let sid = record.sid;
+        if let switch::Fact::Ended(cdr) = &mut record.fact {
+            let (view, plain) = (self.ledger.live().get(sid).unwrap(), records::cdr(0, 0));
+            cdr.sid = sid;
+            cdr.tenant = view.tenant;
+            cdr.at.queued = view.at.queued;
+            cdr.metadata = view.metadata;
+            if (&cdr.from, &cdr.to) == (&plain.from, &plain.to) {
+                (cdr.from, cdr.to) = (view.from, view.to);
+            }
         }
     }
 
