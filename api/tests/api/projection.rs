@@ -1,5 +1,5 @@
-//! The database as a projection: idempotent, in step with the journal, away and back. On SQLite, and on PostgreSQL where
-//! `TANDEM_TEST_POSTGRES` names one.
+//! The database as a projection: idempotent, in step with the journal, away and back. On SQLite and on
+//! PostgreSQL.
 
 use crate::records;
 use crate::support::{Board, databases, execute, number, until};
