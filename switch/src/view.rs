@@ -173,6 +173,7 @@ impl CallView {
         self.trunk.clone_from(&cdr.trunk);
         self.codec.clone_from(&cdr.codec);
         self.carrier_call_id.clone_from(&cdr.carrier_call_id);
+        self.sip_call_ids.clone_from(&cdr.sip_call_ids);
         self.cause = Some(cdr.cause.clone());
         self.cdr = Some(Box::new(cdr.clone()));
     }

@@ -7,7 +7,7 @@ use super::query::Params;
 use super::time::rfc3339;
 use super::{Api, App};
 use crate::keys::Scope;
-use crate::store::batch::{kind, kind_and_data};
+use crate::store::facts::{kind, kind_and_data};
 use crate::store::read::Facts;
 use axum::Json;
 use axum::extract::{Path, State};

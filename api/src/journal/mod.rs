@@ -7,6 +7,7 @@
 //! | [`directory`] | which segments there are, and what is right with each |
 //! | [`spool`] | what waits in memory for the writer |
 //! | [`writer`] | the one thread that writes: group commit, rotation, checkpoints |
+//! | [`tail`] | what has just come to lie on disk, in memory |
 //! | [`space`] | how full and how well the disk is |
 //!
 //! Nothing here knows what a fact means; it may not look into a record except to find that it is an admission.
@@ -16,6 +17,7 @@ pub mod frame;
 pub mod segment;
 pub mod space;
 pub mod spool;
+pub mod tail;
 pub mod writer;
 
 use serde::{Deserialize, Serialize};

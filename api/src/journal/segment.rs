@@ -4,7 +4,7 @@
 //! by one owner at its end only, and is never changed before the offset that was last synced.
 
 use super::Position;
-use super::frame::{Decoded, Entry, Unreadable, decode};
+use super::frame::{Decoded, Entry, HEAD, Unreadable, decode};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -115,14 +115,22 @@ impl<'a> Entries<'a> {
     }
 }
 
+impl<'a> Entries<'a> {
+    /// The next entry and its payload.
+    pub fn next_with_payload(&mut self) -> Option<(Result<Entry, Unreadable>, &'a [u8])> {
+        let Decoded::Whole(entry, used) = decode(self.bytes) else { return None };
+        let (frame, rest) = self.bytes.split_at(used);
+        self.bytes = rest;
+        self.at.offset += used as u64;
+        Some((entry, &frame[HEAD..]))
+    }
+}
+
 impl Iterator for Entries<'_> {
     type Item = Result<Entry, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Decoded::Whole(entry, used) = decode(self.bytes) else { return None };
-        self.bytes = &self.bytes[used..];
-        self.at.offset += used as u64;
-        Some(entry)
+        self.next_with_payload().map(|(entry, _)| entry)
     }
 }
 
@@ -145,6 +153,8 @@ pub struct Segment {
     path: PathBuf,
     /// The end of what has been synced.
     end: Position,
+    /// The end of what has been written.
+    written: Position,
 }
 
 impl Segment {
@@ -161,7 +171,10 @@ impl Segment {
             Ok(file)
         });
         match made {
-            Ok(file) => Ok(Self { file, path, end: Position { segment: number, offset: HEADER } }),
+            Ok(file) => {
+                let end = Position { segment: number, offset: HEADER };
+                Ok(Self { file, path, end, written: end })
+            }
             Err(error) => {
                 let _ = std::fs::remove_file(&path);
                 Err(error)
@@ -178,7 +191,7 @@ impl Segment {
         let file = OpenOptions::new().write(true).open(&path)?;
         file.set_len(end.offset)?;
         file.sync_all()?;
-        Ok(Self { file, path, end })
+        Ok(Self { file, path, end, written: end })
     }
 
     /// The end of what has been synced.
@@ -187,25 +200,47 @@ impl Segment {
         self.end
     }
 
-    /// Writes `bytes` and returns when they are on disk.
+    /// The end of what has been written, synced or not.
+    #[must_use]
+    pub fn written(&self) -> Position {
+        self.written
+    }
+
+    /// Hands `bytes` to the operating system: they outlive this process from now on, and the machine after
+    /// [`Segment::sync`].
     ///
     /// # Errors
-    /// What the file system says. The bytes are cut off again as far as that is possible, and the caller must go on in
-    /// another segment: after a failed sync nobody knows what this file holds.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = self.file.write_all_at(bytes, self.end.offset).and_then(|()| self.file.sync_data());
-        match written {
+    /// What the file system says. What was not synced is cut off again as far as that is possible, and the caller must
+    /// write all of it to another segment: after a failure nobody knows what this file holds.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.file.write_all_at(bytes, self.written.offset) {
             Ok(()) => {
-                self.end.offset += bytes.len() as u64;
+                self.written.offset += bytes.len() as u64;
                 Ok(())
             }
-            Err(error) => {
-                let cut = self.file.set_len(self.end.offset).and_then(|()| self.file.sync_data());
-                if let Err(cut) = cut {
-                    tracing::warn!(file = %self.path.display(), error = %cut, "what failed to be written could not be cut off");
-                }
-                Err(error)
-            }
+            Err(error) => Err(self.cut(error)),
         }
+    }
+
+    /// Returns when all that was written is on disk.
+    ///
+    /// # Errors
+    /// As [`Segment::write`].
+    pub fn sync(&mut self) -> io::Result<()> {
+        match self.file.sync_data() {
+            Ok(()) => {
+                self.end = self.written;
+                Ok(())
+            }
+            Err(error) => Err(self.cut(error)),
+        }
+    }
+
+    fn cut(&mut self, error: io::Error) -> io::Error {
+        let cut = self.file.set_len(self.end.offset).and_then(|()| self.file.sync_data());
+        if let Err(cut) = cut {
+            tracing::warn!(file = %self.path.display(), error = %cut, "what failed to be written could not be cut off");
+        }
+        error
     }
 }

@@ -32,9 +32,27 @@ pub struct Taken {
     pub closed: bool,
 }
 
+/// How long the writer lets facts wait for company that nobody waits for.
+pub const COMPANY: Duration = Duration::from_millis(5);
+
+/// What the writer is doing, as far as whoever puts something in must know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writer {
+    /// It writes, and looks here by itself when that is done.
+    #[default]
+    Busy,
+    /// It sleeps until there is anything.
+    Idle,
+    /// It lets what is here wait for company; only haste wakes it.
+    Gathering,
+}
+
 #[derive(Debug, Default)]
 struct State {
     jobs: Vec<Job>,
+    /// Something here is to be written at once.
+    haste: bool,
+    writer: Writer,
     /// Jobs that the writer has and that are not on disk yet.
     taken: usize,
     closed: bool,
@@ -46,8 +64,21 @@ impl State {
         self.jobs.len() + self.taken
     }
 
+    /// Takes a job in; true where the writer must be woken for it.
+    fn put(&mut self, job: Job, haste: bool) -> bool {
+        self.jobs.push(job);
+        self.haste |= haste;
+        match self.writer {
+            Writer::Busy => false,
+            Writer::Idle => true,
+            Writer::Gathering => haste,
+        }
+    }
+
     fn hand_out(&mut self) -> Taken {
         self.taken += self.jobs.len();
+        self.haste = false;
+        self.writer = Writer::Busy;
         Taken { jobs: std::mem::take(&mut self.jobs), closed: self.closed }
     }
 }
@@ -78,9 +109,9 @@ impl Spool {
         if state.waiting() >= ADMIT_BELOW {
             return Err(Refused::Overloaded);
         }
-        state.jobs.push(Job { entry, waiter: Some(waiter) });
+        let wake = state.put(Job { entry, waiter: Some(waiter) }, true);
         drop(state);
-        self.ready.notify_one();
+        self.wake(wake);
         Ok(done)
     }
 
@@ -95,10 +126,18 @@ impl Spool {
             state.dropped += 1;
             return true;
         }
-        state.jobs.push(Job { entry, waiter: None });
+        // The far end of a call that a trunk brought is answered at once: a crash must find its admission.
+        let haste = matches!(&entry, Entry::Record(record) if matches!(record.fact, Fact::Admitted(_)));
+        let wake = state.put(Job { entry, waiter: None }, haste);
         drop(state);
-        self.ready.notify_one();
+        self.wake(wake);
         true
+    }
+
+    fn wake(&self, wake: bool) {
+        if wake {
+            self.ready.notify_one();
+        }
     }
 
     /// How many entries are not on disk yet, those that the writer has included.
@@ -119,14 +158,14 @@ impl Spool {
         state.taken = state.taken.saturating_sub(count);
     }
 
-    /// Takes all that waits, as soon as there is something, at the latest after `patience`.
+    /// Takes all that waits, at the latest after `patience`: admissions at once, facts that nobody waits for when they have
+    /// had [`COMPANY`].
     #[must_use]
     pub fn take(&self, patience: Duration) -> Taken {
-        let state = self.state();
-        let (mut state, _) = self
-            .ready
-            .wait_timeout_while(state, patience, |state| state.jobs.is_empty() && !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.wait(self.state(), Writer::Idle, patience, |state| state.jobs.is_empty());
+        if !state.jobs.is_empty() {
+            state = self.wait(state, Writer::Gathering, COMPANY.min(patience), |state| !state.haste);
+        }
         if std::mem::take(&mut state.dropped) > 0 {
             tracing::error!("the journal could not keep up: lines of ladders were dropped");
         }
@@ -136,11 +175,19 @@ impl Spool {
     /// Takes all that waits after `pause`, or at once when the spool is closed.
     #[must_use]
     pub fn take_after(&self, pause: Duration) -> Taken {
-        let state = self.state();
-        let (state, _) =
-            self.ready.wait_timeout_while(state, pause, |state| !state.closed).unwrap_or_else(PoisonError::into_inner);
-        drop(state);
-        self.take(Duration::ZERO)
+        self.wait(self.state(), Writer::Busy, pause, |_| true).hand_out()
+    }
+
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        writer: Writer,
+        patience: Duration,
+        mut on: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        state.writer = writer;
+        let waited = self.ready.wait_timeout_while(state, patience, |state| !state.closed && on(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Nothing more is taken; the writer ends when all that waits is written.

@@ -1,16 +1,20 @@
 //! The one thread that writes the journal.
 //!
-//! Group commit: everything that came in while the last sync ran goes to disk in one write and one `fdatasync`; only
-//! then are the admissions in it answered, the projector told, and the events sent out. When a write fails, the
-//! admissions in it are refused (their callers got no 201 and nothing was dialled), the facts are kept and tried again
+//! Group commit: what came in together goes to the file in one write. From then on it outlives this process. An
+//! `fdatasync` follows at once where an admission waits for it, and otherwise when [`SYNC_AFTER`] has passed since the
+//! first write that it would cover: facts that nobody waits for share it. Only what is synced counts: admissions are
+//! answered, the projector told, and the events sent out behind it. When a write or a sync fails, the admissions in it
+//! are refused (their callers got no 201 and nothing was dialled), the facts since the last sync are kept and tried again
 //! in a new segment every [`RETRY`], and [`Space`] refuses new calls meanwhile.
 
 use super::Position;
-use super::frame::{Entry, encode};
+use super::frame::{Entry, HEAD, encode};
 use super::segment::{JournalId, Segment};
 use super::space::Space;
 use super::spool::{Job, Spool};
+use super::tail::{Durable, Tail};
 use crate::{Refused, Wall};
+use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +27,9 @@ pub const CHECKPOINT_AFTER: Duration = Duration::from_secs(4);
 
 /// How long after a failed write the next is tried.
 pub const RETRY: Duration = Duration::from_millis(250);
+
+/// How long what is written waits at most for the sync that others share, where nobody waits for it.
+pub const SYNC_AFTER: Duration = Duration::from_millis(25);
 
 /// How often the free room on the disk is looked at when nothing is written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -47,12 +54,16 @@ pub struct Writer {
     pub id: JournalId,
     /// The segment it writes to; `None` after a failure.
     pub segment: Option<Segment>,
+    /// The end of what is written: what comes next follows it without a gap, in this segment or the next.
+    pub end: Position,
     /// The number of the segment after it.
     pub next_number: u64,
     /// What waits.
     pub spool: Arc<Spool>,
     /// How the disk is.
     pub space: Arc<Space>,
+    /// Where the projector takes from.
+    pub tail: Arc<Tail>,
     /// Told how far the journal is on disk.
     pub durable: watch::Sender<Position>,
     /// Told every fact that is on disk.
@@ -63,16 +74,54 @@ pub struct Writer {
     pub wall: Wall,
 }
 
+/// What was taken from the spool and is not yet synced.
+#[derive(Default)]
+struct Backlog {
+    jobs: Vec<Job>,
+    /// Where each of the first jobs lies, as far as they are written; `None` for one that is too long for the journal.
+    written: Vec<Option<Place>>,
+    /// When the first of them was written.
+    since: Option<Instant>,
+    /// Somebody waits for one of them.
+    awaited: bool,
+}
+
+struct Place {
+    json: Bytes,
+    from: Position,
+    to: Position,
+}
+
+impl Backlog {
+    fn extend(&mut self, jobs: Vec<Job>) {
+        self.awaited |= jobs.iter().any(|job| job.waiter.is_some());
+        if self.jobs.is_empty() {
+            self.jobs = jobs;
+        } else {
+            self.jobs.extend(jobs);
+        }
+    }
+
+    /// How long the sync may still wait.
+    fn patience(&self) -> Duration {
+        match self.since {
+            Some(since) => SYNC_AFTER.saturating_sub(since.elapsed()),
+            None => LOOK_EVERY,
+        }
+    }
+}
+
 impl Writer {
     /// Writes until the spool is closed and empty.
     pub fn run(mut self) {
-        let mut backlog: Vec<Job> = Vec::new();
+        let mut backlog = Backlog::default();
         let mut timed = Instant::now();
         let mut failures = 0;
         loop {
-            let taken = if failures == 0 { self.spool.take(LOOK_EVERY) } else { self.spool.take_after(RETRY) };
+            let patience = backlog.patience();
+            let taken = if failures == 0 { self.spool.take(patience) } else { self.spool.take_after(RETRY) };
             backlog.extend(taken.jobs);
-            if backlog.is_empty() {
+            if backlog.jobs.is_empty() {
                 if taken.closed {
                     return;
                 }
@@ -80,19 +129,19 @@ impl Writer {
                 if timed.elapsed() < CHECKPOINT_AFTER || !(self.lives)() {
                     continue;
                 }
-                backlog.push(Job { entry: Entry::Checkpoint((self.wall)()), waiter: None });
+                backlog.extend(vec![Job { entry: Entry::Checkpoint((self.wall)()), waiter: None }]);
             }
-            match self.commit(&backlog) {
-                Ok(ends) => {
-                    self.announce(std::mem::take(&mut backlog), &ends);
+            match self.commit(&mut backlog, taken.closed) {
+                Ok(()) => {
                     timed = Instant::now();
                     failures = 0;
                 }
                 Err(error) => {
                     failures += 1;
+                    self.segment = None;
                     self.refuse_admissions(&mut backlog, &error);
                     if taken.closed && failures > LAST_ATTEMPTS {
-                        tracing::error!(facts = backlog.len(), "the journal could not be written to its end");
+                        tracing::error!(facts = backlog.jobs.len(), "the journal could not be written to its end");
                         return;
                     }
                     if taken.closed {
@@ -103,34 +152,63 @@ impl Writer {
         }
     }
 
-    /// Writes all of `jobs` and syncs; the end of each entry in the file, `None` for one that is too long for it.
-    fn commit(&mut self, jobs: &[Job]) -> std::io::Result<Vec<Option<Position>>> {
+    /// Writes what is not written, and syncs where it is time.
+    fn commit(&mut self, backlog: &mut Backlog, closing: bool) -> std::io::Result<()> {
+        if self.segment.as_ref().is_some_and(|segment| segment.written().offset >= self.space.segment_length()) {
+            self.sync(backlog)?;
+            self.segment = None;
+        }
+        self.write(backlog)?;
+        let due = backlog.since.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
+        if due || closing || backlog.awaited { self.sync(backlog) } else { Ok(()) }
+    }
+
+    fn write(&mut self, backlog: &mut Backlog) -> std::io::Result<()> {
+        let Some(jobs) = backlog.jobs.get(backlog.written.len()..).filter(|jobs| !jobs.is_empty()) else {
+            return Ok(());
+        };
+        let before = self.end;
         let segment = self.open_segment()?;
-        let mut at = segment.end();
-        let start = at.offset;
-        let mut bytes = Vec::with_capacity(jobs.len() * 512);
+        let start = segment.written();
+        let mut bytes = Vec::with_capacity(jobs.len() * 384);
         let mut ends = Vec::with_capacity(jobs.len());
         for job in jobs {
+            let begin = bytes.len();
             let fits = encode(&job.entry, &mut bytes);
             if !fits {
                 tracing::error!("an entry is too long for the journal and was left out");
             }
-            at.offset = start + bytes.len() as u64;
-            ends.push(fits.then_some(at));
+            ends.push(fits.then_some((begin + HEAD, bytes.len())));
         }
-        if let Err(error) = segment.append(&bytes) {
-            self.segment = None;
-            return Err(error);
+        segment.write(&bytes)?;
+        let end = segment.written();
+        let (bytes, mut from) = (Bytes::from(bytes), before);
+        for end in ends {
+            backlog.written.push(end.map(|(payload, end)| {
+                let to = Position { segment: start.segment, offset: start.offset + end as u64 };
+                Place { json: bytes.slice(payload..end), from: std::mem::replace(&mut from, to), to }
+            }));
         }
-        self.space.grew(bytes.len() as u64);
+        self.end = end;
+        backlog.since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn sync(&mut self, backlog: &mut Backlog) -> std::io::Result<()> {
+        let Some(segment) = self.segment.as_mut().filter(|_| !backlog.written.is_empty()) else { return Ok(()) };
+        let before = segment.end().offset;
+        segment.sync()?;
+        self.space.grew(segment.end().offset - before);
         self.space.committed();
-        Ok(ends)
+        let unwritten = backlog.jobs.split_off(backlog.written.len());
+        let Backlog { jobs, written, .. } = std::mem::take(backlog);
+        backlog.extend(unwritten);
+        self.announce(jobs, written);
+        Ok(())
     }
 
     fn open_segment(&mut self) -> std::io::Result<&mut Segment> {
-        let length = self.space.segment_length();
-        let open = self.segment.take().filter(|segment| segment.end().offset < length);
-        let segment = match open {
+        let segment = match self.segment.take() {
             Some(segment) => segment,
             None => {
                 let segment = Segment::create(&self.dir, self.id, self.next_number)?;
@@ -142,30 +220,44 @@ impl Writer {
         Ok(self.segment.insert(segment))
     }
 
-    fn announce(&mut self, jobs: Vec<Job>, ends: &[Option<Position>]) {
+    fn announce(&mut self, jobs: Vec<Job>, places: Vec<Option<Place>>) {
         self.spool.settled(jobs.len());
-        // First, so that whoever is woken below finds the journal at least as far as his own entry.
-        if let Some(end) = ends.iter().rev().find_map(|end| *end) {
+        let listened = self.events.receiver_count() > 0;
+        let end = places.iter().rev().find_map(|place| place.as_ref().map(|place| place.to));
+        let (mut durable, mut told) = (Vec::with_capacity(jobs.len()), Vec::new());
+        for (Job { entry, waiter }, place) in jobs.into_iter().zip(places) {
+            if let Some(waiter) = waiter {
+                told.push((waiter, place.is_some()));
+            }
+            let Some(Place { json, from, to }) = place else { continue };
+            if let (true, Entry::Record(record)) = (listened, &entry) {
+                // No subscriber is no fault.
+                let _ = self.events.send(Event { position: to, record: record.clone() });
+            }
+            durable.push(Durable { entry, json, from, to });
+        }
+        self.tail.push(durable);
+        // Before the callers, so that whoever is woken finds the journal at least as far as his own entry.
+        if let Some(end) = end {
             self.durable.send_replace(end);
         }
-        for (job, end) in jobs.into_iter().zip(ends) {
-            if let Some(waiter) = job.waiter {
-                // A caller that has gone away does not wait; its call is admitted all the same.
-                let _ = waiter.send(end.map(|_| ()).ok_or(Refused::JournalFailing));
-            }
-            if let (Entry::Record(record), Some(position)) = (job.entry, *end) {
-                // No subscriber is no fault.
-                let _ = self.events.send(Event { position, record });
-            }
+        for (waiter, fits) in told {
+            // A caller that has gone away does not wait; its call is admitted all the same.
+            let _ = waiter.send(if fits { Ok(()) } else { Err(Refused::JournalFailing) });
         }
         self.look();
     }
 
-    fn refuse_admissions(&self, backlog: &mut Vec<Job>, error: &std::io::Error) {
+    /// What was not synced is to be written again, but for the admissions, which are refused.
+    fn refuse_admissions(&mut self, backlog: &mut Backlog, error: &std::io::Error) {
+        // What was handed on last is where the next entry follows.
+        self.end = *self.durable.borrow();
         if self.space.failed() {
             tracing::error!(%error, dir = %self.dir.display(), "the journal cannot be written: new calls are refused, facts are kept");
         }
-        let refused: Vec<Job> = backlog.extract_if(.., |job| job.waiter.is_some()).collect();
+        let mut jobs = std::mem::take(backlog).jobs;
+        let refused: Vec<Job> = jobs.extract_if(.., |job| job.waiter.is_some()).collect();
+        backlog.jobs = jobs;
         self.spool.settled(refused.len());
         for waiter in refused.into_iter().filter_map(|job| job.waiter) {
             let _ = waiter.send(Err(Refused::JournalFailing));
@@ -194,10 +286,12 @@ mod tests {
         let writer = Writer {
             dir: dir.to_owned(),
             id,
+            end: segment.end(),
             segment: Some(segment),
             next_number: 2,
             spool: Arc::default(),
             space: Arc::new(Space::new(dir, 1 << 30, 0)),
+            tail: Arc::default(),
             durable,
             events: broadcast::channel(16).0,
             lives: Box::new(|| false),

@@ -22,6 +22,7 @@ use crate::journal::frame::Entry;
 use crate::journal::segment::{JournalId, Segment};
 use crate::journal::space::Space;
 use crate::journal::spool::Spool;
+use crate::journal::tail::Tail;
 use crate::journal::writer::Writer;
 use crate::store::{Store, StoreError};
 use rustix::fs::{FlockOperation, flock};
@@ -95,6 +96,7 @@ struct Inner {
     events: broadcast::Sender<Event>,
     durable: watch::Receiver<Position>,
     progress: watch::Receiver<Progress>,
+    wanted: watch::Sender<Position>,
     wall: Wall,
     workers: Mutex<Option<Workers>>,
 }
@@ -124,6 +126,8 @@ impl Ledger {
         let spool = Arc::new(Spool::default());
         let (durable, durable_seen) = watch::channel(segment.end());
         let (progress, progress_seen) = watch::channel(Progress { position, connected: true });
+        let (wanted, wanted_seen) = watch::channel(Position::default());
+        let tail = Arc::new(Tail::default());
         let (events, _) = broadcast::channel(EVENTS_BEHIND);
         let projector = project::Projector::new(
             project::Around {
@@ -133,7 +137,9 @@ impl Ledger {
                 live: live.clone(),
                 spool: spool.clone(),
                 space: space.clone(),
+                tail: tail.clone(),
                 durable: durable_seen.clone(),
+                wanted: wanted_seen,
                 progress,
             },
             position,
@@ -151,10 +157,12 @@ impl Ledger {
         let writer = Writer {
             dir,
             id,
+            end: segment.end(),
             next_number: segment.end().segment + 1,
             segment: Some(segment),
             spool: spool.clone(),
             space: space.clone(),
+            tail,
             durable,
             events: events.clone(),
             lives: Box::new(move || lives.active() > 0),
@@ -166,8 +174,8 @@ impl Ledger {
         })?;
         let projector = tokio::spawn(projector.run());
         let workers = Mutex::new(Some(Workers { writer, projector }));
-        let inner =
-            Inner { live, spool, space, store, events, durable: durable_seen, progress: progress_seen, wall, workers };
+        let (durable, progress) = (durable_seen, progress_seen);
+        let inner = Inner { live, spool, space, store, events, durable, progress, wanted, wall, workers };
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
@@ -291,14 +299,25 @@ impl Ledger {
                 Err(_) => tokio::task::yield_now().await,
             }
         };
+        self.hurry(mark);
         let mut progress = self.inner.progress.clone();
         let reached = progress.wait_for(|progress| progress.position >= mark).await;
         reached.map(|_| ()).map_err(|_| Refused::Closed)
     }
 
+    /// The database is to come as far as `to` without waiting for company.
+    fn hurry(&self, to: Position) {
+        self.inner.wanted.send_if_modified(|wanted| {
+            let later = to > *wanted;
+            *wanted = to.max(*wanted);
+            later
+        });
+    }
+
     /// Writes what waits to disk, projects it into the database (for at most [`LAST_PROJECTION`]: the rest is done at
     /// the next start), and closes both. What is appended afterwards is lost, with a word in the log.
     pub async fn shutdown(self) {
+        self.hurry(Position { segment: u64::MAX, offset: u64::MAX });
         self.inner.spool.close();
         let workers = self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Workers { writer, mut projector }) = workers else { return };

@@ -1,9 +1,12 @@
-//! The projector: one task that reads the journal behind the writer and brings the database up to it.
+//! The projector: one task that follows the writer and brings the database up to the journal.
 //!
-//! Each step is one transaction of rows and position together; a crash or a dead database in the middle leaves the
-//! database where the last step left it, and the step is done again. Segments that the database has taken whole go, in
-//! order, as soon as no open call was admitted in them; a call that outlives many segments is carried over
-//! ([`Entry::Carried`]), so that one long call does not hold the whole journal.
+//! It takes what the writer has just synced from memory ([`Tail`]), and reads the file where that no longer has it: after
+//! a start, or when the database was away for long. Each step is one transaction of rows and position together; a crash
+//! or a dead database in the middle leaves the database where the last step left it, and the step is done again. Steps
+//! are [`EVERY`] apart, so that a call that begins and ends in between is written once; who waits for the database says
+//! so and is not made to wait. Segments that the database has taken whole go, in order, as soon as no open call was
+//! admitted in them; a call that outlives many segments is carried over ([`Entry::Carried`]), so that one long call does
+//! not hold the whole journal.
 
 use super::live::Live;
 use crate::journal::Position;
@@ -12,9 +15,12 @@ use crate::journal::frame::{Entry, HEAD, MAX_PAYLOAD};
 use crate::journal::segment::{self, Entries, HEADER, JournalId};
 use crate::journal::space::Space;
 use crate::journal::spool::Spool;
-use crate::store::batch::Batch;
+use crate::journal::tail::{Durable, Found, Tail};
+use crate::store::batch::{Batch, Known, Row};
 use crate::store::{Store, StoreError};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +29,10 @@ use switch::{CallSid, CallView, Fact};
 use tokio::sync::watch;
 
 /// Entries in one transaction at most; what is beyond waits for the next.
-pub const BATCH: usize = 2_000;
+pub const BATCH: usize = 8_192;
+
+/// How long what is on disk waits for company before it goes to the database. Until then `GET` has it from the live view.
+pub const EVERY: Duration = Duration::from_millis(200);
 
 /// Projected segments that are kept for open calls before those calls are carried over.
 pub const CARRY_AFTER: u64 = 4;
@@ -48,7 +57,10 @@ pub(super) struct Around {
     pub(super) live: Arc<Live>,
     pub(super) spool: Arc<Spool>,
     pub(super) space: Arc<Space>,
+    pub(super) tail: Arc<Tail>,
     pub(super) durable: watch::Receiver<Position>,
+    /// How far somebody waits for the database to come.
+    pub(super) wanted: watch::Receiver<Position>,
     pub(super) progress: watch::Sender<Progress>,
 }
 
@@ -65,6 +77,8 @@ struct Open {
 pub(super) struct Projector {
     around: Around,
     position: Position,
+    /// What lay in the journal when it was opened: up to there the database may know more than its position says.
+    found: Position,
     /// The first segment there is.
     first: u64,
     open: HashMap<CallSid, Open>,
@@ -88,7 +102,8 @@ impl Projector {
         interrupted: impl Iterator<Item = CallSid>,
     ) -> Self {
         let open = interrupted.map(|sid| (sid, Open { view: None, segment: first, carrying: false })).collect();
-        Self { around, position, first, open }
+        let found = *around.durable.borrow();
+        Self { around, position, found, first, open }
     }
 
     /// Projects until the writer has ended and everything that it wrote is in the database.
@@ -102,6 +117,8 @@ impl Projector {
                 }
                 continue;
             }
+            self.company().await;
+            let end = *self.around.durable.borrow_and_update();
             match self.step(end).await {
                 Ok(()) => {
                     wait = BACKOFF.0;
@@ -129,49 +146,61 @@ impl Projector {
         before.connected
     }
 
-    async fn step(&mut self, end: Position) -> Result<(), StepError> {
-        let (dir, from) = (self.around.dir.clone(), self.position);
-        let run = tokio::task::spawn_blocking(move || Run::read(&dir, from, end)).await.map_err(io::Error::other)??;
-        let mut batch = Batch::new(self.around.journal, run.next);
-        batch.calls = self.known(&run).await?;
-        for (entry, _) in &run.entries {
-            if let Entry::Record(record) = entry {
-                batch.add(record.clone());
-            }
+    /// Lets what is on disk wait for more, unless there is much of it or somebody waits.
+    async fn company(&mut self) {
+        if self.around.tail.len() < BATCH {
+            let position = self.position;
+            let _ = tokio::time::timeout(EVERY, self.around.wanted.wait_for(|wanted| *wanted > position)).await;
         }
+    }
+
+    async fn step(&mut self, end: Position) -> Result<(), StepError> {
+        let run = match self.around.tail.take(self.position, BATCH) {
+            Found::Next(entries) => Run { next: entries.last().map_or(self.position, |last| last.to), entries },
+            found => {
+                let end = if let Found::From(from) = found { from.min(end) } else { end };
+                let (dir, from) = (self.around.dir.clone(), self.position);
+                tokio::task::spawn_blocking(move || Run::read(&dir, from, end)).await.map_err(io::Error::other)??
+            }
+        };
+        let known = self.known(&run).await?;
+        let batch = Batch::new(self.around.journal, run.next, &run.entries, known);
         self.around.store.project(&batch).await?;
         self.position = run.next;
         self.done(run, batch);
         Ok(())
     }
 
-    /// The calls that the run speaks of and that were projected before it.
-    async fn known(&self, run: &Run) -> Result<BTreeMap<CallSid, CallView>, StoreError> {
-        let (mut known, mut seen, mut missing) = (BTreeMap::new(), HashSet::new(), Vec::new());
-        for (entry, _) in &run.entries {
-            let Entry::Record(record) = entry else { continue };
-            if !seen.insert(record.sid) {
-                continue;
+    /// What the database has of the calls that the run speaks of.
+    async fn known(&self, run: &Run) -> Result<HashMap<CallSid, Known>, StoreError> {
+        let (mut known, mut missing) = (HashMap::new(), Vec::new());
+        let again = self.position < self.found;
+        for entry in &run.entries {
+            let Entry::Record(record) = &entry.entry else { continue };
+            let Slot::Vacant(slot) = known.entry(record.sid) else { continue };
+            let view = self.open.get(&record.sid).and_then(|open| open.view.clone());
+            // One that begins here has no row, unless the database has seen this part of the journal before.
+            if view.is_none() && (again || !matches!(record.fact, Fact::Admitted(_))) {
+                missing.push(record.sid);
             }
-            match self.open.get(&record.sid).and_then(|open| open.view.as_ref()) {
-                Some(view) => drop(known.insert(record.sid, view.clone())),
-                // One that begins here has no row, or one that is written over only by what is later.
-                None if matches!(record.fact, Fact::Admitted(_)) => {}
-                None => missing.push(record.sid),
-            }
+            slot.insert(view.map_or_else(Known::default, Known::up_to));
         }
         for sids in missing.chunks(500) {
-            known.append(&mut self.around.store.views(sids).await?);
+            known.extend(self.around.store.known(sids).await?);
         }
         Ok(known)
     }
 
     fn done(&mut self, run: Run, batch: Batch) {
-        for (entry, segment) in run.entries {
-            match entry {
+        for entry in run.entries {
+            let segment = entry.to.segment;
+            match entry.entry {
+                // One that ends here needs no place among the open.
                 Entry::Record(record) => {
-                    let pinned = Open { view: None, segment, carrying: false };
-                    self.open.entry(record.sid).or_insert(pinned);
+                    let pinned = || Open { view: None, segment, carrying: false };
+                    if !batch.ends(record.sid) {
+                        self.open.entry(record.sid).or_insert_with(pinned);
+                    }
                 }
                 Entry::Carried(view) => {
                     if let Some(open) = self.open.get_mut(&view.sid) {
@@ -182,19 +211,20 @@ impl Projector {
                 Entry::Checkpoint(_) => {}
             }
         }
-        let mut ended = Vec::new();
-        for (sid, view) in batch.calls {
-            let last = view.last_seq;
-            let over = view.cdr.is_some();
-            if over {
-                ended.push(sid);
-            } else if let Some(open) = self.open.get_mut(&sid) {
-                open.view = Some(view);
+        for (sid, part) in batch.parts {
+            match part.row {
+                Row::Live(view) => {
+                    self.around.live.projected(sid, part.last, false);
+                    if let Some(open) = self.open.get_mut(&sid) {
+                        open.view = Some(view);
+                    }
+                }
+                Row::Ended(_) | Row::Over => {
+                    self.around.live.projected(sid, part.last, true);
+                    self.open.remove(&sid);
+                }
+                Row::Unknown => {}
             }
-            self.around.live.projected(sid, last, over);
-        }
-        for sid in ended {
-            self.open.remove(&sid);
         }
         // A fact of a call that is in no table: its admission was lost. Nothing is kept open for it.
         self.open.retain(|_, open| open.view.is_some() || open.segment <= self.first || open.carrying);
@@ -240,16 +270,15 @@ fn delete(dir: &Path, first: u64, needed: u64, space: &Space) -> io::Result<()> 
     Ok(())
 }
 
-/// A run of entries of one segment, read back.
+/// A run of entries.
 struct Run {
-    /// Each with its segment.
-    entries: Vec<(Entry, u64)>,
+    entries: Vec<Durable>,
     /// Where the next run begins.
     next: Position,
 }
 
 impl Run {
-    /// Reads on from `from`, not beyond `end`, which lies behind it.
+    /// Reads on from `from` in one segment's file, not beyond `end`, which lies behind it.
     fn read(dir: &Path, from: Position, end: Position) -> io::Result<Self> {
         let here = if from.offset == 0 { following(dir, from.segment.max(1), end)? } else { from };
         if here >= end {
@@ -266,8 +295,13 @@ impl Run {
             Err(error) => return Err(error),
         };
         let mut read = Entries::new(&bytes, here);
-        let entries: Vec<_> =
-            read.by_ref().take(BATCH).filter_map(Result::ok).map(|entry| (entry, here.segment)).collect();
+        let mut entries = Vec::new();
+        while entries.len() < BATCH {
+            let from = read.at;
+            let Some((entry, json)) = read.next_with_payload() else { break };
+            let Ok(entry) = entry else { continue };
+            entries.push(Durable { entry, json: Bytes::copy_from_slice(json), from, to: read.at });
+        }
         let next = match () {
             () if read.at != here => read.at,
             () if here.segment < end.segment => following(dir, here.segment + 1, end)?,

@@ -3,7 +3,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`batch`] | what one transaction writes |
-//! | [`write`] | its writing |
+//! | [`write`](self) | its writing |
+//! | [`facts`] | a call's facts, a line each |
 //! | [`read`] | calls, CDRs, events, by page |
 //! | [`keys`](self) | API keys by hash |
 //!
@@ -11,6 +12,7 @@
 //! call. No statement is made of anything that came from outside: values are bound.
 
 pub mod batch;
+pub mod facts;
 mod keys;
 pub mod read;
 mod write;
@@ -148,10 +150,14 @@ fn without_password(url: &str) -> String {
     }
 }
 
-const SQLITE: &[(i64, &str, SqlStr)] =
-    &[(1, "calls", SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_calls.sql")))];
-const POSTGRES: &[(i64, &str, SqlStr)] =
-    &[(1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql")))];
+const SQLITE: &[(i64, &str, SqlStr)] = &[
+    (1, "calls", SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_calls.sql"))),
+    (2, "one row", SqlStr::from_static(include_str!("../../../migrations/sqlite/0002_one_row.sql"))),
+];
+const POSTGRES: &[(i64, &str, SqlStr)] = &[
+    (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
+    (2, "one row", SqlStr::from_static(include_str!("../../../migrations/postgres/0002_one_row.sql"))),
+];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {
     let migration = |(version, name, sql): &(i64, &'static str, SqlStr)| {

@@ -1,9 +1,10 @@
 //! Reading: a call, its facts, and lists of calls and CDRs, a page at a time.
 
-use super::batch::MESSAGE;
+use super::batch::{EndedView, Known};
+use super::facts::{self, MESSAGE};
 use super::{Store, StoreError, column, integer, on};
 use sqlx::{QueryBuilder, Row};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use switch::{CallSid, CallView, Cdr, Direction, Record, Status};
 
@@ -69,39 +70,91 @@ impl Facts {
     }
 }
 
+/// What is read of a row of `calls`: `view`, `last_seq`, `queued_at`, whether it has ended.
+type Found = (String, i64, i64, bool);
+
+const FOUND: &str = "SELECT view, last_seq, queued_at, origin IS NOT NULL FROM calls";
+
+const CALL: &str = "SELECT view, last_seq, queued_at, origin IS NOT NULL FROM calls WHERE sid = $1";
+
+fn view((json, last_seq, queued_at, ended): Found) -> Result<CallView, serde_json::Error> {
+    let mut view = if ended {
+        let ended: EndedView = serde_json::from_str(&json)?;
+        ended.view(u32::try_from(last_seq).unwrap_or(u32::MAX))
+    } else {
+        serde_json::from_str(&json)?
+    };
+    // What lists are ordered by, so that a cursor made of it points to where the row stands.
+    view.at.queued = u64::try_from(queued_at).unwrap_or(0);
+    Ok(view)
+}
+
+macro_rules! found {
+    ($row:expr) => {
+        ($row.get(0), $row.get(1), $row.get(2), $row.get(3))
+    };
+}
+
+const RUNS: &str = "SELECT calls.sid, facts.first_seq, facts.last_seq FROM calls
+    JOIN facts ON facts.queued_at = calls.queued_at AND facts.sid = calls.sid";
+
+/// Ends a query by the list of what it looks for.
+fn listed<'q, Db: sqlx::Database>(query: &mut QueryBuilder<Db>, sids: &[CallSid])
+where
+    String: sqlx::Encode<'q, Db> + sqlx::Type<Db>,
+{
+    let mut list = query.separated(", ");
+    sids.iter().for_each(|sid| {
+        list.push_bind(sid.to_string());
+    });
+    query.push(")");
+}
+
 impl Store {
     /// A call; `None` where the database does not have it.
     ///
     /// # Errors
     /// Where the database is away, or a row cannot be read.
     pub async fn call(&self, sid: CallSid) -> Result<Option<CallView>, StoreError> {
-        let json: Option<String> = on!(self, pool, Db => {
-            let row = sqlx::query("SELECT view FROM calls WHERE sid = $1")
-                .bind(sid.to_string())
-                .fetch_optional(pool)
-                .await?;
-            row.map(|row| row.get(0))
+        let found: Option<Found> = on!(self, pool, Db => {
+            let row = sqlx::query(CALL).bind(sid.to_string()).fetch_optional(pool).await?;
+            row.map(|row| found!(row))
         });
-        Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
+        Ok(found.map(view).transpose()?)
     }
 
-    /// Those of `sids` that the database has.
+    /// What the database has of those of `sids` that have a row.
     ///
     /// # Errors
     /// Where the database is away, or a row cannot be read.
-    pub async fn views(&self, sids: &[CallSid]) -> Result<BTreeMap<CallSid, CallView>, StoreError> {
+    pub async fn known(&self, sids: &[CallSid]) -> Result<HashMap<CallSid, Known>, StoreError> {
         if sids.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(HashMap::new());
         }
-        let rows: Vec<String> = on!(self, pool, Db => {
-            let mut query = QueryBuilder::<Db>::new("SELECT view FROM calls WHERE sid IN (");
-            let mut list = query.separated(", ");
-            sids.iter().for_each(|sid| { list.push_bind(sid.to_string()); });
-            query.push(")");
-            query.build().persistent(false).fetch_all(pool).await?.into_iter().map(|row| row.get(0)).collect()
+        let (rows, runs): (Vec<Found>, Vec<(String, i64, i64)>) = on!(self, pool, Db => {
+            let mut query = QueryBuilder::<Db>::new(FOUND);
+            listed(query.push(" WHERE sid IN ("), sids);
+            let rows = query.build().persistent(false).fetch_all(pool).await?;
+            let mut query = QueryBuilder::<Db>::new(RUNS);
+            listed(query.push(" WHERE calls.sid IN ("), sids);
+            let runs = query.build().persistent(false).fetch_all(pool).await?;
+            (
+                rows.into_iter().map(|row| found!(row)).collect(),
+                runs.into_iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect(),
+            )
         });
-        let views = rows.iter().map(|json| serde_json::from_str(json)).collect::<Result<Vec<CallView>, _>>()?;
-        Ok(views.into_iter().map(|view| (view.sid, view)).collect())
+        let mut known = HashMap::with_capacity(rows.len());
+        for found in rows {
+            let view = view(found)?;
+            known.insert(view.sid, Known { view: Some(view), facts: Vec::new() });
+        }
+        let seq = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        for (sid, first, last) in runs {
+            if let Some(known) = sid.parse().ok().and_then(|sid: CallSid| known.get_mut(&sid)) {
+                known.facts.push((seq(first), seq(last)));
+            }
+        }
+        Ok(known)
     }
 
     /// Calls, the newest first.
@@ -109,8 +162,8 @@ impl Store {
     /// # Errors
     /// Where the database is away, or a row cannot be read.
     pub async fn calls(&self, filter: &Filter, page: Page) -> Result<Vec<CallView>, StoreError> {
-        let rows = self.page("SELECT view FROM calls WHERE tenant = ", filter, page).await?;
-        Ok(rows.iter().map(|json| serde_json::from_str(json)).collect::<Result<_, _>>()?)
+        let rows = self.page("", filter, page).await?;
+        Ok(rows.into_iter().map(view).collect::<Result<_, _>>()?)
     }
 
     /// CDRs, those of the newest calls first.
@@ -118,14 +171,20 @@ impl Store {
     /// # Errors
     /// Where the database is away, or a row cannot be read.
     pub async fn cdrs(&self, filter: &Filter, page: Page) -> Result<Vec<Cdr>, StoreError> {
-        let rows = self.page("SELECT cdr FROM cdrs WHERE tenant = ", filter, page).await?;
-        Ok(rows.iter().map(|json| serde_json::from_str(json)).collect::<Result<_, _>>()?)
+        let rows = self.page(" AND origin IS NOT NULL", filter, page).await?;
+        let cdr = |found: Found| {
+            let queued_at = u64::try_from(found.2).unwrap_or(0);
+            let mut cdr = serde_json::from_str::<EndedView>(&found.0)?.cdr;
+            cdr.at.queued = queued_at;
+            Ok::<_, serde_json::Error>(cdr)
+        };
+        Ok(rows.into_iter().map(cdr).collect::<Result<_, _>>()?)
     }
 
-    async fn page(&self, select: &'static str, filter: &Filter, page: Page) -> Result<Vec<String>, StoreError> {
+    async fn page(&self, only: &'static str, filter: &Filter, page: Page) -> Result<Vec<Found>, StoreError> {
         Ok(on!(self, pool, Db => {
-            let mut query = QueryBuilder::<Db>::new(select);
-            query.push_bind(column(&filter.tenant));
+            let mut query = QueryBuilder::<Db>::new(FOUND);
+            query.push(" WHERE tenant = ").push_bind(column(&filter.tenant)).push(only);
             if let Some(status) = filter.status {
                 query.push(" AND status = ").push_bind(status.as_str());
             }
@@ -143,7 +202,7 @@ impl Store {
                 query.push(", ").push_bind(sid.to_string()).push(")");
             }
             query.push(" ORDER BY queued_at DESC, sid DESC LIMIT ").push_bind(integer(page.limit as u64));
-            query.build().fetch_all(pool).await?.into_iter().map(|row| row.get(0)).collect()
+            query.build().fetch_all(pool).await?.into_iter().map(|row| found!(row)).collect()
         }))
     }
 
@@ -158,30 +217,39 @@ impl Store {
         from: u32,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
-        let text = match which {
-            Facts::Events => {
-                "SELECT seq, at, kind, data FROM events WHERE sid = $1 AND seq >= $2 AND kind <> $3 ORDER BY seq LIMIT $4"
+        let Some(call) = self.call(sid).await? else { return Ok(Vec::new()) };
+        let (mut records, mut after) = (Vec::new(), -1);
+        loop {
+            let chunks: Vec<(i64, String)> = on!(self, pool, Db => {
+                let rows = sqlx::query(CHUNKS)
+                    .bind(sid.to_string())
+                    .bind(i64::from(from))
+                    .bind(after)
+                    .bind(CHUNKS_AT_ONCE)
+                    .fetch_all(pool)
+                    .await?;
+                rows.into_iter().map(|row| (row.get(0), row.get(1))).collect()
+            });
+            for line in chunks.iter().flat_map(|(_, chunk)| chunk.lines()) {
+                let wanted = |seq, kind: &str| seq >= from && which.take(kind);
+                records.extend(facts::read(sid, line, call.cdr.as_deref(), wanted)?);
             }
-            Facts::Ladder => {
-                "SELECT seq, at, kind, data FROM events WHERE sid = $1 AND seq >= $2 AND kind = $3 ORDER BY seq LIMIT $4"
+            match chunks.last() {
+                Some((first, _)) if chunks.len() as i64 == CHUNKS_AT_ONCE && records.len() < limit => after = *first,
+                _ => break,
             }
-        };
-        let rows: Vec<(i64, i64, String, String)> = on!(self, pool, Db => {
-            let rows = sqlx::query(text)
-                .bind(sid.to_string())
-                .bind(i64::from(from))
-                .bind(MESSAGE)
-                .bind(integer(limit as u64))
-                .fetch_all(pool)
-                .await?;
-            rows.into_iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
-        });
-        Ok(rows.into_iter().map(|row| record(sid, row)).collect::<Result<_, _>>()?)
+        }
+        records.sort_by_key(|record| record.seq);
+        records.dedup_by_key(|record| record.seq);
+        records.truncate(limit);
+        Ok(records)
     }
 }
 
-fn record(sid: CallSid, (seq, at, kind, data): (i64, i64, String, String)) -> Result<Arc<Record>, serde_json::Error> {
-    let data: serde_json::Value = serde_json::from_str(&data)?;
-    let record = serde_json::json!({ "sid": sid, "seq": seq, "at": at, "type": kind, "data": data });
-    serde_json::from_value(record).map(Arc::new)
-}
+/// Chunks of a call's facts that are read at once.
+const CHUNKS_AT_ONCE: i64 = 64;
+
+/// Where a call's chunks are is said by its row.
+const CHUNKS: &str = "SELECT first_seq, facts FROM facts
+    WHERE queued_at = (SELECT queued_at FROM calls WHERE sid = $1) AND sid = $1 AND last_seq >= $2 AND first_seq > $3
+    ORDER BY first_seq LIMIT $4";

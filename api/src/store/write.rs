@@ -1,15 +1,16 @@
 //! Writing a batch: one transaction, idempotent, with the journal's position.
 
-use super::batch::{Batch, kind_and_data};
+use super::batch::{Batch, Ended, Part, Row};
 use super::{Store, StoreError, column, integer, on};
 use crate::journal::Position;
 use crate::journal::segment::JournalId;
 use crate::words::{direction, origin};
-use sqlx::{QueryBuilder, Row};
-use switch::{CallView, Cdr, Record};
+use sqlx::{QueryBuilder, Row as _};
+use switch::{CallSid, CallView, Cdr};
 
-/// Rows in one INSERT: 39 columns of a CDR times this stay below SQLite's 32,766 parameters and PostgreSQL's 65,535.
-const ROWS: usize = 500;
+/// Rows in one INSERT: as many as there are, by statements of these sizes, so that each is prepared once. 40 columns
+/// times the greatest stay below SQLite's 32,766 parameters and PostgreSQL's 65,535.
+const ROWS: [usize; 3] = [64, 8, 1];
 
 impl Store {
     /// How far `journal` has been projected; the beginning where it never was.
@@ -36,18 +37,36 @@ impl Store {
     /// # Errors
     /// Where the database is away, locked, full or slow.
     pub async fn project(&self, batch: &Batch) -> Result<(), StoreError> {
+        let (mut live, mut ended, mut chunks, mut over) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (sid, part) in &batch.parts {
+            match &part.row {
+                Row::Live(view) => live.push(Call { sid: *sid, part, view }),
+                Row::Ended(end) => ended.extend(end.cdr().map(|cdr| End { sid: *sid, part, end, cdr })),
+                Row::Over => over.push((*sid, part.last)),
+                Row::Unknown => {}
+            }
+            if !part.lines.is_empty() {
+                chunks.push((*sid, part));
+            }
+        }
+        // What is written in the order of time touches the fewest pages.
+        live.sort_unstable_by_key(|call| call.part.queued_at);
+        ended.sort_unstable_by_key(|end| end.part.queued_at);
+        chunks.sort_unstable_by_key(|(_, part)| part.queued_at);
         on!(self, pool, Db => {
             let mut tx = pool.begin_with(Db::BEGIN_TO_WRITE).await?;
-            for records in batch.records.chunks(ROWS) {
-                Db::events(records)?.build().persistent(false).execute(&mut *tx).await?;
+            for rows in sized(&live) {
+                Db::live(rows)?.build().execute(&mut *tx).await?;
             }
-            let views: Vec<&CallView> = batch.calls.values().collect();
-            for views in views.chunks(ROWS) {
-                Db::calls(views)?.build().persistent(false).execute(&mut *tx).await?;
+            for rows in sized(&ended) {
+                Db::ended(rows).build().execute(&mut *tx).await?;
             }
-            let cdrs: Vec<&Cdr> = batch.cdrs().collect();
-            for cdrs in cdrs.chunks(ROWS) {
-                Db::cdrs(cdrs)?.build().persistent(false).execute(&mut *tx).await?;
+            for rows in sized(&chunks) {
+                Db::chunks(rows).build().execute(&mut *tx).await?;
+            }
+            for (sid, last) in over {
+                let later = sqlx::query("UPDATE calls SET last_seq = $1 WHERE sid = $2 AND last_seq < $1");
+                later.bind(i64::from(last)).bind(sid.to_string()).execute(&mut *tx).await?;
             }
             sqlx::query(POSITION)
                 .bind(batch.journal.to_string())
@@ -61,16 +80,68 @@ impl Store {
     }
 }
 
+/// `rows` in pieces of [`ROWS`].
+fn sized<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = ROWS.into_iter().find(|size| *size <= rows.len())?;
+        let (piece, rest) = rows.split_at(size);
+        rows = rest;
+        Some(piece)
+    })
+}
+
+/// A call that goes on.
+struct Call<'a> {
+    sid: CallSid,
+    part: &'a Part,
+    view: &'a CallView,
+}
+
+/// A call that has ended.
+struct End<'a> {
+    sid: CallSid,
+    part: &'a Part,
+    end: &'a Ended,
+    cdr: &'a Cdr,
+}
+
 const POSITION: &str = "INSERT INTO projection (journal, segment, segment_offset) VALUES ($1, $2, $3)
     ON CONFLICT (journal) DO UPDATE SET segment = excluded.segment, segment_offset = excluded.segment_offset";
+
+const LIVE: &str = "INSERT INTO calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
+    queued_at, sent_at, ringing_at, early_media_at, answered_at, last_seq, view) ";
+
+const LIVE_AGAIN: &str = " ON CONFLICT (sid) DO UPDATE SET trunk = excluded.trunk, status = excluded.status,
+    sent_at = excluded.sent_at, ringing_at = excluded.ringing_at, early_media_at = excluded.early_media_at,
+    answered_at = excluded.answered_at, last_seq = excluded.last_seq, view = excluded.view
+    WHERE calls.origin IS NULL AND excluded.last_seq > calls.last_seq";
+
+const ENDED: &str = "INSERT INTO calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
+    queued_at, sent_at, ringing_at, early_media_at, answered_at, ended_at, billable_ms, duration_ms, pdd_ms,
+    sip_status, q850, origin, retry, reason, codec,
+    received_packets, received_lost, received_loss_percent, received_jitter_ms, received_mos,
+    sent_packets, sent_lost, sent_loss_percent, sent_jitter_ms, sent_mos, carrier_call_id, price, last_seq, view) ";
+
+const ENDED_AGAIN: &str = " ON CONFLICT (sid) DO UPDATE SET trunk = excluded.trunk, status = excluded.status,
+    sent_at = excluded.sent_at, ringing_at = excluded.ringing_at, early_media_at = excluded.early_media_at,
+    answered_at = excluded.answered_at, ended_at = excluded.ended_at, billable_ms = excluded.billable_ms,
+    duration_ms = excluded.duration_ms, pdd_ms = excluded.pdd_ms, sip_status = excluded.sip_status,
+    q850 = excluded.q850, origin = excluded.origin, retry = excluded.retry, reason = excluded.reason,
+    codec = excluded.codec, received_packets = excluded.received_packets, received_lost = excluded.received_lost,
+    received_loss_percent = excluded.received_loss_percent, received_jitter_ms = excluded.received_jitter_ms,
+    received_mos = excluded.received_mos, sent_packets = excluded.sent_packets, sent_lost = excluded.sent_lost,
+    sent_loss_percent = excluded.sent_loss_percent, sent_jitter_ms = excluded.sent_jitter_ms,
+    sent_mos = excluded.sent_mos, carrier_call_id = excluded.carrier_call_id, price = excluded.price,
+    last_seq = excluded.last_seq, view = excluded.view
+    WHERE calls.origin IS NULL";
 
 /// The statements of one database: the same text, bound as that database binds.
 trait Statements: sqlx::Database + Sized {
     /// Begins a transaction that writes, so that it waits for a lock at its beginning and not in its middle.
     const BEGIN_TO_WRITE: &'static str;
-    fn events(records: &[std::sync::Arc<Record>]) -> Result<QueryBuilder<Self>, StoreError>;
-    fn calls(views: &[&CallView]) -> Result<QueryBuilder<Self>, StoreError>;
-    fn cdrs(cdrs: &[&Cdr]) -> Result<QueryBuilder<Self>, StoreError>;
+    fn live(calls: &[Call<'_>]) -> Result<QueryBuilder<Self>, StoreError>;
+    fn ended(ends: &[End<'_>]) -> QueryBuilder<Self>;
+    fn chunks(chunks: &[(CallSid, &Part)]) -> QueryBuilder<Self>;
 }
 
 macro_rules! statements {
@@ -78,49 +149,34 @@ macro_rules! statements {
         impl Statements for $Db {
             const BEGIN_TO_WRITE: &'static str = $begin;
 
-            fn events(records: &[std::sync::Arc<Record>]) -> Result<QueryBuilder<Self>, StoreError> {
-                let mut query = QueryBuilder::new("INSERT INTO events (sid, seq, at, kind, data) ");
-                query.push_values(records, |mut row, record| {
-                    let (kind, data) = kind_and_data(&record.fact);
-                    row.push_bind(record.sid.to_string())
-                        .push_bind(i64::from(record.seq))
-                        .push_bind(integer(record.at))
-                        .push_bind(kind)
-                        .push_bind(data.to_string());
-                });
-                query.push(" ON CONFLICT (sid, seq) DO NOTHING");
-                Ok(query)
-            }
-
-            fn calls(views: &[&CallView]) -> Result<QueryBuilder<Self>, StoreError> {
-                let json = views.iter().map(|view| serde_json::to_string(view)).collect::<Result<Vec<_>, _>>()?;
-                let mut query = QueryBuilder::new(
-                    "INSERT INTO calls (sid, tenant, direction, from_number, to_number, trunk, status, queued_at, last_seq, view) ",
-                );
-                query.push_values(views.iter().zip(json), |mut row, (view, json)| {
-                    row.push_bind(view.sid.to_string())
+            fn live(calls: &[Call<'_>]) -> Result<QueryBuilder<Self>, StoreError> {
+                let json = calls.iter().map(|call| serde_json::to_string(call.view)).collect::<Result<Vec<_>, _>>()?;
+                let mut query = QueryBuilder::new(LIVE);
+                query.push_values(calls.iter().zip(json), |mut row, (Call { sid, part, view }, json)| {
+                    row.push_bind(sid.to_string())
+                        .push_bind(view.parent.map(|sid| sid.to_string()))
                         .push_bind(column(&view.tenant))
+                        .push_bind(view.trunk.as_deref().map(column))
                         .push_bind(direction(view.direction))
                         .push_bind(column(&view.from))
                         .push_bind(column(&view.to))
-                        .push_bind(view.trunk.as_deref().map(column))
                         .push_bind(view.status.as_str())
-                        .push_bind(integer(view.at.queued))
-                        .push_bind(i64::from(view.last_seq))
+                        .push_bind(integer(part.queued_at))
+                        .push_bind(view.at.sent.map(integer))
+                        .push_bind(view.at.ringing.map(integer))
+                        .push_bind(view.at.early_media.map(integer))
+                        .push_bind(view.at.answered.map(integer))
+                        .push_bind(i64::from(part.last))
                         .push_bind(json);
                 });
-                query.push(
-                    " ON CONFLICT (sid) DO UPDATE SET trunk = excluded.trunk, status = excluded.status,
-                      last_seq = excluded.last_seq, view = excluded.view WHERE excluded.last_seq > calls.last_seq",
-                );
+                query.push(LIVE_AGAIN);
                 Ok(query)
             }
 
-            fn cdrs(cdrs: &[&Cdr]) -> Result<QueryBuilder<Self>, StoreError> {
-                let json = cdrs.iter().map(|cdr| serde_json::to_string(cdr)).collect::<Result<Vec<_>, _>>()?;
-                let mut query = QueryBuilder::new(CDRS);
-                query.push_values(cdrs.iter().zip(json), |mut row, (cdr, json)| {
-                    row.push_bind(cdr.sid.to_string())
+            fn ended(ends: &[End<'_>]) -> QueryBuilder<Self> {
+                let mut query = QueryBuilder::new(ENDED);
+                query.push_values(ends, |mut row, End { sid, part, end, cdr }| {
+                    row.push_bind(sid.to_string())
                         .push_bind(cdr.parent.map(|sid| sid.to_string()))
                         .push_bind(column(&cdr.tenant))
                         .push_bind(cdr.trunk.as_deref().map(column))
@@ -128,7 +184,7 @@ macro_rules! statements {
                         .push_bind(column(&cdr.from))
                         .push_bind(column(&cdr.to))
                         .push_bind(cdr.status.as_str())
-                        .push_bind(integer(cdr.at.queued))
+                        .push_bind(integer(part.queued_at))
                         .push_bind(cdr.at.sent.map(integer))
                         .push_bind(cdr.at.ringing.map(integer))
                         .push_bind(cdr.at.early_media.map(integer))
@@ -150,19 +206,29 @@ macro_rules! statements {
                             .push_bind(stream.jitter_ms)
                             .push_bind(stream.mos);
                     }
-                    row.push_bind(cdr.carrier_call_id.as_deref().map(column)).push_bind(cdr.price).push_bind(json);
+                    row.push_bind(cdr.carrier_call_id.as_deref().map(column))
+                        .push_bind(cdr.price)
+                        .push_bind(i64::from(part.last))
+                        .push_bind(end.view.as_str());
                 });
-                query.push(" ON CONFLICT (sid) DO NOTHING");
-                Ok(query)
+                query.push(ENDED_AGAIN);
+                query
+            }
+
+            fn chunks(chunks: &[(CallSid, &Part)]) -> QueryBuilder<Self> {
+                let mut query = QueryBuilder::new("INSERT INTO facts (queued_at, sid, first_seq, last_seq, facts) ");
+                query.push_values(chunks, |mut row, (sid, part)| {
+                    row.push_bind(integer(part.queued_at))
+                        .push_bind(sid.to_string())
+                        .push_bind(i64::from(part.first))
+                        .push_bind(i64::from(part.last))
+                        .push_bind(part.lines.as_str());
+                });
+                query.push(" ON CONFLICT (queued_at, sid, first_seq) DO NOTHING");
+                query
             }
         }
     };
 }
 statements!(sqlx::Sqlite, "BEGIN IMMEDIATE");
 statements!(sqlx::Postgres, "BEGIN");
-
-const CDRS: &str = "INSERT INTO cdrs (sid, parent, tenant, trunk, direction, from_number, to_number, status,
-    queued_at, sent_at, ringing_at, early_media_at, answered_at, ended_at, billable_ms, duration_ms, pdd_ms,
-    sip_status, q850, origin, retry, reason, codec,
-    received_packets, received_lost, received_loss_percent, received_jitter_ms, received_mos,
-    sent_packets, sent_lost, sent_loss_percent, sent_jitter_ms, sent_mos, carrier_call_id, price, cdr) ";

@@ -64,9 +64,7 @@ async fn a_call_is_seen_live_and_afterwards_with_its_cdr() {
     board.happens(sid, vec![]);
     let mut end = records::ended(0, 3, 1_764_000_003_000);
     end.sid = sid;
-    if let switch::Fact::Ended(cdr) = &mut end.fact {
-        cdr.sid = sid;
-    }
+    board.fit(&mut end);
     board.ledger.append(end);
     let ended = board.get(&path).await.json();
     board.settle().await;

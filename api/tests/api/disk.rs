@@ -57,7 +57,7 @@ async fn a_nearly_full_journal_refuses_calls_takes_every_fact_of_those_that_live
     for sid in admitted.iter().take(20) {
         board.happens(*sid, vec![crate::records::ringing(0, 0, 5), crate::records::answered(0, 0, 6)]);
     }
-    crate::support::execute(&board.url, "ALTER TABLE elsewhere RENAME TO events").await;
+    crate::support::execute(&board.url, "ALTER TABLE elsewhere RENAME TO facts").await;
     for sid in &admitted {
         let seq = board.ledger.live().get(*sid).unwrap().last_seq;
         let mut end = crate::records::ended(0, seq + 1, 9);
@@ -74,7 +74,7 @@ async fn a_nearly_full_journal_refuses_calls_takes_every_fact_of_those_that_live
 
 /// The database takes nothing, so that the journal keeps everything.
 async fn execute_away(board: &Board) {
-    crate::support::execute(&board.url, "ALTER TABLE events RENAME TO elsewhere").await;
+    crate::support::execute(&board.url, "ALTER TABLE facts RENAME TO elsewhere").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,8 @@
 //! The API as its users meet it: HTTP in, commands to the switch out, the switch's records in, rows in a database.
 //!
 //! Signalling is played by the test at the process's own seam (the closure of a `Commander`, `Ledger::append`); the
-//! journal, the database and the connections are real. `TANDEM_TEST_POSTGRES=postgres://…` runs the tests of the store on
-//! PostgreSQL as well.
+//! journal, the database and the connections are real. The tests of the store run on SQLite and on a
+//! PostgreSQL that they start themselves.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)] // a test's helpers may fail, loudly
 
@@ -15,6 +15,8 @@ mod health;
 mod isolation;
 mod lists;
 mod load;
+mod migration;
+mod postgres;
 mod projection;
 #[path = "../../src/testing/calls.rs"]
 mod records;

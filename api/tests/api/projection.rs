@@ -1,5 +1,5 @@
-//! The database as a projection: idempotent, in step with the journal, away and back. On SQLite, and on PostgreSQL where
-//! `TANDEM_TEST_POSTGRES` names one.
+//! The database as a projection: idempotent, in step with the journal, away and back. On SQLite and on
+//! PostgreSQL.
 
 use crate::records;
 use crate::support::{Board, databases, execute, number, until};
@@ -40,7 +40,7 @@ async fn a_database_that_was_lost_is_rebuilt_from_what_the_journal_holds() {
         let (live, ended) = (board.call().await, board.call().await);
         board.completes(ended);
         board.settle().await;
-        for statement in ["DELETE FROM calls", "DELETE FROM cdrs", "DELETE FROM events", "DELETE FROM projection"] {
+        for statement in ["DELETE FROM calls", "DELETE FROM facts", "DELETE FROM projection"] {
             execute(&url, statement).await;
         }
         // The call that lives goes on; its end makes its row, admission or not.
@@ -61,7 +61,7 @@ async fn with_the_database_away_calls_go_on_and_afterwards_each_has_one_row() {
         let board = Board::open(dir, &url, 64 << 20).await;
         let before = board.call().await;
         board.settle().await;
-        execute(&url, "ALTER TABLE events RENAME TO elsewhere").await;
+        execute(&url, "ALTER TABLE facts RENAME TO elsewhere").await;
         for _ in 0..30 {
             let sid = board.call().await;
             board.completes(sid);
@@ -70,7 +70,7 @@ async fn with_the_database_away_calls_go_on_and_afterwards_each_has_one_row() {
         until("the outage is noticed", async || !board.ledger.progress().connected).await;
         assert_eq!(board.get("/health").await.json()["status"], "degraded");
         assert_eq!(board.get("/v1/calls?status=completed&limit=100").await.sids().len(), 31);
-        execute(&url, "ALTER TABLE elsewhere RENAME TO events").await;
+        execute(&url, "ALTER TABLE elsewhere RENAME TO facts").await;
         board.settle().await;
         assert_eq!(counts(&url).await, [31, 31, 155, 31]);
         assert!(board.ledger.progress().connected);

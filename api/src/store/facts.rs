@@ -1,0 +1,153 @@
+//! A call's facts as a chunk has them: a line each, the JSON that the journal has without the sid.
+//!
+//! The line of [`Fact::Ended`] has no data: the call's row has its CDR.
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+use switch::{CallSid, Cdr, Fact, Record};
+
+/// The kind of a line of the ladder.
+pub const MESSAGE: &str = "message";
+
+/// Octets of `{"sid":"CA…",` before what a line keeps of a record's JSON.
+const SID: usize = 44;
+
+/// Appends the line of a record, of its JSON in the journal.
+pub fn line(record: &Record, json: &[u8], out: &mut String) {
+    if matches!(record.fact, Fact::Ended(_)) {
+        out.push_str(&format!("{{\"seq\":{},\"at\":{},\"type\":\"ended\"}}\n", record.seq, record.at));
+        return;
+    }
+    let rest = json.get(SID..).filter(|rest| rest.starts_with(b"\"seq\":"));
+    match rest.and_then(|rest| std::str::from_utf8(rest).ok()) {
+        Some(rest) => {
+            out.push('{');
+            out.push_str(rest);
+        }
+        // Of another version, whose fields come in another order: the sid stays where it is.
+        None => out.push_str(&String::from_utf8_lossy(json)),
+    }
+    out.push('\n');
+}
+
+/// What stands behind `"data":` in a record's JSON; `None` where it is written otherwise.
+#[must_use]
+pub fn data(json: &[u8]) -> Option<&str> {
+    const DATA: &[u8] = b",\"data\":";
+    // Before it stand only numbers, the sid and the kind.
+    let at = json.windows(DATA.len()).take(160).position(|found| found == DATA)?;
+    std::str::from_utf8(json.get(at + DATA.len()..json.len().checked_sub(1)?)?).ok()
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    seq: u32,
+    at: u64,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Whole {
+    #[serde(flatten)]
+    fact: Fact,
+}
+
+/// Reads a line back: `None` where `take` does not want a fact of its number and kind.
+///
+/// # Errors
+/// Where the line is of a version that this one does not understand.
+pub fn read(
+    sid: CallSid,
+    line: &str,
+    cdr: Option<&Cdr>,
+    take: impl Fn(u32, &str) -> bool,
+) -> Result<Option<Arc<Record>>, serde_json::Error> {
+    let head: Head<'_> = serde_json::from_str(line)?;
+    if !take(head.seq, head.kind) {
+        return Ok(None);
+    }
+    let fact = match cdr {
+        Some(cdr) if head.kind == "ended" => Fact::Ended(Box::new(cdr.clone())),
+        _ => serde_json::from_str::<Whole>(line)?.fact,
+    };
+    Ok(Some(Arc::new(Record { sid, seq: head.seq, at: head.at, fact })))
+}
+
+/// A fact's kind, as the API's `type` has it, and its data.
+#[must_use]
+pub fn kind_and_data(fact: &Fact) -> (&'static str, Value) {
+    let data = match serde_json::to_value(fact) {
+        Ok(Value::Object(mut tagged)) => tagged.remove("data").unwrap_or(Value::Null),
+        _ => Value::Null,
+    };
+    (kind(fact), data)
+}
+
+/// A fact's kind: the name it has in the journal.
+#[must_use]
+pub fn kind(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Admitted(_) => "admitted",
+        Fact::Dialing { .. } => "dialing",
+        Fact::Ringing { .. } => "ringing",
+        Fact::EarlyMedia { .. } => "early_media",
+        Fact::Answered { .. } => "answered",
+        Fact::AttemptFailed { .. } => "attempt_failed",
+        Fact::Playing { .. } => "playing",
+        Fact::Played { .. } => "played",
+        Fact::Digit { .. } => "digit",
+        Fact::Gathered { .. } => "gathered",
+        Fact::Bridging { .. } => "bridging",
+        Fact::Bridged { .. } => "bridged",
+        Fact::Unbridged { .. } => "unbridged",
+        Fact::Held => "held",
+        Fact::Resumed => "resumed",
+        Fact::NoMedia => "no_media",
+        Fact::MediaResumed => "media_resumed",
+        Fact::Message { .. } => MESSAGE,
+        Fact::Ended(_) => "ended",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::calls;
+
+    #[test]
+    fn a_line_is_read_back_whether_its_json_is_the_journals_or_anothers() {
+        let cdr = calls::cdr(1, 9);
+        let records =
+            [calls::admitted(1, 1), calls::record(1, 1, 2, Fact::Held), calls::message(1, 2, 3), calls::ended(1, 3, 9)];
+        for record in records {
+            let mut lines = String::new();
+            line(&record, &serde_json::to_vec(&record).unwrap(), &mut lines);
+            assert!(!lines.contains("\"sid\":\"CA00000000000000000000000000000001\",\"seq\""), "{lines}");
+            line(&record, &serde_json::to_vec(&serde_json::to_value(&record).unwrap()).unwrap(), &mut lines);
+            for line in lines.lines() {
+                assert_eq!(*read(record.sid, line, Some(&cdr), |_, _| true).unwrap().unwrap(), record);
+                assert!(read(record.sid, line, Some(&cdr), |seq, _| seq != record.seq).unwrap().is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn the_data_of_a_record_is_cut_out_of_its_json() {
+        let record = calls::ended(1, u32::MAX, u64::MAX);
+        let json = serde_json::to_vec(&record).unwrap();
+        let cut: Cdr = serde_json::from_str(data(&json).unwrap()).unwrap();
+        assert_eq!(Fact::Ended(Box::new(cut)), record.fact);
+        assert_eq!(data(b"{\"seq\":1,\"type\":\"held\"}"), None);
+    }
+
+    #[test]
+    fn a_facts_kind_is_its_name_in_the_journal() {
+        for record in [calls::admitted(1, 1), calls::ringing(1, 1, 1), calls::message(1, 2, 1), calls::ended(1, 3, 1)] {
+            let written = serde_json::to_value(&record).unwrap();
+            let (kind, data) = kind_and_data(&record.fact);
+            assert_eq!((written["type"].as_str(), &written["data"]), (Some(kind), &data));
+        }
+    }
+}
