@@ -20,7 +20,7 @@ use std::{
 /// (a relayed packet waits for half of it in the mean). It bounds what a rest adds to a packet's or a command's way.
 pub const REST: Duration = Duration::from_micros(500);
 
-/// Packets in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
+/// Packets and messages in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
 const PACKETS_BEFORE_REST: usize = 2;
 
 /// Messages taken in a row, so that a flood of commands cannot hold up the tick.
@@ -115,20 +115,23 @@ impl Worker {
         let (mut rests, mut packets) = (Rests::default(), 0);
         while !self.stopping {
             // Where something was there, a socket may have more.
-            let patience = if packets > 0 { Some(Duration::ZERO) } else { self.patience() };
+            let at_once = packets > 0 || self.receiver.waits();
+            let patience = if at_once || self.receiver.doze() { Some(Duration::ZERO) } else { self.patience() };
             self.sockets.wait(&mut ready, patience);
+            self.receiver.wake();
             packets = self.receive(&ready, &mut buffer);
             if ready.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
-                self.messages();
+                self.receiver.silence();
             }
+            let messages = self.messages();
             let now = self.now();
             if self.shard.next_wake().is_some_and(|at| at <= now.mono) {
                 self.shard.tick(now, &mut self.sockets);
             }
             self.flush(&sink);
             self.hand_over();
-            let until = rests.after(packets, now.mono);
-            if packets == 0 {
+            let until = rests.after(packets + messages, now.mono);
+            if packets == 0 && !self.receiver.waits() {
                 self.rest(until);
             }
         }
@@ -187,14 +190,13 @@ impl Worker {
         packets
     }
 
-    fn messages(&mut self) {
-        self.receiver.silence();
-        for _ in 0..MESSAGES_A_TURN {
-            let Some(message) = self.receiver.next() else { return };
+    /// How many were there; what is beyond a turn's waits until sockets and tick have had theirs.
+    fn messages(&mut self) -> usize {
+        for taken in 0..MESSAGES_A_TURN {
+            let Some(message) = self.receiver.next() else { return taken };
             self.message(message);
         }
-        // There may be more: ring for ourselves, so that sockets and tick have their turn first.
-        self.receiver.ring();
+        MESSAGES_A_TURN
     }
 
     fn message(&mut self, message: Message) {
