@@ -32,7 +32,7 @@ use tokio::sync::watch;
 pub const BATCH: usize = 8_192;
 
 /// How long what is on disk waits for company before it goes to the database. Until then `GET` has it from the live view.
-pub const EVERY: Duration = Duration::from_millis(200);
+pub const EVERY: Duration = Duration::from_millis(500);
 
 /// Projected segments that are kept for open calls before those calls are carried over.
 pub const CARRY_AFTER: u64 = 4;
