@@ -1,13 +1,13 @@
 //! The name of a call: `CA` and 32 hexadecimal digits.
 
 use base::Rng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
 /// A call's identifier, as in every answer of the API, every record of the journal and every CDR.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct CallSid(u128);
 
 impl CallSid {
@@ -15,11 +15,46 @@ impl CallSid {
     pub fn new(rng: &mut Rng) -> Self {
         Self((u128::from(rng.u64()) << 64) | u128::from(rng.u64()))
     }
+
+    /// Its text, on the stack: every record and every row has it.
+    #[must_use]
+    pub fn text(self) -> SidText {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; LENGTH];
+        text[..2].copy_from_slice(b"CA");
+        for (pair, octet) in text[2..].chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            pair[0] = DIGITS[usize::from(octet >> 4)];
+            pair[1] = DIGITS[usize::from(octet & 15)];
+        }
+        SidText(text)
+    }
+}
+
+/// Characters of a sid.
+const LENGTH: usize = 34;
+
+/// A sid as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SidText([u8; LENGTH]);
+
+impl std::ops::Deref for SidText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Digits and two letters: always text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for CallSid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CA{:032x}", self.0)
+        f.pad(&self.text())
+    }
+}
+
+impl Serialize for CallSid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -67,6 +102,7 @@ mod tests {
     #[test]
     fn reads_back_what_it_writes_and_nothing_else() {
         let sid = CallSid::new(&mut Rng::from_u64(1));
+        assert_eq!(&*sid.text(), format!("CA{:032x}", sid.0));
         assert_eq!(sid.to_string().parse(), Ok(sid));
         for wrong in ["", "CA", "CB00000000000000000000000000000000", "CA+0000000000000000000000000000000", "CA0"] {
             assert_eq!(wrong.parse::<CallSid>(), Err(InvalidSid), "{wrong}");

@@ -25,6 +25,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     let mut params = params.only(&LIST)?;
+    app.up_to_date().await;
     let (filter, store) = (params.filter(caller.tenant())?, app.inner.ledger.store().clone());
     if wants_csv(&headers) {
         let rows = params.limit()?;

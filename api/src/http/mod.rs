@@ -140,6 +140,14 @@ impl App {
         }
     }
 
+    /// Returns when the database has what is on disk, for lists that it alone answers; without long waiting.
+    async fn up_to_date(&self) {
+        if self.inner.ledger.progress().connected {
+            // Where it does not come that far in time, the list lacks the newest.
+            let _ = tokio::time::timeout(AWAY_TIME, self.inner.ledger.projected()).await;
+        }
+    }
+
     fn new_sid(&self) -> CallSid {
         CallSid::new(&mut self.inner.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -3,7 +3,7 @@
 use super::frame::Entry;
 use crate::Refused;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use switch::Fact;
 use tokio::sync::oneshot;
 
@@ -32,8 +32,8 @@ pub struct Taken {
     pub closed: bool,
 }
 
-/// How long the writer lets facts wait for company that nobody waits for.
-pub const COMPANY: Duration = Duration::from_millis(5);
+/// How far apart writes are that nobody waits for: what comes in between goes together.
+pub const COMPANY: Duration = Duration::from_millis(8);
 
 /// What the writer is doing, as far as whoever puts something in must know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,16 +43,18 @@ enum Writer {
     Busy,
     /// It sleeps until there is anything.
     Idle,
-    /// It lets what is here wait for company; only haste wakes it.
+    /// It lets what comes wait for company; only haste wakes it.
     Gathering,
 }
 
 #[derive(Debug, Default)]
 struct State {
     jobs: Vec<Job>,
-    /// Something here is to be written at once.
+    /// Somebody waits for something here.
     haste: bool,
     writer: Writer,
+    /// When the writer last took something.
+    taken_at: Option<Instant>,
     /// Jobs that the writer has and that are not on disk yet.
     taken: usize,
     closed: bool,
@@ -65,7 +67,8 @@ impl State {
     }
 
     /// Takes a job in; true where the writer must be woken for it.
-    fn put(&mut self, job: Job, haste: bool) -> bool {
+    fn put(&mut self, job: Job) -> bool {
+        let haste = job.waiter.is_some();
         self.jobs.push(job);
         self.haste |= haste;
         match self.writer {
@@ -79,6 +82,9 @@ impl State {
         self.taken += self.jobs.len();
         self.haste = false;
         self.writer = Writer::Busy;
+        if !self.jobs.is_empty() {
+            self.taken_at = Some(Instant::now());
+        }
         Taken { jobs: std::mem::take(&mut self.jobs), closed: self.closed }
     }
 }
@@ -109,7 +115,7 @@ impl Spool {
         if state.waiting() >= ADMIT_BELOW {
             return Err(Refused::Overloaded);
         }
-        let wake = state.put(Job { entry, waiter: Some(waiter) }, true);
+        let wake = state.put(Job { entry, waiter: Some(waiter) });
         drop(state);
         self.wake(wake);
         Ok(done)
@@ -126,9 +132,7 @@ impl Spool {
             state.dropped += 1;
             return true;
         }
-        // The far end of a call that a trunk brought is answered at once: a crash must find its admission.
-        let haste = matches!(&entry, Entry::Record(record) if matches!(record.fact, Fact::Admitted(_)));
-        let wake = state.put(Job { entry, waiter: None }, haste);
+        let wake = state.put(Job { entry, waiter: None });
         drop(state);
         self.wake(wake);
         true
@@ -158,13 +162,18 @@ impl Spool {
         state.taken = state.taken.saturating_sub(count);
     }
 
-    /// Takes all that waits, at the latest after `patience`: admissions at once, facts that nobody waits for when they have
-    /// had [`COMPANY`].
+    /// Takes all that waits, at the latest after `patience`: at once where somebody waits for it or nothing was taken
+    /// lately, and otherwise [`COMPANY`] after what was taken last.
     #[must_use]
     pub fn take(&self, patience: Duration) -> Taken {
-        let mut state = self.wait(self.state(), Writer::Idle, patience, |state| state.jobs.is_empty());
-        if !state.jobs.is_empty() {
-            state = self.wait(state, Writer::Gathering, COMPANY.min(patience), |state| !state.haste);
+        let mut state = self.state();
+        let since = state.taken_at.map_or(COMPANY, |at| at.elapsed());
+        if since < COMPANY {
+            let pause = (COMPANY - since).min(patience);
+            state = self.wait(state, Writer::Gathering, pause, |state| !state.haste);
+        }
+        if state.jobs.is_empty() {
+            state = self.wait(state, Writer::Idle, patience, |state| state.jobs.is_empty());
         }
         if std::mem::take(&mut state.dropped) > 0 {
             tracing::error!("the journal could not keep up: lines of ladders were dropped");

@@ -29,7 +29,7 @@ pub const CHECKPOINT_AFTER: Duration = Duration::from_secs(4);
 pub const RETRY: Duration = Duration::from_millis(250);
 
 /// How long what is written waits at most for the sync that others share, where nobody waits for it.
-pub const SYNC_AFTER: Duration = Duration::from_millis(25);
+pub const SYNC_AFTER: Duration = Duration::from_millis(50);
 
 /// How often the free room on the disk is looked at when nothing is written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

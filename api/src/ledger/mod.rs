@@ -299,6 +299,18 @@ impl Ledger {
                 Err(_) => tokio::task::yield_now().await,
             }
         };
+        self.reached(mark).await
+    }
+
+    /// Returns when everything that is on disk is in the database, for which nothing waits for company any more.
+    ///
+    /// # Errors
+    /// [`Refused::Closed`] after a shutdown.
+    pub async fn projected(&self) -> Result<(), Refused> {
+        self.reached(self.durable()).await
+    }
+
+    async fn reached(&self, mark: Position) -> Result<(), Refused> {
         self.hurry(mark);
         let mut progress = self.inner.progress.clone();
         let reached = progress.wait_for(|progress| progress.position >= mark).await;

@@ -16,11 +16,10 @@ use crate::journal::segment::{self, Entries, HEADER, JournalId};
 use crate::journal::space::Space;
 use crate::journal::spool::Spool;
 use crate::journal::tail::{Durable, Found, Tail};
-use crate::store::batch::{Batch, Known, Row};
+use crate::store::batch::{Batch, ByCall, Known, Row, by_call};
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +31,7 @@ use tokio::sync::watch;
 pub const BATCH: usize = 8_192;
 
 /// How long what is on disk waits for company before it goes to the database. Until then `GET` has it from the live view.
-pub const EVERY: Duration = Duration::from_millis(200);
+pub const EVERY: Duration = Duration::from_millis(500);
 
 /// Projected segments that are kept for open calls before those calls are carried over.
 pub const CARRY_AFTER: u64 = 4;
@@ -163,27 +162,27 @@ impl Projector {
                 tokio::task::spawn_blocking(move || Run::read(&dir, from, end)).await.map_err(io::Error::other)??
             }
         };
-        let known = self.known(&run).await?;
-        let batch = Batch::new(self.around.journal, run.next, &run.entries, known);
+        let calls = by_call(&run.entries);
+        let known = self.known(&calls).await?;
+        let batch = Batch::new(self.around.journal, run.next, calls, known);
         self.around.store.project(&batch).await?;
         self.position = run.next;
-        self.done(run, batch);
+        self.done(&run, batch);
         Ok(())
     }
 
     /// What the database has of the calls that the run speaks of.
-    async fn known(&self, run: &Run) -> Result<HashMap<CallSid, Known>, StoreError> {
+    async fn known(&self, calls: &ByCall<'_>) -> Result<HashMap<CallSid, Known>, StoreError> {
         let (mut known, mut missing) = (HashMap::new(), Vec::new());
         let again = self.position < self.found;
-        for entry in &run.entries {
-            let Entry::Record(record) = &entry.entry else { continue };
-            let Slot::Vacant(slot) = known.entry(record.sid) else { continue };
-            let view = self.open.get(&record.sid).and_then(|open| open.view.clone());
-            // One that begins here has no row, unless the database has seen this part of the journal before.
-            if view.is_none() && (again || !matches!(record.fact, Fact::Admitted(_))) {
-                missing.push(record.sid);
+        for (sid, records) in calls {
+            let begins = records.first().is_some_and(|(record, _)| matches!(record.fact, Fact::Admitted(_)));
+            match self.open.get(sid).and_then(|open| open.view.clone()) {
+                Some(view) => drop(known.insert(*sid, Known::up_to(view))),
+                // One that begins here has no row, unless the database has seen this part of the journal before.
+                None if again || !begins => missing.push(*sid),
+                None => {}
             }
-            slot.insert(view.map_or_else(Known::default, Known::up_to));
         }
         for sids in missing.chunks(500) {
             known.extend(self.around.store.known(sids).await?);
@@ -191,39 +190,27 @@ impl Projector {
         Ok(known)
     }
 
-    fn done(&mut self, run: Run, batch: Batch) {
-        for entry in run.entries {
-            let segment = entry.to.segment;
-            match entry.entry {
-                // One that ends here needs no place among the open.
-                Entry::Record(record) => {
-                    let pinned = || Open { view: None, segment, carrying: false };
-                    if !batch.ends(record.sid) {
-                        self.open.entry(record.sid).or_insert_with(pinned);
-                    }
-                }
-                Entry::Carried(view) => {
-                    if let Some(open) = self.open.get_mut(&view.sid) {
-                        open.segment = segment;
-                        open.carrying = false;
-                    }
-                }
-                Entry::Checkpoint(_) => {}
-            }
-        }
+    fn done(&mut self, run: &Run, batch: Batch) {
         for (sid, part) in batch.parts {
             match part.row {
                 Row::Live(view) => {
                     self.around.live.projected(sid, part.last, false);
-                    if let Some(open) = self.open.get_mut(&sid) {
-                        open.view = Some(view);
-                    }
+                    let open = Open { view: None, segment: part.segment, carrying: false };
+                    self.open.entry(sid).or_insert(open).view = Some(view);
                 }
                 Row::Ended(_) | Row::Over => {
                     self.around.live.projected(sid, part.last, true);
                     self.open.remove(&sid);
                 }
                 Row::Unknown => {}
+            }
+        }
+        for entry in &run.entries {
+            if let Entry::Carried(view) = &entry.entry
+                && let Some(open) = self.open.get_mut(&view.sid)
+            {
+                open.segment = entry.to.segment;
+                open.carrying = false;
             }
         }
         // A fact of a call that is in no table: its admission was lost. Nothing is kept open for it.

@@ -51,6 +51,8 @@ impl Known {
 pub struct Part {
     /// When the call was admitted, milliseconds since the Unix epoch; 0 where the call is unknown.
     pub queued_at: u64,
+    /// The segment of the journal that its first fact lies in.
+    pub segment: u64,
     /// The numbers of its first and last fact in `lines`.
     pub first: u32,
     /// As `first`.
@@ -130,36 +132,34 @@ impl EndedView {
     }
 }
 
-impl Batch {
-    /// What `entries` come to. What the database has of the calls that they speak of must be in `known`.
-    #[must_use]
-    pub fn new(
-        journal: JournalId,
-        position: Position,
-        entries: &[Durable],
-        mut known: HashMap<CallSid, Known>,
-    ) -> Self {
-        let mut of_calls: HashMap<CallSid, Vec<(&Arc<Record>, &[u8])>> = HashMap::with_capacity(entries.len() / 4);
-        for Durable { entry, json, .. } in entries {
-            if let Entry::Record(record) = entry {
-                of_calls.entry(record.sid).or_default().push((record, json));
-            }
-        }
-        let part = |(sid, records): (CallSid, Vec<_>)| (sid, part(known.remove(&sid).unwrap_or_default(), &records));
-        Self { journal, position, parts: of_calls.into_iter().map(part).collect() }
-    }
+/// Facts with their JSON, by call, in order.
+pub type ByCall<'a> = HashMap<CallSid, Vec<(&'a Arc<Record>, &'a Durable)>>;
 
-    /// Whether a call has ended in this batch, or before it.
+/// Sorts a run of the journal's entries by call.
+#[must_use]
+pub fn by_call(entries: &[Durable]) -> ByCall<'_> {
+    let mut calls: ByCall<'_> = HashMap::with_capacity(entries.len() / 4);
+    for durable in entries {
+        if let Entry::Record(record) = &durable.entry {
+            calls.entry(record.sid).or_insert_with(|| Vec::with_capacity(16)).push((record, durable));
+        }
+    }
+    calls
+}
+
+impl Batch {
+    /// What `calls` come to. What the database has of them must be in `known`.
     #[must_use]
-    pub fn ends(&self, sid: CallSid) -> bool {
-        self.parts.get(&sid).is_some_and(|part| matches!(part.row, Row::Ended(_) | Row::Over))
+    pub fn new(journal: JournalId, position: Position, calls: ByCall<'_>, mut known: HashMap<CallSid, Known>) -> Self {
+        let part = |(sid, records): (CallSid, Vec<_>)| (sid, part(known.remove(&sid).unwrap_or_default(), &records));
+        Self { journal, position, parts: calls.into_iter().map(part).collect() }
     }
 }
 
-fn part(known: Known, records: &[(&Arc<Record>, &[u8])]) -> Part {
+fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let (mut lines, mut first, mut last) = (String::with_capacity(records.len() * 256), None, 0);
-    for (record, json) in records.iter().filter(|(record, _)| !known.has(record.seq)) {
-        facts::line(record, json, &mut lines);
+    for (record, durable) in records.iter().filter(|(record, _)| !known.has(record.seq)) {
+        facts::line(record, &durable.json, &mut lines);
         first.get_or_insert(record.seq);
         last = last.max(record.seq);
     }
@@ -169,10 +169,11 @@ fn part(known: Known, records: &[(&Arc<Record>, &[u8])]) -> Part {
     let row = row(known.view, records);
     let of_end = || if let Row::Ended(ended) = &row { ended.cdr().map(|cdr| cdr.at.queued) } else { None };
     let queued_at = queued_at.or_else(of_end).unwrap_or(0);
-    Part { queued_at, first: first.unwrap_or(last), last: last.max(before), lines, row }
+    let segment = records.first().map_or(0, |(_, durable)| durable.to.segment);
+    Part { queued_at, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
 }
 
-fn row(known: Option<CallView>, records: &[(&Arc<Record>, &[u8])]) -> Row {
+fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {
     // A call ends once; a second end can only be of a recovery that knew less than the database.
     if known.as_ref().is_some_and(|view| view.cdr.is_some()) {
         return Row::Over;
@@ -181,9 +182,9 @@ fn row(known: Option<CallView>, records: &[(&Arc<Record>, &[u8])]) -> Row {
         Fact::Admitted(admission) => Some((&admission.answer, record)),
         _ => None,
     });
-    if let Some((end, json)) = records.iter().find(|(record, _)| matches!(record.fact, Fact::Ended(_))) {
+    if let Some((end, durable)) = records.iter().find(|(record, _)| matches!(record.fact, Fact::Ended(_))) {
         let answer = known.as_ref().map(|view| &view.answer).or(admission.map(|(answer, _)| answer));
-        return Row::Ended(Ended { record: Arc::clone(end), view: ended_view(answer, end, json) });
+        return Row::Ended(Ended { record: Arc::clone(end), view: ended_view(answer, end, &durable.json) });
     }
     let begun = known.or_else(|| admission.and_then(|(_, record)| CallView::admitted(record)));
     let Some(mut view) = begun else { return Row::Unknown };
@@ -225,7 +226,7 @@ mod tests {
     fn batch(records: Vec<Record>, known: Option<CallView>) -> Batch {
         let entries: Vec<_> = records.into_iter().map(durable).collect();
         let known = known.into_iter().map(|view| (view.sid, Known::up_to(view))).collect();
-        Batch::new(JournalId([0; 16]), Position::default(), &entries, known)
+        Batch::new(JournalId([0; 16]), Position::default(), by_call(&entries), known)
     }
 
     #[test]

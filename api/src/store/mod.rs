@@ -24,6 +24,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlSafeStr, SqlStr, SqlitePool};
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -33,6 +34,16 @@ pub const CONNECTIONS: u32 = 8;
 /// How long a statement waits for a connection, or SQLite for its lock, before it fails; the projector tries again, an
 /// HTTP request is answered with 503.
 pub const ACQUIRE_TIME: Duration = Duration::from_secs(5);
+
+/// Octets of a page of a new SQLite database: two or three calls, so that a batch is few writes.
+const PAGE: u32 = 8_192;
+
+/// Pages of SQLite's log after which it is brought into the database: 16 MB, so that a page that is written often is
+/// brought over once.
+const CHECKPOINT_PAGES: &str = "2000";
+
+/// What a connection to SQLite keeps of the database in memory, as SQLite writes it: 8 MB.
+const CACHE: &str = "-8000";
 
 /// How long the database may take to answer `SELECT 1` and still count as connected.
 const PING_TIME: Duration = Duration::from_millis(500);
@@ -109,7 +120,10 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(ACQUIRE_TIME);
+            .busy_timeout(ACQUIRE_TIME)
+            .page_size(PAGE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("cache_size", CACHE);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIME)
@@ -176,8 +190,11 @@ fn integer(n: u64) -> i64 {
 const COLUMN: usize = 256;
 
 /// A text from outside as a column holds it: NUL, which PostgreSQL refuses, as `\0`; cut at [`COLUMN`].
-fn column(text: &str) -> String {
-    text.chars().take(COLUMN).collect::<String>().replace('\0', "\\0")
+fn column(text: &str) -> Cow<'_, str> {
+    if text.len() <= COLUMN && !text.contains('\0') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().take(COLUMN).collect::<String>().replace('\0', "\\0"))
 }
 
 #[cfg(test)]

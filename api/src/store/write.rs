@@ -153,7 +153,7 @@ macro_rules! statements {
                 let json = calls.iter().map(|call| serde_json::to_string(call.view)).collect::<Result<Vec<_>, _>>()?;
                 let mut query = QueryBuilder::new(LIVE);
                 query.push_values(calls.iter().zip(json), |mut row, (Call { sid, part, view }, json)| {
-                    row.push_bind(sid.to_string())
+                    row.push_bind(&*sid.text())
                         .push_bind(view.parent.map(|sid| sid.to_string()))
                         .push_bind(column(&view.tenant))
                         .push_bind(view.trunk.as_deref().map(column))
@@ -176,7 +176,7 @@ macro_rules! statements {
             fn ended(ends: &[End<'_>]) -> QueryBuilder<Self> {
                 let mut query = QueryBuilder::new(ENDED);
                 query.push_values(ends, |mut row, End { sid, part, end, cdr }| {
-                    row.push_bind(sid.to_string())
+                    row.push_bind(&*sid.text())
                         .push_bind(cdr.parent.map(|sid| sid.to_string()))
                         .push_bind(column(&cdr.tenant))
                         .push_bind(cdr.trunk.as_deref().map(column))
@@ -219,7 +219,7 @@ macro_rules! statements {
                 let mut query = QueryBuilder::new("INSERT INTO facts (queued_at, sid, first_seq, last_seq, facts) ");
                 query.push_values(chunks, |mut row, (sid, part)| {
                     row.push_bind(integer(part.queued_at))
-                        .push_bind(sid.to_string())
+                        .push_bind(&*sid.text())
                         .push_bind(i64::from(part.first))
                         .push_bind(i64::from(part.last))
                         .push_bind(part.lines.as_str());
