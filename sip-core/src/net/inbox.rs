@@ -170,7 +170,7 @@ pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
         read: VecDeque::new(),
         found: None,
         queue_next: true,
-        rests: Rests::default(),
+        rests: Rests::of(REST),
         origin: Instant::now(),
     };
     Ok((Inbox { sender, bell }, outlet))
@@ -285,24 +285,31 @@ impl<T: From<Input>> Outlet<T> {
     }
 }
 
-/// When the thread rests: once inputs come faster than it is worth to be woken for each.
-#[derive(Debug, Default)]
-struct Rests {
-    /// Which stretch of [`REST`] this is, counted from the beginning.
+/// When a thread rests: once inputs come faster than it is worth to be woken for each.
+#[derive(Debug)]
+pub struct Rests {
+    /// How long a stretch is, in nanoseconds: the longest rest.
+    length: u64,
+    /// Which stretch this is, counted from the beginning.
     stretch: u64,
     inputs: usize,
 }
 
 impl Rests {
-    /// After so many inputs: how long, if at all.
-    fn after(&mut self, inputs: usize, mono: u64) -> Option<Duration> {
-        let length = REST.as_nanos() as u64;
-        let stretch = mono / length;
+    /// Rests of at most `length`.
+    #[must_use]
+    pub fn of(length: Duration) -> Self {
+        Self { length: (length.as_nanos() as u64).max(1), stretch: 0, inputs: 0 }
+    }
+
+    /// After so many inputs, at `mono` (nanoseconds): how long, if at all.
+    pub fn after(&mut self, inputs: usize, mono: u64) -> Option<Duration> {
+        let stretch = mono / self.length;
         if stretch != self.stretch {
             (self.stretch, self.inputs) = (stretch, 0);
         }
         self.inputs += inputs;
-        (self.inputs >= INPUTS_BEFORE_REST).then(|| Duration::from_nanos((stretch + 1) * length - mono))
+        (self.inputs >= INPUTS_BEFORE_REST).then(|| Duration::from_nanos((stretch + 1) * self.length - mono))
     }
 }
 
@@ -359,10 +366,13 @@ mod tests {
     #[test]
     fn it_rests_to_the_end_of_a_stretch_in_which_inputs_come_thick() {
         let stretch = REST.as_nanos() as u64;
-        let mut rests = Rests::default();
+        let mut rests = Rests::of(REST);
         assert_eq!(rests.after(1, 10 * stretch + 1), None, "one input is taken as it comes");
         assert_eq!(rests.after(1, 10 * stretch + 2), Some(REST - Duration::from_nanos(2)));
         assert_eq!(rests.after(0, 11 * stretch), None, "a new stretch begins anew");
-        assert!((20..1000).all(|n| rests.after(1, n * stretch).is_none()), "an input now and then is never waited with");
+        assert!(
+            (20..1000).all(|n| rests.after(1, n * stretch).is_none()),
+            "an input now and then is never waited with"
+        );
     }
 }

@@ -35,7 +35,7 @@ mod websocket;
 pub use counters::Counters;
 pub use dns::{Dns, MAX_RESOLVES, MAX_SERVICES, MAX_SRV_TARGETS, RESOLVE_TIMEOUT};
 pub use flow::{CLOSE_TIMEOUT, MAX_QUEUED_BYTES, MAX_QUEUED_WRITES, READ_CHUNK, WRITE_TIMEOUT};
-pub use inbox::{DATAGRAMS_A_LOOK, Ended, INBOX, Inbox, NEW_WORK_LIMIT, Outlet, REST, TurnedAway, inbox};
+pub use inbox::{DATAGRAMS_A_LOOK, Ended, INBOX, Inbox, NEW_WORK_LIMIT, Outlet, REST, Rests, TurnedAway, inbox};
 pub use listen::{BindError, Listener};
 pub use tls::{Identity, Roots, TlsConfig, TlsError};
 pub use udp::{Datagrams, RECV_BATCH, SOCKET_BUFFER};
@@ -185,11 +185,7 @@ impl Net {
     ///
     /// # Errors
     /// [`BindError`]: an address that cannot be bound, by name; a TLS listener without a certificate; an unusable one.
-    pub async fn bind<S>(
-        listeners: &[Listener],
-        tls: TlsConfig,
-        sink: S,
-    ) -> Result<(Self, BoundAddresses), BindError>
+    pub async fn bind<S>(listeners: &[Listener], tls: TlsConfig, sink: S) -> Result<(Self, BoundAddresses), BindError>
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
     {
