@@ -11,7 +11,7 @@
 //! | `http` | [`HttpRequest`], [`Response`]: what is fetched, as values |
 //! | `signature` | [`signature()`]: `X-Twilio-Signature` |
 //! | [`callbacks`] | what others are told of a call, in Twilio's parameters |
-//! | `simulate` | [`simulate()`]: a flow and a script of a caller to a transcript, without a call |
+//! | [`mod@simulate`] | [`simulate()`]: a flow and a script of a caller to a transcript, without a call |
 //!
 //! This crate has never heard of RTP, SIP, files or sockets: it names a prompt, a URL, a number, and says when. It may
 //! not hold a clock, a socket or a task; time comes in as [`base::Now`], and the machine says when it wants to be woken.
@@ -26,6 +26,7 @@ pub mod limits;
 mod program;
 mod prompt;
 mod signature;
+pub mod simulate;
 pub mod twiml;
 
 pub use answer::{
@@ -44,3 +45,4 @@ pub use program::{
 };
 pub use prompt::{PromptName, PromptNameError};
 pub use signature::signature;
+pub use simulate::simulate;

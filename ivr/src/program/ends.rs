@@ -2,7 +2,7 @@
 
 use super::io::GatherReason;
 use crate::http::{FetchFault, Params, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// How a bridge has ended.
@@ -27,7 +27,7 @@ pub struct BridgeEnd {
 }
 
 /// How a bridge has ended, in a word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BridgeStatus {
     /// Somebody answered, and has gone.
@@ -145,7 +145,7 @@ impl Outcome {
             Self::Conferenced(end) => {
                 let status = if end.failed { "failed" } else { "answered" };
                 let mut params = vec![pair("DialCallStatus", status)];
-                params.extend(end.recording.iter().flat_map(|recording| recording_params(recording)));
+                params.extend(end.recording.iter().flat_map(recording_params));
                 params
             }
             Self::Referred(end) => refer_params(end),

@@ -220,6 +220,15 @@ impl Program {
         matches!(self.state, State::Done)
     }
 
+    /// True while keys are waited for: by a gather, or by a recording that they end.
+    pub(crate) fn takes_keys(&self) -> bool {
+        match &self.state {
+            State::Gathering(gather) => gather.takes_keys(),
+            State::Talking(talking) => talking.recording().is_some(),
+            _ => false,
+        }
+    }
+
     fn deadline(&self) -> Option<u64> {
         match &self.state {
             State::Gathering(gather) => gather.deadline(),
