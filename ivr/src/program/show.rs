@@ -144,14 +144,17 @@ fn asks(f: &mut fmt::Formatter<'_>, request: &HttpRequest) -> fmt::Result {
         write!(f, " {text}")?;
     }
     for (name, text) in request.params() {
-        let place =
-            name.ends_with("City") || name.ends_with("State") || name.ends_with("Zip") || name.ends_with("Country");
-        let plain = name == "CallStatus" && text == "in-progress";
-        if !ALWAYS.contains(&name.as_str()) && !(place && text.is_empty()) && !plain {
+        if !is_implied(name, text) {
             write!(f, " {name}={text}")?;
         }
     }
     Ok(())
+}
+
+/// True for a parameter that a line does not repeat: who calls whom, places that are not known, and that the call is up.
+fn is_implied(name: &str, text: &str) -> bool {
+    let place = ["City", "State", "Zip", "Country"].iter().any(|part| name.ends_with(part));
+    ALWAYS.contains(&name) || (place && text.is_empty()) || (name == "CallStatus" && text == "in-progress")
 }
 
 impl Method {
