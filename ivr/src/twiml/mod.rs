@@ -82,11 +82,8 @@ pub fn compile(text: &str, base: Option<&Url>) -> Result<Document, TwimlError> {
 
 fn malformed(why: roxmltree::Error) -> TwimlError {
     let place = why.pos();
-    let mut message = why.to_string();
-    // The library's sentences end with the place, which this error tells by itself.
-    if let Some(at) = message.rfind(" at ") {
-        message.truncate(at);
-    }
+    // The library's sentences tell the place, which this error does by itself.
+    let mut message = why.to_string().replace(&format!(" at {}:{}", place.row, place.col), "");
     if matches!(why, roxmltree::Error::DtdDetected) {
         "a document type declaration is not taken: leave <!DOCTYPE …> out".clone_into(&mut message);
     }
