@@ -130,8 +130,6 @@ pub struct RecordOptions {
     pub beep: bool,
     /// Silence at its beginning and end is cut off.
     pub trim: bool,
-    /// A text of it is wanted, at this URL where one is named.
-    pub transcribe: Option<Option<Url>>,
 }
 
 /// Every key of a telephone keypad: what ends a recording that does not say.
@@ -139,13 +137,7 @@ pub(crate) const ALL_KEYS: &str = "1234567890*#";
 
 impl Default for Record {
     fn default() -> Self {
-        let options = RecordOptions {
-            silence_s: DEFAULT_TIMEOUT_S,
-            max_s: DEFAULT_RECORD_S,
-            beep: true,
-            trim: true,
-            transcribe: None,
-        };
+        let options = RecordOptions { silence_s: DEFAULT_TIMEOUT_S, max_s: DEFAULT_RECORD_S, beep: true, trim: true };
         Self { options, finish_on: ALL_KEYS.to_owned(), then: Then::Next, callback: None }
     }
 }

@@ -431,7 +431,6 @@ impl Reader {
             max_s: self.keep(number(table, "max_s", path, 1..=MAX_TALK_S, 120))?,
             beep: self.keep(flag(table, "beep", path, true))?,
             trim: self.keep(flag(table, "trim", path, true))?,
-            transcribe: None,
         };
         let finish_on = match table.get("finish_on").map(|value| (value, value.as_str())) {
             None => ALL_KEYS.to_owned(),

@@ -1,9 +1,10 @@
 //! An output as one line of a transcript: what a simulation prints, and what tests compare.
 
 use super::io::Output;
-use crate::answer::{Bridge, ConferenceOptions, Mode, RecordFrom, RecordOptions, Say, Speech, Wait};
+use crate::answer::{Bridge, Callback, ConferenceOptions, Mode, RecordFrom, RecordOptions, Say, Speech, Wait};
 use crate::http::{Body, HttpRequest, Method};
 use std::fmt;
+use url::Url;
 
 /// Parameters that every request carries: a line does not repeat them.
 const ALWAYS: &[&str] =
@@ -64,6 +65,16 @@ fn value(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&str>) -> fmt::Re
     value.map_or(Ok(()), |value| write!(f, " {name}={value}"))
 }
 
+/// A URL, and how it is asked for where that is not by POST.
+fn place(url: &Url, method: Method) -> String {
+    if method == Method::Get { format!("GET:{url}") } else { url.to_string() }
+}
+
+/// Who is told, and of what.
+fn told(callback: &Callback) -> String {
+    format!("{}:{}", place(&callback.url, callback.method), callback.events.join(","))
+}
+
 fn said(f: &mut fmt::Formatter<'_>, play: u32, say: &Say) -> fmt::Result {
     write!(f, "say {play} {:?}", say.text)?;
     flag(f, say.markup, "ssml")?;
@@ -95,10 +106,9 @@ fn bridges(f: &mut fmt::Formatter<'_>, bridge: u32, with: &Bridge) -> fmt::Resul
     write!(f, "bridge {bridge}")?;
     for target in &with.targets {
         write!(f, " {}({})", target.to, target.timeout_s)?;
-        value(f, "screened", target.screening.as_ref().map(|(url, _)| url.as_str()))?;
+        value(f, "screened", target.screening.as_ref().map(|(url, method)| place(url, *method)).as_deref())?;
         value(f, "keys", target.send_digits.as_deref())?;
-        let told = target.callback.as_ref();
-        value(f, "told", told.map(|told| format!("{}:{}", told.url, told.events.join(","))).as_deref())?;
+        value(f, "told", target.callback.as_ref().map(told).as_deref())?;
         value(f, "as", target.credentials.as_ref().map(|(name, _)| name.as_str()))?;
         for (name, header) in &target.headers {
             write!(f, " {name}:{header}")?;
@@ -114,9 +124,9 @@ fn bridges(f: &mut fmt::Formatter<'_>, bridge: u32, with: &Bridge) -> fmt::Resul
         flag(f, record.dual, "dual")?;
         flag(f, record.track != "both", &record.track)?;
         flag(f, record.trim, "trim")?;
-        value(f, "recorded", record.callback.as_ref().map(|told| told.url.as_str()))?;
+        value(f, "recorded", record.callback.as_ref().map(told).as_deref())?;
     }
-    value(f, "on-refer", with.on_refer.as_ref().map(|(url, _)| url.as_str()))
+    value(f, "on-refer", with.on_refer.as_ref().map(|(url, method)| place(url, *method)).as_deref())
 }
 
 fn joins(f: &mut fmt::Formatter<'_>, conference: u32, room: &str, options: &ConferenceOptions) -> fmt::Result {
@@ -133,9 +143,8 @@ fn joins(f: &mut fmt::Formatter<'_>, conference: u32, room: &str, options: &Conf
     flag(f, !options.trim, "untrimmed")?;
     value(f, "coach", options.coach.as_deref())?;
     value(f, "label", options.label.as_deref())?;
-    let told = options.callback.as_ref();
-    value(f, "told", told.map(|told| format!("{}:{}", told.url, told.events.join(","))).as_deref())?;
-    value(f, "recorded", options.recording_callback.as_ref().map(|told| told.url.as_str()))
+    value(f, "told", options.callback.as_ref().map(told).as_deref())?;
+    value(f, "recorded", options.recording_callback.as_ref().map(told).as_deref())
 }
 
 fn asks(f: &mut fmt::Formatter<'_>, request: &HttpRequest) -> fmt::Result {

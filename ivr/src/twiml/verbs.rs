@@ -267,7 +267,6 @@ impl Compiler<'_> {
             max_s: self.number(node, "maxLength", 2..=MAX_TALK_S, longest),
             beep: self.flag(node, "playBeep", true),
             trim: self.choice(node, "trim", &[("trim-silence", true), ("do-not-trim", false)], true),
-            transcribe: None,
         };
         Record {
             options,
