@@ -65,6 +65,8 @@ pub enum GatherEnd {
     Timeout,
     /// No digit at all.
     NoInput,
+    /// The caller spoke.
+    Speech,
 }
 
 /// What happened.

@@ -280,7 +280,7 @@ impl Call {
     /// The program goes on. A caller who has not been answered yet is, where there is something to be heard; where there
     /// is not, the end of the bridge is the end of the call.
     fn bridge_over(&mut self, bridge: BridgeId, ending: Ending, desk: &mut Desk, now: Now) {
-        let input = ivr::Input::BridgeEnded { bridge };
+        let input = ivr::Input::BridgeEnded { bridge, end: end_of_bridge(&ending) };
         let is_heard = self.running().is_some_and(|talk| talk.next() == Next::Heard);
         if matches!(self.stage, Stage::Alerting(_)) && is_heard {
             return self.accept(Some(input), desk, now);
@@ -358,6 +358,19 @@ impl Call {
             Err(error) => tracing::warn!(%error, "the answer to our offer cannot be used: the session stays as it was"),
         }
     }
+}
+
+/// How a bridge has ended, as its program hears it.
+fn end_of_bridge(ending: &Ending) -> ivr::BridgeEnd {
+    let status = match ending.status {
+        Status::Busy => ivr::BridgeStatus::Busy,
+        Status::NoAnswer => ivr::BridgeStatus::NoAnswer,
+        Status::Canceled => ivr::BridgeStatus::Canceled,
+        Status::Failed => ivr::BridgeStatus::Failed,
+        Status::Completed | Status::InProgress | Status::Ringing | Status::Queued => ivr::BridgeStatus::Completed,
+    };
+    let bridged = status == ivr::BridgeStatus::Completed;
+    ivr::BridgeEnd { status, bridged, sip_status: ending.cause.sip_status, ..ivr::BridgeEnd::default() }
 }
 
 impl Bridging {

@@ -105,12 +105,31 @@ impl Call {
                 }
                 ivr::Output::Echo(on) => self.with_media(desk, |id| media::Command::Echo { id, on }),
                 ivr::Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
-                ivr::Output::Bridge { bridge, with } => self.start_bridge(bridge, with, desk, now),
+                ivr::Output::Bridge { bridge, with } => self.start_bridge(bridge, *with, desk, now),
                 ivr::Output::Unbridge { .. } => self.take_bridge_apart(desk, now),
                 ivr::Output::Hangup => {
                     let ending = self.end_of_program();
                     self.end(ending, desk, now);
                 }
+                ivr::Output::Warning(warning) => {
+                    tracing::warn!(sid = %self.sid, code = warning.code, message = warning.message, "the program warns");
+                }
+                ivr::Output::StopListen { .. }
+                | ivr::Output::StopRecord { .. }
+                | ivr::Output::LeaveConference { .. } => {}
+                asked @ (ivr::Output::Answer
+                | ivr::Output::PlayUrl { .. }
+                | ivr::Output::Say { .. }
+                | ivr::Output::SendDigits { .. }
+                | ivr::Output::Listen { .. }
+                | ivr::Output::Record { .. }
+                | ivr::Output::Conference { .. }
+                | ivr::Output::Refer { .. }
+                | ivr::Output::Fetch { .. }
+                | ivr::Output::Flow { .. }
+                | ivr::Output::Callback { .. }
+                | ivr::Output::Reject { .. }
+                | ivr::Output::Join) => self.not_wired(&asked, desk, now),
                 ivr::Output::Timeout(at) => {
                     let timer = Timer::Call(self.sid, Wake::Program);
                     match at {
@@ -121,6 +140,16 @@ impl Call {
                 }
             }
         }
+    }
+
+    /// The program asks for what this switch does not do yet: the call says so, and ends.
+    fn not_wired(&mut self, asked: &ivr::Output, desk: &mut Desk, now: Now) {
+        let line = asked.to_string();
+        // The rest of it may hold what the caller has entered.
+        let word = line.split(' ').next().unwrap_or_default();
+        let reason = format!("the program asks for what this version does not do yet: {word}");
+        tracing::error!(sid = %self.sid, reason, "a program cannot go on");
+        self.end(Ending::new(Status::Failed, Origin::Program, 501, reason), desk, now);
     }
 
     pub(super) fn with_media(&self, desk: &mut Desk, command: impl FnOnce(media::EndpointId) -> media::Command) {
@@ -283,6 +312,7 @@ fn gathered_fact(gathered: Gathered) -> Fact {
         GatherReason::MaxDigits => GatherEnd::MaxDigits,
         GatherReason::Timeout => GatherEnd::Timeout,
         GatherReason::NoInput => GatherEnd::NoInput,
+        GatherReason::Speech => GatherEnd::Speech,
     };
     Fact::Gathered { digits: gathered.digits, reason }
 }
