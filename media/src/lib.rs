@@ -32,6 +32,7 @@ pub mod prompt;
 mod quality;
 mod reception;
 mod reports;
+mod resample;
 mod shard;
 mod srtp;
 mod stats;
@@ -44,7 +45,7 @@ pub mod worker;
 
 pub use bursts::{BurstLoss, GMIN};
 pub use capture::{Capture, Gap, MAX_CAPTURE};
-pub use codec::Codec;
+pub use codec::{Codec, Decoder, Encoder};
 pub use command::{Command, EndpointId, Latch, PlayId, StreamConfig};
 pub use digits::{LOST_END, MAX_DIGITS_PER_SECOND};
 pub use endpoint::{MAX_BEHIND, RELAY_PATIENCE_MS};

@@ -3,6 +3,7 @@
 //! It composes parts that know nothing of each other; `send` drives what goes out, `receive` what comes in. It holds no
 //! socket: that is how it moves between shards.
 
+mod audio;
 mod echo;
 mod receive;
 mod relay;
@@ -30,11 +31,12 @@ use crate::stats::ShardStats;
 use crate::telephone_event::event_of;
 use crate::voip_metrics::VoipMetrics;
 use crate::watch::Watch;
+use audio::Audio;
 use base::{Now, Rng, secs};
 use echo::Echo;
 pub use relay::RELAY_PATIENCE_MS;
 use relay::{Kind, Relay};
-pub(crate) use relay::{MAX_LEAD, Passed, Place};
+pub(crate) use relay::{MAX_LEAD_MS, Passed, Place};
 pub use send::MAX_BEHIND;
 use std::sync::Arc;
 
@@ -46,9 +48,6 @@ const ASSUMED_DELAY_MS: f64 = 60.0;
 
 /// The jitter buffer of it.
 const ASSUMED_BUFFER_MS: u16 = 40;
-
-/// Packet times we send, in milliseconds: whole tens up to the largest the buffers are made for.
-const PTIMES: std::ops::RangeInclusive<u16> = 10..=60;
 
 /// What an endpoint works with and does not own.
 pub(crate) struct Context<'a> {
@@ -118,6 +117,8 @@ pub(crate) struct Endpoint {
     srtp: Option<Box<Srtp>>,
     unauthentic: u64,
     replayed: u64,
+    /// What works on samples: nothing of it is there while packets are only played, echoed and relayed.
+    audio: Option<Box<Audio>>,
 }
 
 impl Endpoint {
@@ -148,6 +149,7 @@ impl Endpoint {
             srtp: None,
             unauthentic: 0,
             replayed: 0,
+            audio: None,
         }
     }
 
@@ -157,6 +159,7 @@ impl Endpoint {
             return ctx.events.push(Event::Failed { id: self.id, error });
         }
         self.take_keys(&config);
+        self.take_clock(config.codec, ctx);
         let gate = match self.stream.take() {
             Some(stream) => {
                 let mut gate = stream.gate;
@@ -177,6 +180,15 @@ impl Endpoint {
         let sends = config.send && gate.has_destination();
         self.pace = if sends { self.pace.or_else(|| Some(self.first_pace(ctx.ms()))) } else { None };
         self.stream = Some(Box::new(Stream { config, gate }));
+    }
+
+    /// What counts in ticks counts by the codec's clock.
+    fn take_clock(&mut self, codec: Codec, ctx: &Context<'_>) {
+        let per_ms = codec.per_ms();
+        self.outbound.set_clock(per_ms, ctx.ms());
+        self.reception.set_clock(per_ms);
+        self.digits.set_clock(per_ms);
+        self.reports.per_ms = per_ms as f64;
     }
 
     /// Joins it with another, or parts it: what it relayed so far says nothing about the next.
@@ -253,9 +265,10 @@ impl Endpoint {
         if self.stream.as_ref().is_none_or(|stream| stream.config.dtmf_out.is_none()) {
             return Err("digits cannot be sent: telephone-event was not negotiated".into());
         }
+        let per_ms = self.outbound.per_ms();
         let key = |key: char| {
             let unknown = || format!("digits cannot be sent: `{key}` is none of 0-9, *, #, A-D");
-            event_of(key).map(|event| Key::new(event, tone_ms, gap_ms)).ok_or_else(unknown)
+            event_of(key).map(|event| Key::new(event, tone_ms, gap_ms, per_ms)).ok_or_else(unknown)
         };
         let keys = digits.chars().map(key).collect::<Result<Vec<_>, _>>()?;
         if self.keys.press(&keys) { Ok(()) } else { Err(format!("digits cannot be sent: more than {MAX_KEYS} wait")) }
@@ -367,8 +380,9 @@ impl Endpoint {
 /// What cannot be done is said at once, and not heard in mid-call.
 fn check(config: &StreamConfig) -> Result<(), String> {
     let ptime = config.ptime_ms;
-    if !PTIMES.contains(&ptime) || !ptime.is_multiple_of(10) {
-        return Err(format!("a packet time of {ptime} ms cannot be sent; 10 to 60 ms in steps of 10 can"));
+    if !config.codec.has_ptime(ptime) {
+        let without = if config.codec == Codec::Opus { ", of Opus not 30 and 50" } else { "" };
+        return Err(format!("a packet time of {ptime} ms cannot be sent; 10 to 60 ms in steps of 10 can{without}"));
     }
     let types = [Some(config.payload_type_out), Some(config.payload_type_in), config.dtmf_out, config.dtmf_in];
     if let Some(bad) = types.into_iter().flatten().find(|payload_type| *payload_type > 127) {

@@ -6,6 +6,7 @@
 use super::{Context, Endpoint, Kind, Passed, Stream};
 use crate::capture::Taker;
 use crate::codec::Codec;
+use crate::command::StreamConfig;
 use crate::digits::Heard;
 use crate::event::Event;
 use crate::io::Channel;
@@ -94,12 +95,12 @@ impl Endpoint {
             return None;
         }
         match kind {
-            Kind::Audio(_) => self.hear_audio(stream, &rtp, ctx),
+            Kind::Audio => self.hear_audio(stream, &rtp, ctx),
             Kind::TelephoneEvent if stream.config.receive => self.hear_event(&rtp, ctx),
             Kind::TelephoneEvent | Kind::Other => {}
         }
         let heard = stream.config.receive && self.peer.is_some();
-        heard.then(|| passed(kind, sequence, arrival != Arrival::Fresh, &rtp))
+        heard.then(|| passed(&stream.config, kind, sequence, arrival != Arrival::Fresh, &rtp))
     }
 
     /// The first valid packet locks its source, and is announced.
@@ -135,28 +136,20 @@ impl Endpoint {
 
     fn capture(&mut self, codec: Codec, rtp: &RtpReader<'_>, ctx: &Context<'_>) {
         let taker = self.taker.get_or_insert_with(|| Box::new(Taker::new(codec)));
-        let (ssrc, timestamp, payload) = (rtp.ssrc(), rtp.timestamp(), rtp.payload());
-        if taker.codec() == codec {
-            return taker.push(ssrc, timestamp, payload, ctx.now);
-        }
-        // The codec changed in mid-capture: the take stays in the one it began with.
-        let mut other = [0; MAX_PAYLOAD];
-        let kept = taker.codec();
-        let octets = other.iter_mut().zip(payload);
-        let length = octets.map(|(to, &from)| *to = kept.encode_sample(codec.decode_sample(from))).count();
-        taker.push(ssrc, timestamp, other.get(..length).unwrap_or_default(), ctx.now);
+        taker.take(codec, rtp.ssrc(), rtp.timestamp(), rtp.payload(), ctx.now);
     }
 
     fn echo_back(&mut self, stream: &Stream, rtp: &RtpReader<'_>, ctx: &mut Context<'_>) {
         let Some(echo) = &mut self.echo else { return };
         let (now_ms, payload) = (ctx.ms(), rtp.payload());
         let clock = self.outbound.timestamp_at(now_ms);
-        let Some(to) = echo.map(rtp.timestamp(), clock, now_ms) else { return };
+        let Some(to) = echo.map(rtp.timestamp(), clock, self.outbound.per_ms(), now_ms) else { return };
         // Something else was sent meanwhile: what would step back waits for the next packet's new mapping.
         if to < self.outbound.end() {
             return echo.forget();
         }
-        let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, to, payload);
+        let ticks = stream.config.codec.ticks(payload);
+        let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, to, ticks, payload);
         self.emit(stream, length, payload.len(), ctx);
     }
 
@@ -164,7 +157,7 @@ impl Endpoint {
     pub(crate) fn relay(&mut self, passed: &Passed<'_>, ctx: &mut Context<'_>) {
         let Some(stream) = self.stream.take() else { return };
         let payload_type = match passed.kind {
-            Kind::Audio(_) => Some(stream.config.payload_type_out),
+            Kind::Audio => Some(stream.config.payload_type_out),
             Kind::TelephoneEvent => stream.config.dtmf_out,
             Kind::Other => None,
         };
@@ -181,12 +174,11 @@ impl Endpoint {
             return self.relay.withhold(passed.sequence);
         }
         let Some(place) = self.relay.place(passed, &self.outbound, ctx.ms()) else { return };
-        let samples = if passed.kind == Kind::TelephoneEvent { 0 } else { passed.payload.len() as u64 };
-        let length = self.outbound.relay(ctx.scratch, payload_type, place, samples, passed.payload);
-        if let Kind::Audio(codec) = passed.kind {
+        let length = self.outbound.relay(ctx.scratch, payload_type, place, passed.samples(), passed.payload);
+        if passed.kind == Kind::Audio {
             self.outbound.follow(place.timestamp, ctx.ms());
             let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
-            codec.transcode(stream.config.codec, payload);
+            passed.codec.transcode(stream.config.codec, payload);
         }
         self.emit(stream, length, passed.payload.len(), ctx);
     }
@@ -211,7 +203,7 @@ impl Endpoint {
 impl Stream {
     fn kind_of(&self, payload_type: u8) -> Kind {
         if payload_type == self.config.payload_type_in {
-            Kind::Audio(self.config.codec)
+            Kind::Audio
         } else if self.config.dtmf_in == Some(payload_type) {
             Kind::TelephoneEvent
         } else {
@@ -220,8 +212,18 @@ impl Stream {
     }
 }
 
-fn passed<'a>(kind: Kind, sequence: u16, leaps: bool, rtp: &RtpReader<'a>) -> Passed<'a> {
-    Passed { kind, sequence, timestamp: rtp.timestamp(), marker: rtp.mark(), leaps, payload: rtp.payload() }
+fn passed<'a>(config: &StreamConfig, kind: Kind, sequence: u16, leaps: bool, rtp: &RtpReader<'a>) -> Passed<'a> {
+    let StreamConfig { codec, ptime_ms, .. } = *config;
+    Passed {
+        kind,
+        codec,
+        ptime_ms,
+        sequence,
+        timestamp: rtp.timestamp(),
+        marker: rtp.mark(),
+        leaps,
+        payload: rtp.payload(),
+    }
 }
 
 /// On a shared port, RTCP is what has its packet types where RTP has marker and payload type (RFC 5761 §4).
