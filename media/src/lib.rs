@@ -27,6 +27,7 @@ mod latch;
 pub mod mos;
 mod outbound;
 mod player;
+mod playout;
 mod ports;
 pub mod prompt;
 mod quality;

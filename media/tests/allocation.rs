@@ -109,7 +109,13 @@ impl Bench {
     }
 
     fn open(&mut self, id: u64, srtp: Option<SrtpKeys>) {
-        let config = config((self.far)(id), srtp);
+        self.open_as(id, Codec::Pcmu, srtp);
+    }
+
+    fn open_as(&mut self, id: u64, codec: Codec, srtp: Option<SrtpKeys>) {
+        let mut config = config((self.far)(id), srtp);
+        config.codec = codec;
+        (config.payload_type_out, config.payload_type_in) = (codec.payload_type(), codec.payload_type());
         let rtp_port = port(id);
         let id = EndpointId(id);
         self.command(Command::Create { id, rtp_port });
@@ -195,6 +201,23 @@ fn relaying_allocates_nothing_in_clear_and_under_srtp() {
     let (sent, digits, allocations) = bench.measure();
     assert!(sent >= 2 * LEGS * 99 && digits > 60, "{sent} packets, {digits} digits");
     assert_eq!(bench.shard.stats().unauthentic + bench.shard.stats().replayed, 0);
+    assert_eq!(allocations, 0, "in {sent} packets");
+}
+
+#[test]
+fn transcoding_allocates_nothing() {
+    let mut bench = Bench::new(|id| if id < 1000 { id + 1000 } else { id - 1000 });
+    for (pair, codec) in [Codec::G722, Codec::Opus, Codec::Pcma, Codec::Opus].into_iter().enumerate() {
+        let (left, right) = (2 * pair as u64, 2 * pair as u64 + 1);
+        for (leg, codec) in [(left, Codec::Pcmu), (right, codec)] {
+            bench.open_as(leg, codec, None);
+            bench.open_as(1000 + leg, codec, None);
+            bench.play(leg);
+        }
+        bench.command(Command::Bridge { id: EndpointId(1000 + left), with: EndpointId(1001 + left) });
+    }
+    let (sent, _, allocations) = bench.measure();
+    assert!(sent >= 16 * 99, "{sent} packets");
     assert_eq!(allocations, 0, "in {sent} packets");
 }
 

@@ -1,6 +1,8 @@
 //! What an endpoint needs where audio is worked on and not only passed along. Made when first needed: a plain leg has none.
 
+use super::transcode::Transcoder;
 use crate::codec::{Codec, Encoder, opus};
+use base::Now;
 
 /// Samples of the longest packet time, 60 ms at 48 kHz.
 pub(super) const MAX_PCM: usize = 2_880;
@@ -11,11 +13,18 @@ pub(super) struct Audio {
     encoder: Option<Encoder>,
     samples: Box<[i16]>,
     payload: Box<[u8]>,
+    /// A bridged peer's stream that has to be made anew.
+    pub transcoder: Option<Box<Transcoder>>,
 }
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { encoder: None, samples: vec![0; MAX_PCM].into(), payload: vec![0; opus::MAX_PACKET].into() }
+        Self {
+            encoder: None,
+            samples: vec![0; MAX_PCM].into(),
+            payload: vec![0; opus::MAX_PACKET].into(),
+            transcoder: None,
+        }
     }
 }
 
@@ -23,18 +32,34 @@ impl Audio {
     /// Encodes `ms` milliseconds, filled up with silence, as the next of this endpoint's stream. Empty where that
     /// cannot be done.
     pub(super) fn encode(&mut self, codec: Codec, rate: u32, ms: u16, samples: &[i16]) -> &[u8] {
+        let length = length(rate, ms);
+        let said = samples.len().min(length);
+        if let Some((to, rest)) = self.samples.get_mut(..length).and_then(|whole| whole.split_at_mut_checked(said)) {
+            to.copy_from_slice(samples.get(..said).unwrap_or_default());
+            rest.fill(0);
+        }
+        self.encode_own(codec, rate, length)
+    }
+
+    /// `ms` milliseconds, up to `due`, of what the endpoint is joined with. `None`: it is silent.
+    pub(super) fn next(&mut self, codec: Codec, ms: u16, due: Now) -> Option<&[u8]> {
+        let transcoder = self.transcoder.as_mut().filter(|transcoder| transcoder.flows(due))?;
+        let rate = transcoder.rate();
+        let length = length(rate, ms);
+        transcoder.pull(self.samples.get_mut(..length)?, due);
+        Some(self.encode_own(codec, rate, length)).filter(|payload| !payload.is_empty())
+    }
+
+    fn encode_own(&mut self, codec: Codec, rate: u32, length: usize) -> &[u8] {
         let encoder = match &mut self.encoder {
             Some(encoder) if (encoder.codec(), encoder.rate()) == (codec, rate) => encoder,
             other => other.insert(Encoder::new(codec, rate)),
         };
-        let length = (rate as usize / 1_000 * usize::from(ms)).min(MAX_PCM);
-        let Some(whole) = self.samples.get_mut(..length) else { return &[] };
-        let said = samples.len().min(length);
-        if let Some((said, rest)) = whole.split_at_mut_checked(said) {
-            said.copy_from_slice(samples.get(..said.len()).unwrap_or_default());
-            rest.fill(0);
-        }
-        let octets = encoder.encode(whole, &mut self.payload);
+        let octets = encoder.encode(self.samples.get(..length).unwrap_or_default(), &mut self.payload);
         self.payload.get(..octets).unwrap_or_default()
     }
+}
+
+fn length(rate: u32, ms: u16) -> usize {
+    (rate as usize / 1_000 * usize::from(ms)).min(MAX_PCM)
 }

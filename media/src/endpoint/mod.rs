@@ -9,6 +9,7 @@ mod receive;
 mod relay;
 mod secure;
 mod send;
+mod transcode;
 
 use crate::capture::{Capture, Taker};
 use crate::codec::Codec;
@@ -172,6 +173,7 @@ impl Endpoint {
                 Gate::new(&config)
             }
         };
+        self.end_transcoding();
         self.met &= gate.is_locked();
         if config.dtmf_out.is_none() {
             self.keys.clear();
@@ -201,6 +203,7 @@ impl Endpoint {
     pub(crate) fn fall_silent(&mut self, ctx: &Context<'_>) {
         self.take_floor(ctx);
         self.relay.stop();
+        self.end_transcoding();
     }
 
     /// What is heard is passed on: the stream is not held.

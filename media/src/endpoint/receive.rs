@@ -3,7 +3,7 @@
 //! Nothing a packet holds may end more than that packet: a short one, a strange one or one of a payload type nobody
 //! negotiated is counted and goes nowhere (SECURITY.md rows 1-3 and 22).
 
-use super::{Context, Endpoint, Kind, Passed, Stream};
+use super::{Context, Endpoint, Kind, Passed, Stream, transcode};
 use crate::capture::Taker;
 use crate::codec::Codec;
 use crate::command::StreamConfig;
@@ -17,6 +17,9 @@ use std::net::SocketAddr;
 
 /// Payload octets of the longest packet that is heard; a longer one cannot have come in one Ethernet frame.
 const MAX_PAYLOAD: usize = 1460;
+
+/// The static payload type of comfort noise at 8 kHz (RFC 3389 §4); nobody needs to offer it to send it.
+const COMFORT_NOISE: u8 = 13;
 
 /// Octets of the header we build (RFC 3550 §5.1): no CSRC, no extension.
 const HEADER: usize = 12;
@@ -78,8 +81,8 @@ impl Endpoint {
             return None;
         };
         let kind = stream.kind_of(rtp.payload_type());
-        let known = kind != Kind::Other;
-        self.reception.unknown_payload += u64::from(!known);
+        let known = !matches!(kind, Kind::Noise | Kind::Other);
+        self.reception.unknown_payload += u64::from(kind == Kind::Other);
         if known {
             self.meet(stream, from, ctx);
         }
@@ -97,7 +100,7 @@ impl Endpoint {
         match kind {
             Kind::Audio => self.hear_audio(stream, &rtp, ctx),
             Kind::TelephoneEvent if stream.config.receive => self.hear_event(&rtp, ctx),
-            Kind::TelephoneEvent | Kind::Other => {}
+            Kind::TelephoneEvent | Kind::Noise | Kind::Other => {}
         }
         let heard = stream.config.receive && self.peer.is_some();
         heard.then(|| passed(&stream.config, kind, sequence, arrival != Arrival::Fresh, &rtp))
@@ -156,10 +159,15 @@ impl Endpoint {
     /// Sends what the peer heard, unless something else has the floor.
     pub(crate) fn relay(&mut self, passed: &Passed<'_>, ctx: &mut Context<'_>) {
         let Some(stream) = self.stream.take() else { return };
+        if transcode::is_needed(passed, &stream.config) {
+            self.transcode(passed, &stream, ctx);
+            self.stream = Some(stream);
+            return;
+        }
         let payload_type = match passed.kind {
             Kind::Audio => Some(stream.config.payload_type_out),
             Kind::TelephoneEvent => stream.config.dtmf_out,
-            Kind::Other => None,
+            Kind::Noise | Kind::Other => None,
         };
         match payload_type.filter(|_| !passed.payload.is_empty()) {
             Some(payload_type) => self.relay_as(payload_type, &stream, passed, ctx),
@@ -206,6 +214,8 @@ impl Stream {
             Kind::Audio
         } else if self.config.dtmf_in == Some(payload_type) {
             Kind::TelephoneEvent
+        } else if payload_type == COMFORT_NOISE && self.config.codec.clock_rate() == 8_000 {
+            Kind::Noise
         } else {
             Kind::Other
         }

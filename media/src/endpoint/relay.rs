@@ -32,6 +32,8 @@ const MAX_LATE_MS: u64 = 500;
 pub(crate) enum Kind {
     Audio,
     TelephoneEvent,
+    /// Comfort noise (RFC 3389), on its static payload type.
+    Noise,
     /// Of a payload type nobody negotiated: it takes a sequence number and goes nowhere.
     Other,
 }

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::io::{Channel, SendResult};
 use crate::prompt::Frame;
 use crate::watch::Silence;
+use base::Now;
 
 /// How late, in milliseconds, a packet is still made up for.
 pub const MAX_BEHIND: u64 = 200;
@@ -82,11 +83,12 @@ impl Endpoint {
         if self.keys.is_idle() && self.echo.is_some_and(|echo| self.player.is_none() && echo.flows(ctx.ms())) {
             return;
         }
-        self.send_audio(stream, timestamp, ticks, ctx);
+        self.release_passed(stream, ctx.now);
+        self.send_audio(stream, due, timestamp, ticks, ctx);
     }
 
-    /// A frame of the prompt, or of silence.
-    fn send_audio(&mut self, stream: &Stream, timestamp: u64, ticks: u64, ctx: &mut Context<'_>) {
+    /// A frame of the prompt, of what it is joined with, or of silence.
+    fn send_audio(&mut self, stream: &Stream, due: u64, timestamp: u64, ticks: u64, ctx: &mut Context<'_>) {
         let (codec, ms) = (stream.config.codec, stream.config.ptime_ms);
         let Self { player, keys, audio, .. } = self;
         let player = player.as_mut().filter(|_| keys.is_idle());
@@ -102,7 +104,10 @@ impl Endpoint {
                 let made = audio.get_or_insert_default().encode(codec, rate, ms, samples);
                 if made.is_empty() { silent } else { made }
             }
-            None => silent,
+            None => {
+                let due = Now::new(due * 1_000_000, ctx.now.wall);
+                audio.as_mut().and_then(|audio| audio.next(codec, ms, due)).unwrap_or(silent)
+            }
         };
         let payload_type = stream.config.payload_type_out;
         let length = self.outbound.audio(ctx.scratch, payload_type, timestamp, ticks, payload);
