@@ -2,6 +2,7 @@
 
 use crate::codec::Codec;
 use crate::prompt::Prompt;
+use crate::record::{RecordId, RecordOptions};
 use crate::srtp::SrtpKeys;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,31 @@ pub enum Command {
         /// Either of the two.
         id: EndpointId,
     },
+    /// Records to a file (`crate::record`). Ends with `Event::RecordEnded`, or does not begin and says `Event::Failed`.
+    Record {
+        /// Which endpoint.
+        id: EndpointId,
+        /// The recording's name.
+        record: RecordId,
+        /// What, how and for how long.
+        options: RecordOptions,
+    },
+    /// Ends a recording, if it runs.
+    StopRecord {
+        /// The endpoint it was asked for.
+        id: EndpointId,
+        /// Which recording.
+        record: RecordId,
+    },
+    /// Leaves out what is said from now on, or goes on: the file has no gap for it.
+    PauseRecord {
+        /// The endpoint it was asked for.
+        id: EndpointId,
+        /// Which recording.
+        record: RecordId,
+        /// Pause, or go on.
+        paused: bool,
+    },
     /// Keeps what is heard in memory, or stops to and gives it back as `Event::Captured`.
     Capture {
         /// Which endpoint.
@@ -160,6 +186,9 @@ impl Command {
             | Self::Echo { id, .. }
             | Self::Bridge { id, .. }
             | Self::Unbridge { id }
+            | Self::Record { id, .. }
+            | Self::StopRecord { id, .. }
+            | Self::PauseRecord { id, .. }
             | Self::Capture { id, .. }
             | Self::Close { id } => *id,
         }

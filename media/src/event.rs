@@ -3,6 +3,7 @@
 use crate::capture::Capture;
 use crate::command::{EndpointId, PlayId};
 use crate::quality::Quality;
+use crate::record::{RecordEnd, RecordId};
 use base::Now;
 use std::net::SocketAddr;
 
@@ -81,6 +82,20 @@ pub enum Event {
         /// What was heard.
         capture: Capture,
     },
+    /// A recording is over. With the rim, its file is complete then, and the event may come after the endpoint's
+    /// `Closed`.
+    RecordEnded {
+        /// The endpoint it was asked for.
+        id: EndpointId,
+        /// Which recording.
+        record: RecordId,
+        /// How long it is, in milliseconds.
+        duration_ms: u64,
+        /// Octets of its WAV file.
+        octets: u64,
+        /// Why it is over.
+        reason: RecordEnd,
+    },
     /// The endpoint is gone, its port free after quarantine. Its last event.
     Closed {
         /// Which endpoint.
@@ -107,6 +122,7 @@ impl Event {
             | Self::TimedOut { id }
             | Self::Quality { id, .. }
             | Self::Captured { id, .. }
+            | Self::RecordEnded { id, .. }
             | Self::Closed { id, .. } => *id,
         }
     }

@@ -32,12 +32,15 @@ mod ports;
 pub mod prompt;
 mod quality;
 mod reception;
+mod record;
 mod reports;
 mod resample;
 mod shard;
 mod srtp;
 mod stats;
 mod telephone_event;
+mod tone;
+pub mod voice;
 mod voip_metrics;
 mod watch;
 mod wheel;
@@ -58,9 +61,14 @@ pub use ports::{PORT_QUARANTINE, PortPool, PortRange, PortRangeError};
 pub use prompt::{Prompt, PromptError};
 pub use quality::{FarReport, Quality, Received, Sent};
 pub use reception::{LATE_MS, MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL};
+pub use record::{
+    BLOCK_SAMPLES, Block, MAX_BLOCKS, MAX_RECORD_MS, MAX_RECORDINGS, RecordEnd, RecordId, RecordOptions, RecordOutput,
+    RecordSource,
+};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
 pub use srtp::{SrtpKey, SrtpKeyError, SrtpKeys, SrtpSuite};
 pub use stats::{Lateness, ShardStats};
+pub use tone::{ToneError, tone};
 pub use voip_metrics::VoipMetrics;
 pub use watch::NO_MEDIA_AFTER;
 #[cfg(feature = "worker")]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 /// One playback.
 #[derive(Clone, Debug)]
 pub(crate) struct Player {
-    pub play: PlayId,
+    /// Whose it is; `None`: our own, of which nobody is told.
+    pub play: Option<PlayId>,
     prompt: Arc<Prompt>,
     /// Samples (8 kHz) of the current round that were sent, padding included.
     position: usize,
@@ -19,7 +20,7 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) fn new(play: PlayId, prompt: Arc<Prompt>, repeat: u32) -> Self {
+    pub(crate) fn new(play: Option<PlayId>, prompt: Arc<Prompt>, repeat: u32) -> Self {
         Self { play, prompt, position: 0, rounds: 0, repeat }
     }
 
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     fn player(samples: usize, repeat: u32) -> Player {
-        Player::new(PlayId(1), Arc::new(Prompt::new("p", vec![0i16; samples])), repeat)
+        Player::new(Some(PlayId(1)), Arc::new(Prompt::new("p", vec![0i16; samples])), repeat)
     }
 
     fn octets(frame: Frame<'_>) -> usize {

@@ -40,11 +40,6 @@ impl Resampler {
         Some(Self { up, down, taps: taps(up, down), line })
     }
 
-    /// Samples that come of so many.
-    pub(crate) fn output(&self, samples: usize) -> usize {
-        samples * self.up / self.down
-    }
-
     /// Converts; what does not divide by the ratio, or does not fit, is left out. Returns how many came of it.
     pub(crate) fn process(&mut self, input: &[i16], output: &mut [i16]) -> usize {
         let mut written = 0;

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo};
 use crate::outbound::MAX_BUILT;
+use crate::record::{Block, RecordId, RecordOutput, Records};
 use crate::stats::ShardStats;
 use crate::wheel::Wheel;
 use base::{Now, Rng};
@@ -70,6 +71,7 @@ pub struct Shard {
     phases: [u32; PHASES as usize],
     events: Events,
     stats: ShardStats,
+    records: Records,
     scratch: Box<[u8; MAX_BUILT]>,
     /// A tick left work: the next one is a millisecond after it, in milliseconds.
     resume: Option<u64>,
@@ -89,6 +91,7 @@ impl Shard {
             phases: [0; PHASES as usize],
             events: Events::default(),
             stats: ShardStats::default(),
+            records: Records::default(),
             scratch: Box::new([0; MAX_BUILT]),
             resume: None,
         }
@@ -113,6 +116,15 @@ impl Shard {
             Command::Echo { id, on } => self.with(id, now, io, |endpoint, _| endpoint.set_echo(on)),
             Command::Bridge { id, with } => self.bridge(id, with, now, io),
             Command::Unbridge { id } => self.unbridge(id, now, io),
+            Command::Record { id, record, options } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.record(record, options, ctx));
+            }
+            Command::StopRecord { id, record } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.stop_record(record, ctx));
+            }
+            Command::PauseRecord { id, record, paused } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.pause_record(record, paused, ctx));
+            }
             Command::Capture { id, on } => self.with(id, now, io, |endpoint, ctx| endpoint.set_capture(on, ctx)),
         }
     }
@@ -182,8 +194,8 @@ impl Shard {
             self.stats.unknown_endpoint += 1;
             return;
         };
-        let Self { events, stats, rng, scratch, .. } = self;
-        endpoint.close(&mut Context { now, leg, io, events, stats, rng, scratch });
+        let Self { events, stats, rng, records, scratch, .. } = self;
+        endpoint.close(&mut Context { now, leg, io, events, stats, rng, records, scratch });
         io.close(leg);
     }
 
@@ -205,9 +217,9 @@ impl Shard {
 
     /// Lends the endpoint in that slot what it works with.
     fn act(&mut self, leg: Leg, now: Now, io: &mut dyn PacketIo, act: impl FnOnce(&mut Endpoint, &mut Context<'_>)) {
-        let Self { slots, events, stats, rng, scratch, .. } = self;
+        let Self { slots, events, stats, rng, records, scratch, .. } = self;
         match slots.get_mut(leg.slot as usize).and_then(Option::as_mut).filter(|endpoint| endpoint.id == leg.id) {
-            Some(endpoint) => act(endpoint, &mut Context { now, leg, io, events, stats, rng, scratch }),
+            Some(endpoint) => act(endpoint, &mut Context { now, leg, io, events, stats, rng, records, scratch }),
             None => stats.unknown_endpoint += 1,
         }
     }
@@ -333,11 +345,29 @@ impl Shard {
         Some(event)
     }
 
+    /// What the rim is to write next, in order. Call it until `None` after every other call.
+    pub fn poll_record(&mut self) -> Option<RecordOutput> {
+        self.records.poll()
+    }
+
+    /// A block that was written comes back.
+    pub fn recycle(&mut self, block: Block) {
+        self.records.recycle(block);
+    }
+
+    /// A recording could not be written: it ends as `RecordEnd::Disk`. One that is not here has ended.
+    pub fn fail_record(&mut self, id: EndpointId, record: RecordId, error: String, now: Now, io: &mut dyn PacketIo) {
+        if self.by_id.contains_key(&id) {
+            self.with(id, now, io, |endpoint, ctx| endpoint.fail_record(record, error, ctx));
+        }
+    }
+
     /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here. Of two that
     /// are joined, the other follows: until both are on one shard again, neither hears the other.
     pub fn take(&mut self, id: EndpointId) -> Option<EndpointState> {
         let (_, mut endpoint) = self.remove(id)?;
         endpoint.reserve = Reserve::default();
+        endpoint.flush_records(&mut self.records);
         Some(EndpointState(endpoint))
     }
 

@@ -2,6 +2,7 @@
 
 use super::transcode::Transcoder;
 use crate::codec::{Codec, Encoder, opus};
+use crate::record::LegRecorder;
 use base::Now;
 
 /// Samples of the longest packet time, 60 ms at 48 kHz.
@@ -15,6 +16,7 @@ pub(super) struct Audio {
     payload: Box<[u8]>,
     /// A bridged peer's stream that has to be made anew.
     pub transcoder: Option<Box<Transcoder>>,
+    pub recorders: Vec<LegRecorder>,
 }
 
 impl Default for Audio {
@@ -24,6 +26,7 @@ impl Default for Audio {
             samples: vec![0; MAX_PCM].into(),
             payload: vec![0; opus::MAX_PACKET].into(),
             transcoder: None,
+            recorders: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod audio;
 mod echo;
 mod receive;
+mod record;
 mod relay;
 mod secure;
 mod send;
@@ -26,6 +27,7 @@ use crate::player::Player;
 use crate::prompt::Prompt;
 use crate::quality::{Quality, Received, Sent};
 use crate::reception::Reception;
+use crate::record::Records;
 use crate::reports::{MAX_COMPOUND, Reports};
 use crate::srtp::{MAX_RTCP_TAG, Srtp};
 use crate::stats::ShardStats;
@@ -58,6 +60,7 @@ pub(crate) struct Context<'a> {
     pub events: &'a mut Events,
     pub stats: &'a mut ShardStats,
     pub rng: &'a mut Rng,
+    pub records: &'a mut Records,
     /// Where packets are built.
     pub scratch: &'a mut [u8; MAX_BUILT],
 }
@@ -234,12 +237,12 @@ impl Endpoint {
     pub(crate) fn play(&mut self, play: PlayId, prompt: Arc<Prompt>, repeat: u32, ctx: &mut Context<'_>) {
         self.take_floor(ctx);
         self.end_play(false, ctx);
-        self.player = Some(Player::new(play, prompt, repeat));
+        self.player = Some(Player::new(Some(play), prompt, repeat));
         self.end_play_if_over(ctx);
     }
 
     pub(crate) fn stop_play(&mut self, play: PlayId, ctx: &mut Context<'_>) {
-        if self.player.as_ref().is_some_and(|player| player.play == play) {
+        if self.player.as_ref().is_some_and(|player| player.play == Some(play)) {
             self.end_play(false, ctx);
         }
     }
@@ -253,7 +256,9 @@ impl Endpoint {
     fn end_play(&mut self, finished: bool, ctx: &mut Context<'_>) {
         if let Some(player) = self.player.take() {
             let samples = player.samples();
-            ctx.events.push(Event::PlayEnded { id: self.id, play: player.play, finished, samples });
+            if let Some(play) = player.play {
+                ctx.events.push(Event::PlayEnded { id: self.id, play, finished, samples });
+            }
         }
     }
 
@@ -297,6 +302,7 @@ impl Endpoint {
     /// Says goodbye and gives up what is left.
     pub(crate) fn close(mut self, ctx: &mut Context<'_>) {
         self.end_play(false, ctx);
+        self.close_records(ctx);
         if self.outbound.packets > 0 || self.reports.has_spoken() {
             self.report(true, ctx);
         }

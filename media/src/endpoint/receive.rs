@@ -98,7 +98,7 @@ impl Endpoint {
             return None;
         }
         match kind {
-            Kind::Audio => self.hear_audio(stream, &rtp, ctx),
+            Kind::Audio => self.hear_audio(stream, &rtp, arrival != Arrival::Fresh, ctx),
             Kind::TelephoneEvent if stream.config.receive => self.hear_event(&rtp, ctx),
             Kind::TelephoneEvent | Kind::Noise | Kind::Other => {}
         }
@@ -124,13 +124,16 @@ impl Endpoint {
         }
     }
 
-    fn hear_audio(&mut self, stream: &Stream, rtp: &RtpReader<'_>, ctx: &mut Context<'_>) {
+    fn hear_audio(&mut self, stream: &Stream, rtp: &RtpReader<'_>, leaps: bool, ctx: &mut Context<'_>) {
         self.reception.timing(rtp.timestamp(), ctx.now);
         if !stream.config.receive {
             return;
         }
         if self.capturing {
             self.capture(stream.config.codec, rtp, ctx);
+        }
+        if self.audio.is_some() {
+            self.hear_for_records(stream, rtp, leaps, ctx);
         }
         if self.peer.is_none() && self.pace.is_some() && self.player.is_none() && self.keys.is_idle() {
             self.echo_back(stream, rtp, ctx);
@@ -205,6 +208,7 @@ impl Endpoint {
     pub(super) fn say_digit(&mut self, heard: Heard, ctx: &mut Context<'_>) {
         let event = Event::Digit { id: self.id, digit: heard.key, duration_ms: heard.duration_ms };
         ctx.stats.digits_dropped += u64::from(!ctx.events.push_reserved(&mut self.reserve, event));
+        self.key_to_records(heard.key, ctx);
     }
 }
 

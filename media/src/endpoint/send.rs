@@ -40,14 +40,18 @@ impl Endpoint {
         if let Some(pace) = self.pace.filter(|pace| pace.at <= ctx.ms()) {
             self.send_due(pace, ctx);
         }
+        if self.audio.is_some() {
+            self.run_records(ctx);
+        }
         self.chores(ctx);
     }
 
     /// The next millisecond at which something is due. `None`: nothing until a command comes.
     pub(crate) fn wake(&self) -> Option<u64> {
+        let records = self.record_wake();
         let chores = [self.digits.deadline(), self.watch.deadline(), self.reports.due, self.quality_due];
         let chore = chores.into_iter().flatten().min().map(|at| at.div_ceil(1_000_000));
-        [chore, self.pace.map(|pace| pace.at)].into_iter().flatten().min()
+        [chore, records, self.pace.map(|pace| pace.at)].into_iter().flatten().min()
     }
 
     fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {
@@ -117,6 +121,9 @@ impl Endpoint {
 
     /// Hands the packet in the scratch buffer to the network, protected where keys were agreed.
     pub(super) fn emit(&mut self, stream: &Stream, length: usize, octets: usize, ctx: &mut Context<'_>) {
+        if self.audio.is_some() {
+            self.send_for_records(stream, length, ctx);
+        }
         let length = match self.srtp.as_mut().filter(|_| stream.config.srtp.is_some()) {
             Some(srtp) => srtp.protect(ctx.scratch, length),
             None => length,

@@ -196,7 +196,7 @@ impl Playout {
 
     /// Moves what is read a little towards where it should be.
     fn approach(&mut self, astray: i64) {
-        let (frame, dead) = (self.frame(), self.rate / 4_000);
+        let (frame, dead) = (self.frame(), self.rate / 8_000);
         self.rest = self.rest.saturating_sub(1);
         if astray.abs() <= dead {
             return;

@@ -67,12 +67,12 @@ impl Shard {
 
     /// Passes on what one heard, where both are joined.
     pub(super) fn relay(&mut self, from: EndpointId, to: Leg, passed: &Passed<'_>, now: Now, io: &mut dyn PacketIo) {
-        let Self { slots, events, stats, rng, scratch, .. } = self;
+        let Self { slots, events, stats, rng, records, scratch, .. } = self;
         let endpoint = slots.get_mut(to.slot as usize).and_then(Option::as_mut);
         let joined =
             |endpoint: &&mut Box<Endpoint>| endpoint.id == to.id && endpoint.peer.is_some_and(|peer| peer.id == from);
         if let Some(endpoint) = endpoint.filter(joined) {
-            endpoint.relay(passed, &mut Context { now, leg: to, io, events, stats, rng, scratch });
+            endpoint.relay(passed, &mut Context { now, leg: to, io, events, stats, rng, records, scratch });
         }
     }
 

@@ -9,6 +9,7 @@
 mod inbox;
 mod sockets;
 mod thread;
+mod writer;
 
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
@@ -27,6 +28,8 @@ use std::{
 pub use inbox::INBOX_LIMIT;
 pub use sockets::RECEIVE_BUFFER;
 pub use thread::{HELD_COMMANDS, REST};
+pub use writer::WRITER_QUEUE;
+use writer::Writer;
 
 /// How long `stats` waits for a shard's answer. A shard that is that busy is left out.
 const STATS_WAIT: Duration = Duration::from_secs(1);
@@ -72,6 +75,8 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     /// Endpoints that were moved, until they close: where they are. All others are where `pick` says.
     moved: HashMap<EndpointId, usize>,
+    /// Dropped last: what the shards say at their end is still written.
+    _writer: Writer,
 }
 
 impl Engine {
@@ -85,10 +90,14 @@ impl Engine {
         let start = |shard| move |source| EngineError::Start { shard, source };
         let made = (0..threads).map(|shard| Inbox::new().map_err(start(shard))).collect::<Result<Vec<_>, _>>()?;
         let (inboxes, receivers): (Vec<_>, Vec<_>) = made.into_iter().unzip();
-        let mut engine = Self { inboxes: inboxes.into(), threads: Vec::new(), moved: HashMap::new() };
+        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let writer = Writer::start(inboxes.clone(), sink.clone()).map_err(start(threads))?;
+        let orders = writer.orders();
+        let mut engine = Self { inboxes, threads: Vec::new(), moved: HashMap::new(), _writer: writer };
         let mut rng = config.rng.clone();
         for (shard, receiver) in receivers.into_iter().enumerate() {
-            let worker = thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver);
+            let worker =
+                thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver, orders.clone());
             let worker = worker.map_err(start(shard))?;
             let sink = sink.clone();
             let builder = std::thread::Builder::new().name(format!("media-{shard}"));
