@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::prompt::Prompt;
 use crate::record::{RecordId, RecordOptions};
+use crate::room::{MemberOptions, RoomId, RoomOptions};
 use crate::srtp::SrtpKeys;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,30 @@ pub enum Command {
         /// Either of the two.
         id: EndpointId,
     },
+    /// Brings an endpoint into a room, out of its bridge or its room before. The first one makes the room. Answered by
+    /// `Event::Joined` or `Event::Failed`. A prompt that plays on the endpoint is heard there in place of the room.
+    Join {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which room.
+        room: RoomId,
+        /// What the room is like, if this makes it.
+        options: RoomOptions,
+        /// What the member may do.
+        member: MemberOptions,
+    },
+    /// Changes what a member may do. Nothing happens where it is in no room.
+    Update {
+        /// Which endpoint.
+        id: EndpointId,
+        /// What it may do from now on.
+        member: MemberOptions,
+    },
+    /// Takes an endpoint out of its room, if it is in one: `Event::Left`. A `Close` does so too, and so does a `Bridge`.
+    Leave {
+        /// Which endpoint.
+        id: EndpointId,
+    },
     /// Records to a file (`crate::record`). Ends with `Event::RecordEnded`, or does not begin and says `Event::Failed`.
     Record {
         /// Which endpoint.
@@ -186,6 +211,9 @@ impl Command {
             | Self::Echo { id, .. }
             | Self::Bridge { id, .. }
             | Self::Unbridge { id }
+            | Self::Join { id, .. }
+            | Self::Update { id, .. }
+            | Self::Leave { id }
             | Self::Record { id, .. }
             | Self::StopRecord { id, .. }
             | Self::PauseRecord { id, .. }

@@ -4,6 +4,7 @@ use crate::capture::Capture;
 use crate::command::{EndpointId, PlayId};
 use crate::quality::Quality;
 use crate::record::{RecordEnd, RecordId};
+use crate::room::RoomId;
 use base::Now;
 use std::net::SocketAddr;
 
@@ -82,6 +83,27 @@ pub enum Event {
         /// What was heard.
         capture: Capture,
     },
+    /// The endpoint is in a room.
+    Joined {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which room.
+        room: RoomId,
+    },
+    /// The endpoint is in it no more.
+    Left {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which room.
+        room: RoomId,
+    },
+    /// Another member is the loudest who speaks. May be dropped when the queue is full.
+    Speaker {
+        /// Which endpoint.
+        id: EndpointId,
+        /// In which room.
+        room: RoomId,
+    },
     /// A recording is over. With the rim, its file is complete then, and the event may come after the endpoint's
     /// `Closed`.
     RecordEnded {
@@ -122,6 +144,9 @@ impl Event {
             | Self::TimedOut { id }
             | Self::Quality { id, .. }
             | Self::Captured { id, .. }
+            | Self::Joined { id, .. }
+            | Self::Left { id, .. }
+            | Self::Speaker { id, .. }
             | Self::RecordEnded { id, .. }
             | Self::Closed { id, .. } => *id,
         }

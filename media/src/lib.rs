@@ -35,6 +35,7 @@ mod reception;
 mod record;
 mod reports;
 mod resample;
+mod room;
 mod shard;
 mod srtp;
 mod stats;
@@ -65,6 +66,7 @@ pub use record::{
     BLOCK_SAMPLES, Block, MAX_BLOCKS, MAX_RECORD_MS, MAX_RECORDINGS, RecordEnd, RecordId, RecordOptions, RecordOutput,
     RecordSource,
 };
+pub use room::{MAX_MEMBERS, MAX_ROOMS, MemberOptions, RoomId, RoomOptions};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
 pub use srtp::{SrtpKey, SrtpKeyError, SrtpKeys, SrtpSuite};
 pub use stats::{Lateness, ShardStats};

@@ -8,8 +8,9 @@
 
 use base::{Now, Rng, millis};
 use media::{
-    Channel, Codec, Command, EndpointId, Latch, Leg, PacketIo, PlayId, Prompt, SendResult, Shard, ShardConfig, SrtpKey,
-    SrtpKeys, SrtpSuite, StreamConfig,
+    Channel, Codec, Command, EndpointId, Latch, Leg, MemberOptions, PacketIo, PlayId, Prompt, RecordId, RecordOptions,
+    RecordOutput, RecordSource, RoomId, RoomOptions, SendResult, Shard, ShardConfig, SrtpKey, SrtpKeys, SrtpSuite,
+    StreamConfig,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -140,6 +141,11 @@ impl Bench {
             let (from, to) = (address(leg.id.0), EndpointId((self.far)(leg.id.0)));
             self.shard.receive(to, Channel::Rtp, from, &bytes[..length], self.now, &mut self.io);
         }
+        while let Some(output) = self.shard.poll_record() {
+            if let RecordOutput::Samples { block, .. } = output {
+                self.shard.recycle(block);
+            }
+        }
         let mut digits = 0;
         while let Some(event) = self.shard.poll_event() {
             digits += u64::from(matches!(event, media::Event::Digit { .. }));
@@ -219,6 +225,39 @@ fn transcoding_allocates_nothing() {
     let (sent, _, allocations) = bench.measure();
     assert!(sent >= 16 * 99, "{sent} packets");
     assert_eq!(allocations, 0, "in {sent} packets");
+}
+
+#[test]
+fn conferences_and_recordings_allocate_nothing() {
+    let mut bench = Bench::new(|id| if id < 1000 { id + 1000 } else { id - 1000 });
+    let codecs = [Codec::Pcmu, Codec::G722, Codec::Pcma, Codec::Opus];
+    for member in 0..16 {
+        let codec = codecs[member as usize % 4];
+        bench.open_as(member, codec, None);
+        bench.open_as(1000 + member, codec, None);
+        if member < 3 {
+            bench.play(member);
+        }
+        let (id, room) = (EndpointId(1000 + member), RoomId(1));
+        let (options, member) = (RoomOptions::default(), MemberOptions::default());
+        bench.command(Command::Join { id, room, options, member });
+    }
+    for record in 0..4 {
+        let mut options = RecordOptions::new(std::path::Path::new("tape.wav"));
+        options.source = if record == 3 { RecordSource::Room } else { RecordSource::Dual };
+        bench.command(Command::Record { id: EndpointId(1000 + record), record: RecordId(record), options });
+    }
+    // The first blocks are made in the first second; after that those that the rim has written come back.
+    for _ in 0..1_200 {
+        bench.turn();
+    }
+    let (before, sent) = (ALLOCATIONS.get(), bench.shard.stats().packets_sent);
+    for _ in 0..1_200 {
+        bench.turn();
+    }
+    let sent = bench.shard.stats().packets_sent - sent;
+    assert!(sent >= 32 * 59, "{sent} packets");
+    assert_eq!(ALLOCATIONS.get() - before, 0, "in {sent} packets");
 }
 
 #[test]

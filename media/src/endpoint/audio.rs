@@ -3,6 +3,7 @@
 use super::transcode::Transcoder;
 use crate::codec::{Codec, Encoder, opus};
 use crate::record::LegRecorder;
+use crate::room::{BLOCK_MS, Rooms, Seat, gather};
 use base::Now;
 
 /// Samples of the longest packet time, 60 ms at 48 kHz.
@@ -17,6 +18,8 @@ pub(super) struct Audio {
     /// A bridged peer's stream that has to be made anew.
     pub transcoder: Option<Box<Transcoder>>,
     pub recorders: Vec<LegRecorder>,
+    /// A place in a room.
+    pub seat: Option<Box<Seat>>,
 }
 
 impl Default for Audio {
@@ -27,6 +30,7 @@ impl Default for Audio {
             payload: vec![0; opus::MAX_PACKET].into(),
             transcoder: None,
             recorders: Vec::new(),
+            seat: None,
         }
     }
 }
@@ -44,13 +48,33 @@ impl Audio {
         self.encode_own(codec, rate, length)
     }
 
-    /// `ms` milliseconds, up to `due`, of what the endpoint is joined with. `None`: it is silent.
-    pub(super) fn next(&mut self, codec: Codec, ms: u16, due: Now) -> Option<&[u8]> {
+    /// `ms` milliseconds, up to `due`, of the room, or of what the endpoint is joined with. `None`: it is silent.
+    pub(super) fn next<'a>(&'a mut self, codec: Codec, ms: u16, due: Now, rooms: &'a mut Rooms) -> Option<&'a [u8]> {
+        if self.seat.is_some() {
+            return self.from_room(codec, ms, due, rooms).filter(|payload| !payload.is_empty());
+        }
         let transcoder = self.transcoder.as_mut().filter(|transcoder| transcoder.flows(due))?;
         let rate = transcoder.rate();
         let length = length(rate, ms);
         transcoder.pull(self.samples.get_mut(..length)?, due);
         Some(self.encode_own(codec, rate, length)).filter(|payload| !payload.is_empty())
+    }
+
+    /// The room's packet that is due: everybody's, or one of its own.
+    fn from_room<'a>(&'a mut self, codec: Codec, ms: u16, due: Now, rooms: &'a mut Rooms) -> Option<&'a [u8]> {
+        let Self { seat, samples, .. } = self;
+        let seat = seat.as_deref().filter(|seat| !seat.deaf)?;
+        let mix = &mut rooms.get(seat.index)?.mix;
+        let number = mix.number(ms, due.mono / 1_000_000)?;
+        let count = u64::from(ms) / BLOCK_MS;
+        let first = number * count;
+        if !seat.has_own(first, count) {
+            return Some(mix.packet(codec, ms, number));
+        }
+        let rate = mix.rate();
+        let block = |block| seat.own(block).unwrap_or_else(|| mix.common(block));
+        let length = gather(samples, rate as usize / 100, first, count, block);
+        Some(self.encode_own(codec, rate, length))
     }
 
     fn encode_own(&mut self, codec: Codec, rate: u32, length: usize) -> &[u8] {

@@ -29,6 +29,7 @@ use crate::quality::{Quality, Received, Sent};
 use crate::reception::Reception;
 use crate::record::Records;
 use crate::reports::{MAX_COMPOUND, Reports};
+use crate::room::{Rooms, Seat};
 use crate::srtp::{MAX_RTCP_TAG, Srtp};
 use crate::stats::ShardStats;
 use crate::telephone_event::event_of;
@@ -61,6 +62,7 @@ pub(crate) struct Context<'a> {
     pub stats: &'a mut ShardStats,
     pub rng: &'a mut Rng,
     pub records: &'a mut Records,
+    pub rooms: &'a mut Rooms,
     /// Where packets are built.
     pub scratch: &'a mut [u8; MAX_BUILT],
 }
@@ -200,6 +202,20 @@ impl Endpoint {
     pub(crate) fn join(&mut self, peer: Option<Leg>, ctx: &Context<'_>) {
         self.peer = peer;
         self.fall_silent(ctx);
+    }
+
+    /// Takes a seat in a room, or gets up.
+    pub(crate) fn sit(&mut self, seat: Option<Seat>) {
+        self.audio.get_or_insert_default().seat = seat.map(Box::new);
+    }
+
+    pub(crate) fn seat(&mut self) -> Option<&mut Seat> {
+        self.audio.as_mut()?.seat.as_deref_mut()
+    }
+
+    /// The place on this shard of the room it is in.
+    pub(crate) fn room(&self) -> Option<usize> {
+        Some(self.audio.as_ref()?.seat.as_ref()?.index)
     }
 
     /// The peer is silent by agreement: our own stream takes over where it left off.

@@ -100,6 +100,7 @@ impl Endpoint {
         match kind {
             Kind::Audio => self.hear_audio(stream, &rtp, arrival != Arrival::Fresh, ctx),
             Kind::TelephoneEvent if stream.config.receive => self.hear_event(&rtp, ctx),
+            Kind::Noise if stream.config.receive => self.hear_noise(rtp.payload()),
             Kind::TelephoneEvent | Kind::Noise | Kind::Other => {}
         }
         let heard = stream.config.receive && self.peer.is_some();
@@ -134,9 +135,18 @@ impl Endpoint {
         }
         if self.audio.is_some() {
             self.hear_for_records(stream, rtp, leaps, ctx);
+            if let Some(seat) = self.seat() {
+                return seat.hear(stream.config.codec, rtp.timestamp(), leaps, rtp.payload(), ctx.now);
+            }
         }
         if self.peer.is_none() && self.pace.is_some() && self.player.is_none() && self.keys.is_idle() {
             self.echo_back(stream, rtp, ctx);
+        }
+    }
+
+    fn hear_noise(&mut self, payload: &[u8]) {
+        if let (Some(seat), Some(&level)) = (self.seat(), payload.first()) {
+            seat.hear_noise(level);
         }
     }
 

@@ -110,7 +110,7 @@ impl Endpoint {
             }
             None => {
                 let due = Now::new(due * 1_000_000, ctx.now.wall);
-                audio.as_mut().and_then(|audio| audio.next(codec, ms, due)).unwrap_or(silent)
+                audio.as_mut().and_then(|audio| audio.next(codec, ms, due, ctx.rooms)).unwrap_or(silent)
             }
         };
         let payload_type = stream.config.payload_type_out;

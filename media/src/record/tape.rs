@@ -18,6 +18,8 @@ pub(crate) struct Tape {
     pub id: EndpointId,
     pub record: RecordId,
     pub options: RecordOptions,
+    /// A room's tape is not written on meanwhile; a leg's recorder rests by itself.
+    pub paused: bool,
     block: Option<Block>,
     block_ms: u64,
     /// Milliseconds recorded.
@@ -30,7 +32,7 @@ impl Tape {
     pub(crate) fn new(id: EndpointId, record: RecordId, options: RecordOptions, records: &mut Records) -> Self {
         records.open(id, record, &options);
         let voice = Voice::new(VoiceConfig::default());
-        Self { id, record, options, block: None, block_ms: 0, written_ms: 0, voice, silent_ms: 0 }
+        Self { id, record, options, paused: false, block: None, block_ms: 0, written_ms: 0, voice, silent_ms: 0 }
     }
 
     /// Samples of one channel in ten milliseconds.
