@@ -1,6 +1,7 @@
 //! What the signalling side says to a shard.
 
 use crate::codec::Codec;
+use crate::detect::{beep::BeepConfig, machine::MachineConfig, voice::VoiceConfig};
 use crate::prompt::Prompt;
 use crate::record::{RecordId, RecordOptions};
 use crate::room::{MemberOptions, RoomId, RoomOptions};
@@ -64,6 +65,17 @@ pub struct StreamConfig {
     pub timeout: Option<Duration>,
     /// No RTP for two seconds: `Event::NoMedia`; when it flows again: `Event::MediaResumed`.
     pub expects_media: bool,
+}
+
+/// What to listen for in what a far end says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Detect {
+    /// Speech and its end, for barge-in and for silence.
+    pub voice: Option<VoiceConfig>,
+    /// Beeps, for what comes behind them.
+    pub beep: Option<BeepConfig>,
+    /// Whether a person or a machine answered.
+    pub machine: Option<MachineConfig>,
 }
 
 /// An instruction to the shard that owns the endpoint. One that names an unknown endpoint is counted and has no effect:
@@ -159,6 +171,14 @@ pub enum Command {
         /// Which endpoint.
         id: EndpointId,
     },
+    /// Listens to what the far end says, from now on and for this only: `Event::SpeechStarted`, `SpeechEnded`, `Beep` and,
+    /// once, `Answered`. Nothing to listen for ends it.
+    Detect {
+        /// Which endpoint.
+        id: EndpointId,
+        /// What to listen for.
+        detect: Detect,
+    },
     /// Records to a file (`crate::record`). Ends with `Event::RecordEnded`, or does not begin and says `Event::Failed`.
     Record {
         /// Which endpoint.
@@ -214,6 +234,7 @@ impl Command {
             | Self::Join { id, .. }
             | Self::Update { id, .. }
             | Self::Leave { id }
+            | Self::Detect { id, .. }
             | Self::Record { id, .. }
             | Self::StopRecord { id, .. }
             | Self::PauseRecord { id, .. }

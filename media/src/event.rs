@@ -2,6 +2,7 @@
 
 use crate::capture::Capture;
 use crate::command::{EndpointId, PlayId};
+use crate::detect::machine::Decision;
 use crate::quality::Quality;
 use crate::record::{RecordEnd, RecordId};
 use crate::room::RoomId;
@@ -83,6 +84,30 @@ pub enum Event {
         /// What was heard.
         capture: Capture,
     },
+    /// The far end has begun to speak (`Command::Detect`).
+    SpeechStarted {
+        /// Which endpoint.
+        id: EndpointId,
+    },
+    /// And has stopped.
+    SpeechEnded {
+        /// Which endpoint.
+        id: EndpointId,
+    },
+    /// The far end has beeped, and the beep is over.
+    Beep {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Its frequency.
+        hertz: u32,
+    },
+    /// Who answered, as far as that can be told: once after each `Command::Detect` that asks.
+    Answered {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Who, when and why.
+        decision: Decision,
+    },
     /// The endpoint is in a room.
     Joined {
         /// Which endpoint.
@@ -144,6 +169,10 @@ impl Event {
             | Self::TimedOut { id }
             | Self::Quality { id, .. }
             | Self::Captured { id, .. }
+            | Self::SpeechStarted { id }
+            | Self::SpeechEnded { id }
+            | Self::Beep { id, .. }
+            | Self::Answered { id, .. }
             | Self::Joined { id, .. }
             | Self::Left { id, .. }
             | Self::Speaker { id, .. }

@@ -123,6 +123,7 @@ impl Shard {
             Command::Join { id, room, options, member } => self.join(id, room, options, member, now, io),
             Command::Update { id, member } => self.update(id, member),
             Command::Leave { id } => self.leave(id),
+            Command::Detect { id, detect } => self.with(id, now, io, |endpoint, ctx| endpoint.detect(&detect, ctx)),
             Command::Record { id, record, options } if options.source == RecordSource::Room => {
                 self.record_room(id, record, options);
             }

@@ -1,5 +1,6 @@
 //! What an endpoint needs where audio is worked on and not only passed along. Made when first needed: a plain leg has none.
 
+use super::ear::Ear;
 use super::transcode::Transcoder;
 use crate::codec::{Codec, Encoder, opus};
 use crate::record::LegRecorder;
@@ -18,6 +19,8 @@ pub(super) struct Audio {
     /// A bridged peer's stream that has to be made anew.
     pub transcoder: Option<Box<Transcoder>>,
     pub recorders: Vec<LegRecorder>,
+    /// Who listens to the far end.
+    pub ear: Option<Box<Ear>>,
     /// A place in a room.
     pub seat: Option<Box<Seat>>,
 }
@@ -30,6 +33,7 @@ impl Default for Audio {
             payload: vec![0; opus::MAX_PACKET].into(),
             transcoder: None,
             recorders: Vec::new(),
+            ear: None,
             seat: None,
         }
     }

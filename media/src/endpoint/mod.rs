@@ -4,6 +4,7 @@
 //! socket: that is how it moves between shards.
 
 mod audio;
+mod ear;
 mod echo;
 mod receive;
 mod record;
@@ -166,6 +167,7 @@ impl Endpoint {
         }
         self.take_keys(&config);
         self.take_clock(config.codec, ctx);
+        self.take_ear(&config, ctx.ms());
         let gate = match self.stream.take() {
             Some(stream) => {
                 let mut gate = stream.gate;

@@ -135,6 +135,7 @@ impl Endpoint {
         }
         if self.audio.is_some() {
             self.hear_for_records(stream, rtp, leaps, ctx);
+            self.hear_for_ear(stream, rtp, leaps, ctx);
             if let Some(seat) = self.seat() {
                 return seat.hear(stream.config.codec, rtp.timestamp(), leaps, rtp.payload(), ctx.now);
             }

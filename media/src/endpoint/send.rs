@@ -41,6 +41,7 @@ impl Endpoint {
             self.send_due(pace, ctx);
         }
         if self.audio.is_some() {
+            self.run_ear(ctx);
             self.run_records(ctx);
         }
         self.chores(ctx);
@@ -51,7 +52,7 @@ impl Endpoint {
         let records = self.record_wake();
         let chores = [self.digits.deadline(), self.watch.deadline(), self.reports.due, self.quality_due];
         let chore = chores.into_iter().flatten().min().map(|at| at.div_ceil(1_000_000));
-        [chore, records, self.pace.map(|pace| pace.at)].into_iter().flatten().min()
+        [chore, records, self.ear_wake(), self.pace.map(|pace| pace.at)].into_iter().flatten().min()
     }
 
     fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {

@@ -19,8 +19,8 @@ use conceal::Concealment;
 use noise::Noise;
 use store::{Packets, Stored};
 
-/// Samples of the decoded sound that wait: the longest Opus packet at 48 kHz, and what stretching needs beside it.
-const MAX_DECODED: usize = 5_760 + 4 * 480;
+/// Milliseconds of decoded sound that may wait: the longest Opus packet, and what stretching needs beside it.
+const MAX_DECODED_MS: usize = 160;
 
 /// A step of the timestamp beyond this, in milliseconds, is a new timeline.
 const MAX_LEAP_MS: i64 = 2_000;
@@ -90,7 +90,7 @@ impl Playout {
             clock,
             packets: Packets::default(),
             newest: None,
-            decoded: vec![0; MAX_DECODED].into(),
+            decoded: vec![0; rate as usize / 1_000 * MAX_DECODED_MS].into(),
             length: 0,
             read: 0,
             started: false,
@@ -98,7 +98,7 @@ impl Playout {
             concealment: Concealment::new(rate),
             noise: None,
             rest: 0,
-            scratch: vec![0; MAX_DECODED].into(),
+            scratch: vec![0; rate as usize / 1_000 * MAX_DECODED_MS].into(),
             counts: Counts::default(),
         }
     }
@@ -234,7 +234,7 @@ impl Playout {
             self.decoded.copy_within(middle + 1..self.length, middle);
             self.length -= 1;
             self.read += 1;
-        } else if self.length < MAX_DECODED {
+        } else if self.length < self.decoded.len() {
             self.decoded.copy_within(middle..self.length, middle + 1);
             self.length += 1;
             self.read -= 1;
@@ -242,7 +242,7 @@ impl Playout {
     }
 
     fn give(&mut self, out: &mut [i16]) {
-        let wanted = out.len().min(MAX_DECODED);
+        let wanted = out.len().min(self.decoded.len());
         self.fill(wanted);
         for (to, &from) in out.iter_mut().zip(self.decoded.iter()) {
             *to = from;
@@ -272,7 +272,7 @@ impl Playout {
             self.counts.late += 1;
             return;
         };
-        let room = MAX_DECODED - self.length;
+        let room = self.decoded.len() - self.length;
         let taken = fresh.len().min(room);
         let fresh = fresh.get_mut(..taken).unwrap_or_default();
         if !self.decoder.conceals() {
@@ -292,7 +292,9 @@ impl Playout {
         let carried = self.decoder.conceals() && self.packets.first().is_some_and(|next| next.samples == gap);
         let most = if carried { gap } else { self.frame() as i64 };
         let samples = gap.clamp(1, most.max(1)) as usize;
-        let Some(to) = self.decoded.get_mut(self.length..(self.length + samples).min(MAX_DECODED)) else { return };
+        let Some(to) = self.decoded.get_mut(self.length..(self.length + samples).min(self.decoded.len())) else {
+            return;
+        };
         if let Some(noise) = &mut self.noise {
             noise.fill(to);
             self.concealment.forget();

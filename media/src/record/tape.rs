@@ -3,8 +3,8 @@
 use super::pool::{Block, Records, ended};
 use super::{MAX_RECORD_MS, RecordEnd, RecordId, RecordOptions};
 use crate::command::EndpointId;
+use crate::detect::voice::{Voice, VoiceConfig};
 use crate::event::Event;
-use crate::voice::{Voice, VoiceConfig};
 
 /// Milliseconds on a block before it goes to the rim, full or not: what a crash may cost.
 const BLOCK_MS: u64 = 500;

@@ -2,8 +2,8 @@
 
 use super::BLOCKS;
 use crate::codec::Codec;
+use crate::detect::voice::{Voice, VoiceConfig, level_db};
 use crate::playout::Playout;
-use crate::voice::{Voice, VoiceConfig, level_db};
 use base::Now;
 
 /// What is quieter than this, in dB below full scale, is not mixed; a voice is heard so many blocks beyond its end.
