@@ -249,3 +249,39 @@ fn garbage_decodes_to_something_and_never_panics() {
         }
     }
 }
+
+/// Packets of libopus in every mode, damaged, lost and given twice.
+#[test]
+fn damaged_packets_never_panic_a_decoder() {
+    let rounds = std::env::var("TANDEM_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+    let voice = wav("voice-16000.wav");
+    let mut packets = Vec::new();
+    for (rate, length) in
+        [(8_000, 80), (8_000, 480), (16_000, 320), (16_000, 960), (48_000, 120), (48_000, 960), (48_000, 2_880)]
+    {
+        let mut reference = Reference::new(rate);
+        let mut payload = [0; 1275];
+        for frame in voice.chunks_exact(length).take(60) {
+            let octets = reference.encode(frame, &mut payload);
+            packets.push(payload[..octets].to_vec());
+        }
+    }
+    let mut rng = base::Rng::from_u64(21);
+    for _ in 0..rounds {
+        for rate in [8_000, 16_000, 48_000] {
+            let mut decoder = Decoder::new(Codec::Opus, rate);
+            let mut out = [0; 5_760];
+            for _ in 0..3_000 {
+                let mut packet = packets[rng.below(packets.len() as u64) as usize].clone();
+                for _ in 0..rng.below(4) {
+                    let at = rng.below(packet.len() as u64) as usize;
+                    packet[at] = rng.u32() as u8;
+                }
+                if rng.chance(0.1) {
+                    packet.truncate(rng.below(packet.len() as u64 + 1) as usize);
+                }
+                assert!(decoder.decode(&packet, &mut out) <= out.len());
+            }
+        }
+    }
+}
