@@ -3,6 +3,7 @@
 use super::EngineError;
 use super::sockets::Pair;
 use crate::command::{Command, EndpointId};
+use crate::record::{Block, RecordId};
 use crate::shard::EndpointState;
 use crate::stats::ShardStats;
 use rustix::event::{EventfdFlags, eventfd};
@@ -32,6 +33,14 @@ pub(super) enum Message {
         id: EndpointId,
         endpoint: Option<Box<(EndpointState, Pair)>>,
     },
+    /// A block that was written.
+    Recycle(Block),
+    /// A recording that could not be.
+    RecordFailed {
+        id: EndpointId,
+        record: RecordId,
+        error: String,
+    },
     Stats(mpsc::Sender<ShardStats>),
     Stop,
 }
@@ -43,7 +52,9 @@ impl Message {
             Self::Command(Command::Bridge { id, with }) => [Some(*id), Some(*with)],
             Self::Command(command) => [Some(command.id()), None],
             Self::Expect(id) | Self::Move { id, .. } => [Some(*id), None],
-            Self::Adopt { .. } | Self::Stats(_) | Self::Stop => [None; 2],
+            Self::RecordFailed { .. } | Self::Recycle(_) | Self::Adopt { .. } | Self::Stats(_) | Self::Stop => {
+                [None; 2]
+            }
         }
     }
 }

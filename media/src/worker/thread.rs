@@ -3,16 +3,17 @@
 use super::EngineConfig;
 use super::inbox::{Inbox, Message, Receiver};
 use super::sockets::{INBOX_TOKEN, Pair, Sockets};
+use super::writer::Order;
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
 use crate::shard::{EndpointState, Shard};
 use base::{Now, Rng};
 use rustix::event::epoll;
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     io,
     num::NonZeroU64,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -33,6 +34,9 @@ const EVENTS_A_WAIT: usize = 512;
 /// microseconds, so that only a shard that stands still gets there.
 pub const HELD_COMMANDS: usize = 4_096;
 
+/// When a file's thread that had no room is asked again.
+const ORDER_AGAIN: Duration = Duration::from_millis(20);
+
 /// What a packet is read into: more than any that is heard.
 const MAX_DATAGRAM: usize = 2048;
 
@@ -43,6 +47,9 @@ pub(super) struct Worker {
     sockets: Sockets,
     inboxes: Arc<[Inbox]>,
     receiver: Receiver,
+    /// The way to the recordings' files, and what is on it next.
+    orders: mpsc::SyncSender<Order>,
+    ordered: VecDeque<Order>,
     /// Endpoints that are on their way here.
     expected: HashSet<EndpointId>,
     /// What was said meanwhile about them, and about those they are to be joined with, in order.
@@ -82,6 +89,7 @@ impl Worker {
         rng: Rng,
         inboxes: Arc<[Inbox]>,
         receiver: Receiver,
+        orders: mpsc::SyncSender<Order>,
     ) -> io::Result<Self> {
         let sockets = Sockets::new(config.bind_ip)?;
         sockets.watch_inbox(receiver.as_fd())?;
@@ -92,6 +100,8 @@ impl Worker {
             sockets,
             inboxes,
             receiver,
+            orders,
+            ordered: VecDeque::new(),
             expected: HashSet::new(),
             held: Vec::new(),
             leaving: Vec::new(),
@@ -137,11 +147,23 @@ impl Worker {
         }
         self.close_all();
         self.flush(&sink);
+        // At the end the disk is waited for: what was said is kept.
+        for order in self.ordered.drain(..) {
+            if self.orders.send(order).is_err() {
+                break;
+            }
+        }
     }
 
     /// How long nothing is due.
     fn patience(&self) -> Option<Duration> {
-        let at = self.shard.next_wake()?;
+        let at = match self.shard.next_wake() {
+            // The files' thread does not say when it has room.
+            wake if !self.ordered.is_empty() => {
+                wake.unwrap_or(u64::MAX).min(self.origin.elapsed().as_nanos() as u64 + ORDER_AGAIN.as_nanos() as u64)
+            }
+            wake => wake?,
+        };
         Some(Duration::from_nanos(at.saturating_sub(self.origin.elapsed().as_nanos() as u64)))
     }
 
@@ -156,12 +178,29 @@ impl Worker {
     }
 
     fn flush(&mut self, sink: &impl Fn(Event)) {
-        while let Some(event) = self.shard.poll_event() {
-            sink(event);
+        while let Some(output) = self.shard.poll_record() {
+            self.ordered.push_back(Order::Record(self.number, output));
         }
+        while let Some(event) = self.shard.poll_event() {
+            match event {
+                // Told when its file is complete.
+                Event::RecordEnded { .. } => self.ordered.push_back(Order::Tell(Box::new(event))),
+                event => sink(event),
+            }
+        }
+        self.order();
         for id in self.refused.drain(..) {
             let error = format!("a command was refused: {HELD_COMMANDS} wait for the endpoint to arrive on its shard");
             sink(Event::Failed { id, error });
+        }
+    }
+
+    /// Hands over what the files' thread has room for; the rest waits here, in blocks that the shard counts.
+    fn order(&mut self) {
+        while let Some(order) = self.ordered.pop_front() {
+            if let Err(mpsc::TrySendError::Full(order)) = self.orders.try_send(order) {
+                return self.ordered.push_front(order);
+            }
         }
     }
 
@@ -236,6 +275,11 @@ impl Worker {
             }
             Message::Move { id, to } => self.give(id, to),
             Message::Adopt { id, endpoint } => self.adopt(id, endpoint),
+            Message::Recycle(block) => self.shard.recycle(block),
+            Message::RecordFailed { id, record, error } => {
+                let now = self.now();
+                self.shard.fail_record(id, record, error, now, &mut self.sockets);
+            }
             Message::Stats(reply) => drop(reply.send(self.shard.stats().clone())),
             Message::Stop => self.stopping = true,
         }

@@ -207,7 +207,17 @@ impl Call {
                 self.end(ending, desk, now);
             }
             Event::Closed { report, .. } => self.on_media_closed(&report, desk, now),
-            Event::FirstPacket { .. } | Event::Quality { .. } | Event::Captured { .. } => {}
+            Event::FirstPacket { .. }
+            | Event::Quality { .. }
+            | Event::Captured { .. }
+            | Event::SpeechStarted { .. }
+            | Event::SpeechEnded { .. }
+            | Event::Beep { .. }
+            | Event::Answered { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Speaker { .. }
+            | Event::RecordEnded { .. } => {}
         }
     }
 
