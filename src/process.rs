@@ -17,6 +17,7 @@ use sip_core::net::{
     TlsConfig, TurnedAway, inbox,
 };
 use sip_core::transport::{Local, LocalId, Transport};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -186,6 +187,9 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
             .map(|tenant| tenant.name.clone())
             .collect(),
         registrar: registrar(config),
+        recordings: config.recordings_dir.clone(),
+        api_url: config.api_url(),
+        accounts: BTreeMap::new(),
     }
 }
 
@@ -306,6 +310,7 @@ impl Process {
             ledger: ledger.clone(),
             clock,
             admits: true,
+            errands: Box::new(|errand| tracing::error!(?errand, "nobody runs errands yet")),
             publish,
         };
         let thread = signalling.start()?;
@@ -409,8 +414,12 @@ async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartErr
         prompts.ensure(answer.prompts()).await.map_err(failed)?;
     }
     // What a leg hears whose far end transfers it: no program names it.
-    if let Err(error) = prompts.ensure(vec![ivr::RINGBACK]).await {
-        tracing::warn!(%error, "there is no ringing for whoever is transferred");
+    for (prompt, whose) in
+        [(ivr::RINGBACK, "whoever is transferred"), (switch::HOLD_MUSIC, "who waits for a conference")]
+    {
+        if let Err(error) = prompts.ensure(vec![prompt]).await {
+            tracing::warn!(%error, prompt, "there is nothing to be heard for {whose}");
+        }
     }
     Ok(())
 }

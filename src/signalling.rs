@@ -56,6 +56,8 @@ pub struct Signalling {
     pub clock: Clock,
     /// What the switch was told last of the journal: whether it takes calls.
     pub admits: bool,
+    /// Who runs what calls ask of the world outside. Never waits.
+    pub errands: Box<dyn FnMut(switch::Errand) + Send>,
     /// Where the figures go.
     pub publish: Box<dyn FnMut(Figures) + Send>,
 }
@@ -140,6 +142,7 @@ impl Signalling {
                 Output::Sip(effect) => self.net.execute(effect),
                 Output::Media(command) => self.command(command),
                 Output::Record(record) => self.ledger.append(*record),
+                Output::Errand(errand) => (self.errands)(*errand),
                 Output::Timeout(at) => return at,
             }
         }

@@ -109,6 +109,7 @@ impl Node for Host {
                 switch::Output::Sip(effect) => Output::Sip(effect),
                 switch::Output::Media(command) => Output::Media(command),
                 switch::Output::Record(record) => Output::Report(Told::Record(record)),
+                switch::Output::Errand(errand) => panic!("no program here asks for the world outside: {errand:?}"),
                 switch::Output::Timeout(at) => Output::Timeout(at),
             },
             Self::Carrier(carrier) => match carrier.poll() {
@@ -188,6 +189,9 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
         numbers: numbers.iter().map(number).collect(),
         trunk_access: ["default".to_owned()].into(),
         registrar: switch::registrar::RegistrarConfig::default(),
+        recordings: "recordings".into(),
+        api_url: None,
+        accounts: std::collections::BTreeMap::new(),
     }
 }
 
