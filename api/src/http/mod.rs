@@ -5,6 +5,7 @@
 //! | `originate` | `POST /v1/calls` |
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
+//! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
 //!
@@ -17,6 +18,7 @@ mod calls;
 mod cdrs;
 mod csv;
 mod fields;
+mod flows;
 mod happened;
 mod json;
 mod originate;
@@ -37,6 +39,7 @@ pub use status::{SipHealth, TrunkHealth, TrunkState};
 
 use crate::commander::Commander;
 use crate::directory::Directory;
+use crate::flows::Flows;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::prompts::Prompts;
@@ -73,6 +76,8 @@ pub struct Parts {
     pub keys: Keys,
     /// What calls may play.
     pub prompts: Prompts,
+    /// The flows they may run.
+    pub flows: Flows,
     /// The way to signalling.
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
@@ -94,6 +99,7 @@ struct Inner {
     directory: Arc<ArcSwap<Directory>>,
     keys: Keys,
     prompts: Prompts,
+    flows: Flows,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
     rng: Mutex<Rng>,
@@ -106,12 +112,13 @@ impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, prompts, commander, sip, rng, version } = parts;
+        let Parts { ledger, directory, keys, prompts, flows, commander, sip, rng, version } = parts;
         let inner = Inner {
             ledger,
             directory,
             keys,
             prompts,
+            flows,
             commander,
             sip,
             rng: Mutex::new(rng),
@@ -161,6 +168,9 @@ pub fn router(app: App) -> Router {
         .route("/calls/{sid}/events", get(happened::events))
         .route("/calls/{sid}/ladder", get(happened::ladder))
         .route("/calls/{sid}/quality", get(happened::quality))
+        .route("/flows", get(flows::list))
+        .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
+        .route("/flows/{name}/simulate", post(flows::simulate))
         .route("/cdrs", get(cdrs::list))
         .route("/trunks", get(status::trunks))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));

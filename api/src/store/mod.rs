@@ -7,12 +7,14 @@
 //! | [`facts`] | a call's facts, a line each |
 //! | [`read`] | calls, CDRs, events, by page |
 //! | [`keys`](self) | API keys by hash |
+//! | [`flows`] | flows by tenant and name |
 //!
 //! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
 //! call. No statement is made of anything that came from outside: values are bound.
 
 pub mod batch;
 pub mod facts;
+pub mod flows;
 mod keys;
 pub mod read;
 mod write;
@@ -167,10 +169,12 @@ fn without_password(url: &str) -> String {
 const SQLITE: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/sqlite/0002_one_row.sql"))),
+    (10, "flows", SqlStr::from_static(include_str!("../../../migrations/sqlite/0010_flows.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/postgres/0002_one_row.sql"))),
+    (10, "flows", SqlStr::from_static(include_str!("../../../migrations/postgres/0010_flows.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

@@ -11,6 +11,8 @@ mod calls;
 mod connections;
 mod crash;
 mod disk;
+mod errands;
+mod flows;
 mod health;
 mod isolation;
 mod lists;
