@@ -310,6 +310,10 @@ impl Program {
                 talking.answered(bridge, now);
                 None
             }
+            Input::RecordStarted { record, recording } => {
+                self.record_started(&talking, record, &recording);
+                None
+            }
             Input::RecordEnded { record, recording } => talking.ended(End::Record(record, recording), gone),
             Input::BridgeEnded { bridge, end } => talking.ended(End::Bridge(bridge, end), gone),
             Input::ConferenceEnded { conference, end } => talking.ended(End::Conference(conference, end), gone),

@@ -84,6 +84,11 @@ impl Talking {
         }
     }
 
+    /// True for the recording of this number.
+    pub(super) fn is_recording(&self, record: RecordId) -> bool {
+        matches!(self.kind, Kind::Record { id, .. } if id == record)
+    }
+
     pub(super) fn answered(&mut self, bridge: BridgeId, now: Now) {
         if let Kind::Bridge { id, limit_s, .. } = self.kind
             && id == bridge
