@@ -214,6 +214,9 @@ impl Call {
         desk.media(media::Command::Bridge { id: own.id, with: media });
         self.join(leg, desk, now);
         desk.letters.push_back((leg, Letter::Joined { with: self.sid }));
+        if let Some(bridge) = self.bridge.as_ref().and_then(|bridge| bridge.id) {
+            self.on_program(ivr::Input::BridgeAnswered { bridge }, desk, now);
+        }
     }
 
     /// Lets go of everyone who rings, but one.

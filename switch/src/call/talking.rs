@@ -106,7 +106,14 @@ impl Call {
                 ivr::Output::Echo(on) => self.with_media(desk, |id| media::Command::Echo { id, on }),
                 ivr::Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
                 ivr::Output::Bridge { bridge, with } => self.start_bridge(bridge, *with, desk, now),
-                ivr::Output::Unbridge { .. } => self.take_bridge_apart(desk, now),
+                ivr::Output::Unbridge { bridge } => {
+                    self.take_bridge_apart(desk, now);
+                    let end = ivr::BridgeEnd { bridged: true, ..ivr::BridgeEnd::default() };
+                    if let Some(program) = self.program() {
+                        // A program that has asked for the end of a conversation waits for it; another does not.
+                        program.handle(ivr::Input::BridgeEnded { bridge, end }, now);
+                    }
+                }
                 ivr::Output::Hangup => {
                     let ending = self.end_of_program();
                     self.end(ending, desk, now);
