@@ -117,7 +117,11 @@ fn share(mut bench: Bench, streams: &[&[Vec<u8>]]) -> f64 {
             bench.tick();
         }
     }
-    (worked() - began) / (packets as f64 * 0.02) * 100.0
+    let share = (worked() - began) / (packets as f64 * 0.02) * 100.0;
+    let stats = bench.shard.stats();
+    let sent = stats.packets_sent as usize;
+    assert!(stats.strangers == 0 && sent + 200 > packets * streams.len(), "{sent} of {packets} packets: {stats:?}");
+    share
 }
 
 fn conference(codec: Codec, members: usize, talkers: usize, rate: u32) {

@@ -157,6 +157,10 @@ impl Endpoint {
         if let Err(error) = check(&config) {
             return ctx.events.push(Event::Failed { id: self.id, error });
         }
+        let sound = |config: &StreamConfig| (config.codec, config.ptime_ms);
+        if self.stream.as_ref().is_some_and(|stream| sound(&stream.config) != sound(&config)) {
+            self.end_transcoding();
+        }
         self.take_keys(&config);
         self.take_clock(config.codec, ctx);
         self.take_ear(&config, ctx.ms());
@@ -172,7 +176,6 @@ impl Endpoint {
                 Gate::new(&config)
             }
         };
-        self.end_transcoding();
         self.met &= gate.is_locked();
         if config.dtmf_out.is_none() {
             self.keys.clear();
