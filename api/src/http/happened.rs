@@ -89,7 +89,7 @@ async fn facts(app: &App, sid: CallSid, which: Facts, from: u32, limit: usize) -
     Ok(merged.into_values().take(limit).collect())
 }
 
-fn event(record: &Record) -> Value {
+pub(super) fn event(record: &Record) -> Value {
     let (kind, data) = kind_and_data(&record.fact);
     json!({ "seq": record.seq, "at": rfc3339(record.at), "type": kind, "data": data })
 }

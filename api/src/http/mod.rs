@@ -5,6 +5,7 @@
 //! | `originate` | `POST /v1/calls` |
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
+//! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
 //!
@@ -16,6 +17,7 @@ mod auth;
 mod calls;
 mod cdrs;
 mod csv;
+mod events;
 mod fields;
 mod happened;
 mod json;
@@ -28,6 +30,7 @@ mod status;
 mod time;
 
 pub use auth::Caller;
+pub use events::{KEEP_ALIVE, MAX_STREAMS, MAX_STREAMS_OF_TENANT};
 pub use json::{BODY_TIME, MAX_BODY};
 pub use originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
 pub use problem::Problem;
@@ -100,6 +103,7 @@ struct Inner {
     version: &'static str,
     draining: AtomicBool,
     pinged: tokio::sync::Mutex<Option<(Instant, bool)>>,
+    streams: events::Streams,
 }
 
 impl App {
@@ -118,6 +122,7 @@ impl App {
             version,
             draining: AtomicBool::new(false),
             pinged: tokio::sync::Mutex::default(),
+            streams: events::Streams::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -162,6 +167,7 @@ pub fn router(app: App) -> Router {
         .route("/calls/{sid}/ladder", get(happened::ladder))
         .route("/calls/{sid}/quality", get(happened::quality))
         .route("/cdrs", get(cdrs::list))
+        .route("/events", get(events::stream))
         .route("/trunks", get(status::trunks))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));
     Router::new()

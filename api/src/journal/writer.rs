@@ -42,6 +42,8 @@ const LAST_ATTEMPTS: u32 = 20;
 pub struct Event {
     /// Where the journal goes on behind it: what a reader resumes from.
     pub position: Position,
+    /// Whose call it is; `None` for a stray fact of a call that is over.
+    pub tenant: Option<String>,
     /// The fact.
     pub record: Arc<Record>,
 }
@@ -68,6 +70,8 @@ pub struct Writer {
     pub durable: watch::Sender<Position>,
     /// Told every fact that is on disk.
     pub events: broadcast::Sender<Event>,
+    /// Whose call a fact is about.
+    pub tenant: Box<dyn Fn(&Record) -> Option<String> + Send>,
     /// Whether any call lives.
     pub lives: Box<dyn Fn() -> bool + Send>,
     /// The wall clock.
@@ -232,7 +236,7 @@ impl Writer {
             let Some(Place { json, from, to }) = place else { continue };
             if let (true, Entry::Record(record)) = (listened, &entry) {
                 // No subscriber is no fault.
-                let _ = self.events.send(Event { position: to, record: record.clone() });
+                let _ = self.events.send(Event { position: to, tenant: (self.tenant)(record), record: record.clone() });
             }
             durable.push(Durable { entry, json, from, to });
         }
@@ -294,6 +298,7 @@ mod tests {
             tail: Arc::default(),
             durable,
             events: broadcast::channel(16).0,
+            tenant: Box::new(|_| None),
             lives: Box::new(|| false),
             wall: Arc::new(|| 0),
         };

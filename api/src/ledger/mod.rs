@@ -116,6 +116,11 @@ impl Ledger {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
         let Opened { dir, lock, id, mut segment, space, first, recovery, mut recovered } = found;
         let position = store.position(id).await?;
+        let taken = store.last_segment().await?;
+        if recovered.entries == 0 && segment.end().segment <= taken && position == Position::default() {
+            // A new journal on a database that has seen another: events of this one come after those of that.
+            segment = Segment::create(&dir, id, taken + 1).map_err(LedgerError::System)?;
+        }
         if position > segment.end() {
             // The disk has lost what it had said was written, and the database has it. What is written from now on must
             // not lie where the database thinks it has been.
@@ -153,7 +158,7 @@ impl Ledger {
             live.apply(&end);
             spool.append(Entry::Record(end));
         }
-        let lives = live.clone();
+        let (lives, whose) = (live.clone(), live.clone());
         let writer = Writer {
             dir,
             id,
@@ -165,6 +170,7 @@ impl Ledger {
             tail,
             durable,
             events: events.clone(),
+            tenant: Box::new(move |record| whose.tenant(record)),
             lives: Box::new(move || lives.active() > 0),
             wall: wall.clone(),
         };

@@ -51,6 +51,8 @@ impl Known {
 pub struct Part {
     /// When the call was admitted, milliseconds since the Unix epoch; 0 where the call is unknown.
     pub queued_at: u64,
+    /// Whose it is; empty where the call is unknown.
+    pub tenant: String,
     /// The segment of the journal that its first fact lies in.
     pub segment: u64,
     /// The numbers of its first and last fact in `lines`.
@@ -159,18 +161,25 @@ impl Batch {
 fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let (mut lines, mut first, mut last) = (String::with_capacity(records.len() * 256), None, 0);
     for (record, durable) in records.iter().filter(|(record, _)| !known.has(record.seq)) {
-        facts::line(record, &durable.json, &mut lines);
+        facts::line(record, &durable.json, durable.to, &mut lines);
         first.get_or_insert(record.seq);
         last = last.max(record.seq);
     }
     let admitted_at = records.iter().find(|(record, _)| record.seq == 0).map(|(record, _)| record.at);
     let queued_at = known.view.as_ref().map(|view| view.at.queued).or(admitted_at);
     let before = known.view.as_ref().map_or(0, |view| view.last_seq);
+    let tenant = known.view.as_ref().map(|view| view.tenant.clone());
     let row = row(known.view, records);
+    let tenant = tenant.or_else(|| match &row {
+        Row::Live(view) => Some(view.tenant.clone()),
+        Row::Ended(ended) => ended.cdr().map(|cdr| cdr.tenant.clone()),
+        Row::Over | Row::Unknown => None,
+    });
+    let tenant = tenant.unwrap_or_default();
     let of_end = || if let Row::Ended(ended) = &row { ended.cdr().map(|cdr| cdr.at.queued) } else { None };
     let queued_at = queued_at.or_else(of_end).unwrap_or(0);
     let segment = records.first().map_or(0, |(_, durable)| durable.to.segment);
-    Part { queued_at, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
+    Part { queued_at, tenant, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
 }
 
 fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {

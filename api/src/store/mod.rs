@@ -167,10 +167,12 @@ fn without_password(url: &str) -> String {
 const SQLITE: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/sqlite/0002_one_row.sql"))),
+    (3, "events", SqlStr::from_static(include_str!("../../../migrations/sqlite/0003_events.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/postgres/0002_one_row.sql"))),
+    (3, "events", SqlStr::from_static(include_str!("../../../migrations/postgres/0003_events.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

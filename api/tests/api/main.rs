@@ -11,6 +11,7 @@ mod calls;
 mod connections;
 mod crash;
 mod disk;
+mod events;
 mod health;
 mod isolation;
 mod lists;
