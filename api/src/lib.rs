@@ -7,6 +7,7 @@
 //! | [`ledger`] | writing facts down and looking them up; recovery; the projector |
 //! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
 //! | [`keys`] | API keys and their rates |
+//! | [`idempotency`] | the same key and body, one call |
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`commander`] | the way to signalling |
@@ -17,6 +18,7 @@
 pub mod commander;
 pub mod directory;
 pub mod http;
+pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod ledger;

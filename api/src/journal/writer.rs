@@ -310,7 +310,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (writer, durable) = writer(dir.path());
         let (spool, space) = (writer.spool.clone(), writer.space.clone());
-        let admit = |n| spool.admit(Entry::Record(Arc::new(calls::admitted(n, n)))).unwrap();
+        let admit = |n| spool.admit(None, Entry::Record(Arc::new(calls::admitted(n, n)))).unwrap();
         let waiting: Vec<_> = (0..100).map(admit).collect();
         spool.close();
         writer.run();
@@ -328,7 +328,7 @@ mod tests {
         let (spool, space) = (writer.spool.clone(), writer.space.clone());
         writer.segment = None;
         writer.dir = dir.path().join("gone");
-        let admission = spool.admit(Entry::Record(Arc::new(calls::admitted(1, 1)))).unwrap();
+        let admission = spool.admit(None, Entry::Record(Arc::new(calls::admitted(1, 1)))).unwrap();
         assert!(spool.append(Entry::Record(Arc::new(calls::ended(2, 1, 1)))));
         let there = writer.dir.clone();
         let running = std::thread::spawn(move || writer.run());

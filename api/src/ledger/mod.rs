@@ -17,6 +17,7 @@ pub use live::{FACTS_IN_MEMORY, Live, MAX_CALLS};
 pub use project::Progress;
 
 use crate::Wall;
+use crate::idempotency::{Keyed, REMEMBERED_MS, Remembered};
 use crate::journal::directory;
 use crate::journal::frame::Entry;
 use crate::journal::segment::{JournalId, Segment};
@@ -97,6 +98,7 @@ struct Inner {
     durable: watch::Receiver<Position>,
     progress: watch::Receiver<Progress>,
     wanted: watch::Sender<Position>,
+    remembered: Remembered,
     wall: Wall,
     workers: Mutex<Option<Workers>>,
 }
@@ -114,7 +116,7 @@ impl Ledger {
     /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
     pub async fn open(config: JournalConfig, store: Store, wall: Wall) -> Result<(Self, Recovered), LedgerError> {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
-        let Opened { dir, lock, id, mut segment, space, first, recovery, mut recovered } = found;
+        let Opened { dir, lock, id, mut segment, space, first, mut recovery, mut recovered } = found;
         let position = store.position(id).await?;
         let taken = store.last_segment().await?;
         if recovered.entries == 0 && segment.end().segment <= taken && position == Position::default() {
@@ -127,6 +129,10 @@ impl Ledger {
             tracing::error!(?position, journal = ?segment.end(), "the journal ends before what the database has taken");
             segment = Segment::create(&dir, id, position.segment + 1).map_err(LedgerError::System)?;
         }
+        let remembered = Remembered::default();
+        let keyed = store.keyed(wall().saturating_sub(REMEMBERED_MS)).await?;
+        // The journal's come last: they are the newer ones.
+        keyed.into_iter().chain(recovery.keyed()).for_each(|keyed| remembered.restore(keyed));
         let live = Arc::new(Live::default());
         let spool = Arc::new(Spool::default());
         let (durable, durable_seen) = watch::channel(segment.end());
@@ -181,7 +187,7 @@ impl Ledger {
         let projector = tokio::spawn(projector.run());
         let workers = Mutex::new(Some(Workers { writer, projector }));
         let (durable, progress) = (durable_seen, progress_seen);
-        let inner = Inner { live, spool, space, store, events, durable, progress, wanted, wall, workers };
+        let inner = Inner { live, spool, space, store, events, durable, progress, wanted, remembered, wall, workers };
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
@@ -203,20 +209,21 @@ impl Ledger {
     /// # Errors
     /// Where the call may not begin: nothing was written then that a client would ever see.
     pub async fn admit(&self, record: Record) -> Result<(), Refused> {
-        self.admit_within(record, usize::MAX).await
+        self.admit_within(record, None, usize::MAX).await
     }
 
-    /// Admits a call as [`Ledger::admit`] does, unless `limit` calls are live already.
+    /// Admits a call as [`Ledger::admit`] does, together with the key that it came with, unless `limit` calls are live
+    /// already.
     ///
     /// # Errors
     /// [`Refused::TooManyCalls`], and those of [`Ledger::admit`].
-    pub async fn admit_within(&self, record: Record, limit: usize) -> Result<(), Refused> {
+    pub async fn admit_within(&self, record: Record, keyed: Option<Keyed>, limit: usize) -> Result<(), Refused> {
         self.admits()?;
         if !self.inner.live.reserve(limit) {
             return Err(Refused::TooManyCalls(limit));
         }
-        let record = Arc::new(record);
-        let written = match self.inner.spool.admit(Entry::Record(record.clone())) {
+        let (record, with) = (Arc::new(record), keyed.map(|keyed| Entry::Keyed(Box::new(keyed))));
+        let written = match self.inner.spool.admit(with, Entry::Record(record.clone())) {
             Ok(done) => done.await.unwrap_or(Err(Refused::Closed)),
             Err(refused) => Err(refused),
         };
@@ -244,6 +251,12 @@ impl Ledger {
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.inner.live
+    }
+
+    /// The `Idempotency-Key`s that led to a call.
+    #[must_use]
+    pub fn remembered(&self) -> &Remembered {
+        &self.inner.remembered
     }
 
     /// The database that the journal is projected into.
@@ -295,7 +308,7 @@ impl Ledger {
     /// [`Refused::Closed`] after a shutdown.
     pub async fn settle(&self) -> Result<(), Refused> {
         let mark = loop {
-            match self.inner.spool.admit(Entry::Checkpoint(self.wall())) {
+            match self.inner.spool.admit(None, Entry::Checkpoint(self.wall())) {
                 Ok(done) => match done.await.unwrap_or(Err(Refused::Closed)) {
                     Ok(()) => break self.durable(),
                     Err(Refused::Closed) => return Err(Refused::Closed),

@@ -4,6 +4,7 @@
 //! journal has: nothing is encoded a second time.
 
 use super::facts;
+use crate::idempotency::Keyed;
 use crate::journal::Position;
 use crate::journal::frame::Entry;
 use crate::journal::segment::JournalId;
@@ -21,6 +22,8 @@ pub struct Batch {
     pub journal: JournalId,
     /// How far the database is when this is written.
     pub position: Position,
+    /// The `Idempotency-Key`s that calls were admitted with.
+    pub keyed: Vec<Keyed>,
     /// What it says of each call.
     pub parts: HashMap<CallSid, Part>,
 }
@@ -154,7 +157,7 @@ impl Batch {
     #[must_use]
     pub fn new(journal: JournalId, position: Position, calls: ByCall<'_>, mut known: HashMap<CallSid, Known>) -> Self {
         let part = |(sid, records): (CallSid, Vec<_>)| (sid, part(known.remove(&sid).unwrap_or_default(), &records));
-        Self { journal, position, parts: calls.into_iter().map(part).collect() }
+        Self { journal, position, keyed: Vec::new(), parts: calls.into_iter().map(part).collect() }
     }
 }
 

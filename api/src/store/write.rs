@@ -1,6 +1,7 @@
 //! Writing a batch: one transaction, idempotent, with the journal's position.
 
 use super::batch::{Batch, Ended, Part, Row};
+use super::idempotency::{FORGET, KEYED, oldest};
 use super::{Store, StoreError, column, integer, on};
 use crate::journal::Position;
 use crate::journal::segment::JournalId;
@@ -74,6 +75,19 @@ impl Store {
             }
             for rows in sized(&chunks) {
                 Db::chunks(rows, batch.position).build().execute(&mut *tx).await?;
+            }
+            for keyed in &batch.keyed {
+                sqlx::query(KEYED)
+                    .bind(&*keyed.tenant)
+                    .bind(&*keyed.key)
+                    .bind(&*keyed.body)
+                    .bind(keyed.sid.to_string())
+                    .bind(integer(keyed.at))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            if let Some(oldest) = oldest(batch) {
+                sqlx::query(FORGET).bind(oldest).execute(&mut *tx).await?;
             }
             for (sid, last) in over {
                 let later = sqlx::query("UPDATE calls SET last_seq = $1 WHERE sid = $2 AND last_seq < $1");

@@ -13,6 +13,7 @@ mod crash;
 mod disk;
 mod events;
 mod health;
+mod idempotency;
 mod isolation;
 mod lists;
 mod load;
