@@ -6,6 +6,7 @@
 //! | [`journal`] | the append-only file that is the truth of what happened |
 //! | [`ledger`] | writing facts down and looking them up; recovery; the projector |
 //! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
+//! | [`metrics`] | what `/metrics` counts |
 //! | [`keys`] | API keys and their rates |
 //! | [`idempotency`] | the same key and body, one call |
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
@@ -22,6 +23,7 @@ pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod metrics;
 pub mod prompts;
 mod refused;
 pub mod store;

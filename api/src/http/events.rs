@@ -57,6 +57,11 @@ const MAX_SAID: usize = 4 << 10;
 pub(super) struct Streams(Arc<Mutex<HashMap<String, usize>>>);
 
 impl Streams {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     fn enter(&self, tenant: &str) -> Result<Place, Problem> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, own) = (counts.values().sum::<usize>(), counts.get(tenant).copied().unwrap_or(0));
@@ -198,7 +203,7 @@ impl Reader {
 
     async fn run(mut self) {
         loop {
-            let went = if self.behind { self.from_store().await } else { self.from_live().await };
+            let went = if self.behind { self.tell_stored().await } else { self.tell_live().await };
             if went.is_none() {
                 return;
             }
@@ -206,7 +211,7 @@ impl Reader {
     }
 
     /// Tells what the store has behind `last`; `None` where nobody listens any more.
-    async fn from_store(&mut self) -> Option<()> {
+    async fn tell_stored(&mut self) -> Option<()> {
         let ledger = &self.app.inner.ledger;
         let mark = ledger.durable();
         ledger.projected().await.ok()?;
@@ -227,7 +232,7 @@ impl Reader {
         Some(())
     }
 
-    async fn from_live(&mut self) -> Option<()> {
+    async fn tell_live(&mut self) -> Option<()> {
         match self.live.recv().await {
             Ok(Event { position, tenant, record }) => {
                 let ladder = matches!(record.fact, Fact::Message { .. });

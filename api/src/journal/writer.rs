@@ -48,6 +48,9 @@ pub struct Event {
     pub record: Arc<Record>,
 }
 
+/// Says whose call a fact is about, where that is known.
+pub type TenantOf = Box<dyn Fn(&Record) -> Option<String> + Send>;
+
 /// What the writer works with.
 pub struct Writer {
     /// Where the segments lie.
@@ -71,7 +74,7 @@ pub struct Writer {
     /// Told every fact that is on disk.
     pub events: broadcast::Sender<Event>,
     /// Whose call a fact is about.
-    pub tenant: Box<dyn Fn(&Record) -> Option<String> + Send>,
+    pub tenant: TenantOf,
     /// Whether any call lives.
     pub lives: Box<dyn Fn() -> bool + Send>,
     /// The wall clock.

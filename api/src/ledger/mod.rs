@@ -25,6 +25,7 @@ use crate::journal::space::Space;
 use crate::journal::spool::Spool;
 use crate::journal::tail::Tail;
 use crate::journal::writer::Writer;
+use crate::metrics::Calls;
 use crate::store::{Store, StoreError};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -99,6 +100,7 @@ struct Inner {
     progress: watch::Receiver<Progress>,
     wanted: watch::Sender<Position>,
     remembered: Remembered,
+    counts: Calls,
     wall: Wall,
     workers: Mutex<Option<Workers>>,
 }
@@ -186,8 +188,9 @@ impl Ledger {
         })?;
         let projector = tokio::spawn(projector.run());
         let workers = Mutex::new(Some(Workers { writer, projector }));
-        let (durable, progress) = (durable_seen, progress_seen);
-        let inner = Inner { live, spool, space, store, events, durable, progress, wanted, remembered, wall, workers };
+        let (durable, progress, counts) = (durable_seen, progress_seen, Calls::default());
+        let inner =
+            Inner { live, spool, space, store, events, durable, progress, wanted, remembered, counts, wall, workers };
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
@@ -228,7 +231,10 @@ impl Ledger {
             Err(refused) => Err(refused),
         };
         match written {
-            Ok(()) => self.inner.live.admit(&record),
+            Ok(()) => {
+                self.inner.counts.count(&record.fact);
+                self.inner.live.admit(&record);
+            }
             Err(_) => self.inner.live.withdraw(),
         }
         written
@@ -241,6 +247,7 @@ impl Ledger {
     pub fn append(&self, mut record: Record) {
         only_finite(&mut record.fact);
         let record = Arc::new(record);
+        self.inner.counts.count(&record.fact);
         self.inner.live.apply(&record);
         if !self.inner.spool.append(Entry::Record(record.clone())) {
             tracing::error!(sid = %record.sid, seq = record.seq, "a fact came after the journal was closed and is lost");
@@ -251,6 +258,18 @@ impl Ledger {
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.inner.live
+    }
+
+    /// What is counted of calls.
+    #[must_use]
+    pub fn counts(&self) -> &Calls {
+        &self.inner.counts
+    }
+
+    /// Entries that are not on disk yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.spool.len()
     }
 
     /// The `Idempotency-Key`s that led to a call.

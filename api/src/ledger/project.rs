@@ -201,7 +201,7 @@ impl Projector {
                 Row::Live(view) => {
                     self.around.live.projected(sid, part.last, false);
                     let open = Open { view: None, segment: part.segment, carrying: false };
-                    self.open.entry(sid).or_insert(open).view = Some(view);
+                    self.open.entry(sid).or_insert(open).view = Some(*view);
                 }
                 Row::Ended(_) | Row::Over => {
                     self.around.live.projected(sid, part.last, true);

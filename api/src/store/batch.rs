@@ -72,7 +72,7 @@ pub struct Part {
 #[derive(Debug)]
 pub enum Row {
     /// It is written as the call stands.
-    Live(CallView),
+    Live(Box<CallView>),
     /// It is written for the last time.
     Ended(Ended),
     /// It had been written for the last time; facts that come later are strays.
@@ -201,7 +201,7 @@ fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {
     let begun = known.or_else(|| admission.and_then(|(_, record)| CallView::admitted(record)));
     let Some(mut view) = begun else { return Row::Unknown };
     records.iter().for_each(|(record, _)| view.apply(record));
-    Row::Live(view)
+    Row::Live(Box::new(view))
 }
 
 /// [`EndedView`] as JSON, of the bytes that the journal has where it can be.
@@ -256,7 +256,7 @@ mod tests {
         let first = batch(vec![calls::admitted(1, 1), calls::ringing(1, 1, 2)], None);
         let Row::Live(view) = &first.parts[&calls::sid(1)].row else { panic!("it lives") };
         assert_eq!((view.status, view.last_seq), (switch::Status::Ringing, 1));
-        let second = batch(vec![calls::ringing(1, 1, 2), calls::answered(1, 2, 5)], Some(view.clone()));
+        let second = batch(vec![calls::ringing(1, 1, 2), calls::answered(1, 2, 5)], Some(CallView::clone(view)));
         let part = &second.parts[&calls::sid(1)];
         assert_eq!((part.first, part.last, part.lines.lines().count()), (2, 2, 1));
     }

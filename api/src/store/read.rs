@@ -255,7 +255,7 @@ impl Store {
     pub async fn events(&self, tenant: &str, after: u64) -> Result<Vec<Placed>, StoreError> {
         let mut after_batch = integer(after);
         loop {
-            let (batch, chunks): (Option<i64>, Vec<(String, String, String, bool)>) = on!(self, pool, Db => {
+            let (batch, chunks): (Option<i64>, Vec<Chunk>) = on!(self, pool, Db => {
                 let batch: Option<i64> =
                     sqlx::query(NEXT_BATCH).bind(column(tenant)).bind(after_batch).fetch_one(pool).await?.get(0);
                 let rows = sqlx::query(OF_BATCH).bind(column(tenant)).bind(batch).fetch_all(pool).await?;
@@ -283,6 +283,9 @@ impl Store {
         }
     }
 }
+
+/// A chunk with its call: sid, lines, `view`, whether the call has ended.
+type Chunk = (String, String, String, bool);
 
 /// How the line of an end goes on behind its time.
 const ENDED: &str = "\"type\":\"ended\"}";

@@ -18,6 +18,7 @@ mod isolation;
 mod lists;
 mod load;
 mod migration;
+mod operations;
 mod postgres;
 mod projection;
 #[path = "../../src/testing/calls.rs"]
