@@ -11,11 +11,14 @@ mod calls;
 mod connections;
 mod crash;
 mod disk;
+mod events;
 mod health;
+mod idempotency;
 mod isolation;
 mod lists;
 mod load;
 mod migration;
+mod operations;
 mod postgres;
 mod projection;
 #[path = "../../src/testing/calls.rs"]
