@@ -13,8 +13,8 @@ use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
 use sip_core::message::Method;
 use sip_core::net::{
-    BindError, BoundAddresses, Datagrams, Dns, Full, Identity, Inbox, Limits, Listener, Net, Roots, Strangers, TlsConfig,
-    TurnedAway, inbox,
+    BindError, BoundAddresses, Datagrams, Dns, Full, Identity, Inbox, Limits, Listener, Net, Roots, Strangers,
+    TlsConfig, TurnedAway, inbox,
 };
 use sip_core::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -371,10 +371,7 @@ fn carriers(config: &Config) -> Vec<(IpAddr, u8)> {
     networks.map(|network| (network.network(), network.prefix_len())).collect()
 }
 
-async fn bind_sip(
-    config: &Config,
-    inbox: &Inbox<Input>,
-) -> Result<(Net, BoundAddresses, Vec<Datagrams>), StartError> {
+async fn bind_sip(config: &Config, inbox: &Inbox<Input>) -> Result<(Net, BoundAddresses, Vec<Datagrams>), StartError> {
     let listeners: Vec<Listener> =
         config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, bind: listen.addr }).collect();
     let sink = {

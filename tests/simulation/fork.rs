@@ -4,10 +4,14 @@
 use crate::hosts::Told;
 use bytes::Bytes;
 use carrier_sim::virtual_network::Output;
-use sip_core::message::{Message, Method, Name};
+use sip_core::message::{Message, Name};
 use sip_core::transport::{Effect, Input, LocalId};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
+
+/// Each request goes out so often: a proxy without state has no timer to send it again, and whoever sent it has none once
+/// one of the branches rings.
+const COPIES: u32 = 4;
 
 /// See the head of this file.
 pub struct Fork {
@@ -23,15 +27,14 @@ impl Fork {
     }
 
     pub fn handle(&mut self, input: Input) {
-        let Input::Datagram { from, bytes, .. } = input else { return };
+        let Input::Datagram { bytes, .. } = input else { return };
         let Ok(message) = Message::parse(bytes.clone()) else { return };
         if message.is_request() {
             for (nth, branch) in self.branches.clone().into_iter().enumerate() {
-                self.send(branch, self.forwarded(&message, &bytes, from, nth));
+                let forwarded = self.forwarded(&message, &bytes, nth);
+                (0..COPIES).for_each(|_| self.send(branch, forwarded.clone()));
             }
-        } else if message.status().is_some_and(|status| status.code() > 100) && message.method() != Method::Cancel {
-            self.back(&message, &bytes);
-        } else if message.method() == Method::Cancel && message.status().is_some_and(|status| status.code() == 200) {
+        } else if message.status().is_some_and(|status| status.code() > 100) {
             self.back(&message, &bytes);
         }
     }
@@ -45,10 +48,10 @@ impl Fork {
     }
 
     /// The request with our Via on top: its branch follows from the one below, so that a CANCEL and an ACK find their
-    /// INVITE, and names the one to whom answers go.
-    fn forwarded(&self, message: &Message, bytes: &[u8], from: SocketAddr, nth: usize) -> Bytes {
+    /// INVITE.
+    fn forwarded(&self, message: &Message, bytes: &[u8], nth: usize) -> Bytes {
         let branch = message.top_via().ok().and_then(|via| via.branch().map(str::to_owned)).unwrap_or_default();
-        let via = format!("Via: SIP/2.0/UDP {}:5060;branch={branch}.{nth};back={}\r\n", self.ip, from.port());
+        let via = format!("Via: SIP/2.0/UDP {}:5060;branch={branch}.{nth}\r\n", self.ip);
         let line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         [&bytes[..line], via.as_bytes(), &bytes[line..]].concat().into()
     }
@@ -58,7 +61,8 @@ impl Fork {
         let Some(below) = message.vias().ok().and_then(|vias| vias.get(1).cloned()) else { return };
         let Ok(ip) = below.host.to_string().parse::<Ipv4Addr>() else { return };
         let text = String::from_utf8_lossy(bytes);
-        let ours = text.lines().find(|line| Name::from_bytes(line.split(':').next().unwrap_or("").as_bytes()) == Name::Via);
+        let ours =
+            text.lines().find(|line| Name::from_bytes(line.split(':').next().unwrap_or("").as_bytes()) == Name::Via);
         let Some(ours) = ours else { return };
         let without = text.replacen(&format!("{ours}\r\n"), "", 1);
         self.send(SocketAddr::from((ip, below.port.unwrap_or(5060))), without.into_bytes().into());

@@ -1,9 +1,7 @@
 //! A place on the virtual network: the switch, whoever else stands there, and the calls between them, from the first INVITE
 //! until nothing can be left.
 
-use crate::hosts::{
-    CARRIER, GOOD, Host, Order, SWITCH, Told, carrier_config, numbers, ringback, switch_config, words,
-};
+use crate::hosts::{CARRIER, GOOD, Host, Order, SWITCH, Told, carrier_config, numbers, ringback, switch_config, words};
 use base::{Now, Rng};
 use carrier_sim::virtual_network::{Carried, HostId, Impairment, Network, Site};
 use carrier_sim::{CallReport, Carrier, CarrierConfig, Rule};

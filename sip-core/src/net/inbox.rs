@@ -363,6 +363,9 @@ mod tests {
         assert_eq!(rests.after(1, 10 * stretch + 1), None, "one input is taken as it comes");
         assert_eq!(rests.after(1, 10 * stretch + 2), Some(REST - Duration::from_nanos(2)));
         assert_eq!(rests.after(0, 11 * stretch), None, "a new stretch begins anew");
-        assert!((20..1000).all(|n| rests.after(1, n * stretch).is_none()), "an input now and then is never waited with");
+        assert!(
+            (20..1000).all(|n| rests.after(1, n * stretch).is_none()),
+            "an input now and then is never waited with"
+        );
     }
 }

@@ -185,11 +185,7 @@ impl Net {
     ///
     /// # Errors
     /// [`BindError`]: an address that cannot be bound, by name; a TLS listener without a certificate; an unusable one.
-    pub async fn bind<S>(
-        listeners: &[Listener],
-        tls: TlsConfig,
-        sink: S,
-    ) -> Result<(Self, BoundAddresses), BindError>
+    pub async fn bind<S>(listeners: &[Listener], tls: TlsConfig, sink: S) -> Result<(Self, BoundAddresses), BindError>
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
     {

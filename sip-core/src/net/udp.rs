@@ -50,11 +50,7 @@ impl AsFd for Datagrams {
 }
 
 /// Both halves of a listener.
-pub(super) fn halves(
-    local: LocalId,
-    socket: StdUdpSocket,
-    shared: &Arc<Shared>,
-) -> io::Result<(UdpSender, Datagrams)> {
+pub(super) fn halves(local: LocalId, socket: StdUdpSocket, shared: &Arc<Shared>) -> io::Result<(UdpSender, Datagrams)> {
     let options = SockRef::from(&socket);
     // Best effort: a smaller buffer is no reason not to start.
     let _ = options.set_recv_buffer_size(SOCKET_BUFFER);

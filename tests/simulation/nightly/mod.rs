@@ -72,8 +72,9 @@ impl District {
     fn check(&self) {
         let (seed, calls, all) = (crate::seed(), all_calls() * self.share / 100, all_calls());
         let name = self.name;
-        let _replay =
-            Replay(format!("SIM_SEED={seed} SIM_CALLS={all} cargo test --release --test simulation -- nightly::{name}"));
+        let _replay = Replay(format!(
+            "SIM_SEED={seed} SIM_CALLS={all} cargo test --release --test simulation -- nightly::{name}"
+        ));
         let (mut placed, mut trace) = (0, 0_u64);
         for town in (self.run)(seed, calls) {
             laws::check(&town, seed);

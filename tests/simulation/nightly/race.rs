@@ -17,7 +17,11 @@ const AROUND: (Duration, Duration) = (Duration::from_millis(330), Duration::from
 const AROUND_JOINED: (u64, u64) = (370, 200);
 
 pub fn run(seed: u64, calls: u32) -> Vec<Town> {
-    [GOOD, SHUFFLED, BAD].into_iter().zip(seed..).map(|(weather, seed)| races(seed, calls.div_ceil(3), weather)).collect()
+    [GOOD, SHUFFLED, BAD]
+        .into_iter()
+        .zip(seed..)
+        .map(|(weather, seed)| races(seed, calls.div_ceil(3), weather))
+        .collect()
 }
 
 fn races(seed: u64, calls: u32, weather: Impairment) -> Town {

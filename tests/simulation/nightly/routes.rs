@@ -104,7 +104,12 @@ fn scene(seed: u64, kind: &Kind) -> Town {
         Then::Next { .. } => 200,
         Then::Own(status) => status,
     };
-    assert_eq!(outside.iter().map(|report| report.status).collect::<Vec<_>>(), [Some(status)], "seed {seed}: {}", kind.script);
+    assert_eq!(
+        outside.iter().map(|report| report.status).collect::<Vec<_>>(),
+        [Some(status)],
+        "seed {seed}: {}",
+        kind.script
+    );
     town
 }
 
@@ -145,8 +150,11 @@ fn check(seed: u64, kind: &Kind, records: &[Record]) {
         Then::Own(_) => assert_eq!(tried, ["first"], "seed {seed}: {script}: somebody was asked again"),
         Then::Next { within, .. } => {
             assert_eq!(tried, ["first", "second"], "seed {seed}: {uri} {script}: {records:#?}");
-            let at: Vec<u64> =
-                records.iter().filter(|record| matches!(record.fact, Fact::Dialing { .. })).map(|record| record.at).collect();
+            let at: Vec<u64> = records
+                .iter()
+                .filter(|record| matches!(record.fact, Fact::Dialing { .. }))
+                .map(|record| record.at)
+                .collect();
             let took = Duration::from_millis(at[1] - at[0]);
             assert!(took <= within, "seed {seed}: {uri} {script}: {took:?} until the next route");
         }

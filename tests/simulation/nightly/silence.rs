@@ -41,7 +41,8 @@ fn silence(seed: u64, calls: u32, timed: bool) -> Town {
     let mut config = switch_config(&numbers);
     let mut rules = SILENT.map(|(number, script)| (number, script.to_owned()));
     if timed {
-        config.endpoint.session_timer = Some(SessionInterval { session_expires: SESSION_EXPIRES.as_secs() as u32, min_se: 90 });
+        config.endpoint.session_timer =
+            Some(SessionInterval { session_expires: SESSION_EXPIRES.as_secs() as u32, min_se: 90 });
         config.media_timeout = WITHOUT_LIMIT;
         rules.iter_mut().for_each(|(_, script)| script.push_str(", no rtp"));
     } else {
@@ -77,6 +78,9 @@ fn silence(seed: u64, calls: u32, timed: bool) -> Town {
         by_timer += u32::from(cdr.cause.reason.contains("far end"));
     }
     let counted = if timed { by_timer } else { by_rtp };
-    assert!(calls < 10 || counted * 5 >= calls, "seed {seed}: {by_rtp} ended by RTP, {by_timer} by the timer, of {calls}");
+    assert!(
+        calls < 10 || counted * 5 >= calls,
+        "seed {seed}: {by_rtp} ended by RTP, {by_timer} by the timer, of {calls}"
+    );
     town
 }

@@ -78,10 +78,21 @@ pub type Tap = Box<dyn FnMut(Passing<'_>, Now) -> bool>;
 
 /// What is on its way to a host.
 enum Parcel {
-    Sip { host: usize, input: Sip },
-    Media { host: usize, port: u16, from: SocketAddr, packet: Vec<u8> },
+    Sip {
+        host: usize,
+        input: Sip,
+    },
+    Media {
+        host: usize,
+        port: u16,
+        from: SocketAddr,
+        packet: Vec<u8>,
+    },
     /// What was written to a stream in a while comes out of it.
-    Segments { host: usize, flow: FlowId },
+    Segments {
+        host: usize,
+        flow: FlowId,
+    },
 }
 
 /// What the network has carried.
