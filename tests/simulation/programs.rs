@@ -1,7 +1,8 @@
 //! Programs that do more than play: recordings, conferences, documents; on virtual time, with what each end heard.
 
-use crate::hosts::{Town, calls_in, words};
+use crate::hosts::words;
 use crate::laws;
+use crate::place::{Town, calls_in};
 use carrier_sim::CallReport;
 use serde_json::{Value, json};
 use switch::{Cdr, Fact, Status};
