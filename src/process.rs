@@ -372,6 +372,11 @@ impl Process {
         self.inbox.deliver(Input::Command(Command::Drain));
     }
 
+    /// Resolves when a drain was asked for by HTTP (`POST /v1/admin/drain`).
+    pub async fn drain_asked(&self) {
+        self.app.drain_asked().await;
+    }
+
     /// Resolves when the last call has ended after [`Process::drain`].
     pub async fn drained(&self) {
         while !self.figures.load().drained {

@@ -150,6 +150,12 @@ impl Identity {
         Arc::new(Self { hash, tenant: tenant.into(), scope, bucket: ArcSwap::from_pointee((0, bucket(1))), configured })
     }
 
+    /// Whether the configuration made it.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.configured
+    }
+
     /// Whether the key may do what wants `scope`.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {

@@ -6,7 +6,9 @@
 //! | [`journal`] | the append-only file that is the truth of what happened |
 //! | [`ledger`] | writing facts down and looking them up; recovery; the projector |
 //! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
+//! | [`metrics`] | what `/metrics` counts |
 //! | [`keys`] | API keys and their rates |
+//! | [`idempotency`] | the same key and body, one call |
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`flows`] | flows by name |
@@ -21,9 +23,11 @@ pub mod directory;
 pub mod errands;
 pub mod flows;
 pub mod http;
+pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod metrics;
 pub mod prompts;
 mod refused;
 pub mod store;
@@ -35,7 +39,7 @@ pub use commander::{Commander, Full};
 pub use directory::{Directory, Limits, OwnedNumber, Tenant};
 pub use errands::Errands;
 pub use flows::Flows;
-pub use http::{App, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
+pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use prompts::{Builtin, PromptError, Prompts};

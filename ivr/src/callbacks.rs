@@ -1,6 +1,6 @@
 //! What others are told of a call, in Twilio's own parameters (TWILIO.md §3.2, §3.5, §3.6): pure functions from what has
 //! happened to names and values. Who is told, and when, is the driver's: it makes an
-//! [`HttpRequest`](crate::HttpRequest) of them with [`request`].
+//! [`HttpRequest`] of them with [`request`].
 
 use crate::answer::Callback;
 use crate::context::CallContext;

@@ -101,8 +101,13 @@ pub const MAX_XML_DEPTH: usize = 32;
 /// Warnings that one document gives. Those after them are counted in the last.
 pub const MAX_WARNINGS: usize = 32;
 
-/// Documents that one call fetches or begins anew. After them the call is told of an application error and ended.
+/// Documents that one call fetches or begins anew, and requests of its flows. After them the call is told of an
+/// application error and ended.
 pub const MAX_DOCUMENTS: u32 = 1_000;
+
+/// Requests that flows make when the caller has gone, to tell of a message or a transfer. After them the program is
+/// over.
+pub const MAX_AFTERWARDS: u32 = 10;
 
 /// Documents in a row of which none has lasted a second. After them the call is told of an application error and ended:
 /// they redirect to one another.
@@ -137,8 +142,7 @@ pub const MAX_FLOW: usize = 256 * 1024;
 /// States of a flow. More are refused.
 pub const MAX_STATES: usize = 500;
 
-/// Variables of a call's flows, each of at most [`MAX_VALUE`] bytes. More are refused when the flow is read; at run
-/// time, one too many is not set, with a warning.
+/// Variables of a flow, and of those that it is begun with. More are refused when they are read.
 pub const MAX_VARIABLES: usize = 64;
 
 /// Bytes of a text made from a template. The rest is cut.

@@ -337,3 +337,16 @@ fn the_shipped_voicemail_is_a_valid_flow() {
     assert!(lines[0].contains("Please leave a message after the tone"), "{lines:?}");
     assert_eq!(lines[2..4], ["7 > press #", "7 stop-record 1"]);
 }
+
+#[test]
+fn a_flow_that_asks_for_ever_is_ended_with_the_call_and_after_it() {
+    let asks = flow(json!({ "start": "r", "states": {
+        "r": { "record": true, "next": "h" },
+        "h": { "http": "https://a.example/x", "on": { "other": "h" } } } }));
+    let afterwards = run(&asks, json!([{ "wait_s": 1 }, { "hangup": true }]));
+    assert_eq!(afterwards.iter().filter(|line| line.contains("fetch")).count(), 10);
+    assert!(afterwards.last().is_some_and(|line| line.contains("at most 10 requests when the caller has gone")));
+    let live = run(&asks, json!([]));
+    // A live call asks a thousand times; the transcript is full before that.
+    assert!(live.last().is_some_and(|line| line.contains("the simulation ends here")));
+}

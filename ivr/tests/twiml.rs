@@ -121,6 +121,7 @@ impl Stage {
             "ends" => self.give(Input::PlayEnded { play: PlayId(id) }),
             "press" => rest.chars().for_each(|key| self.give(Input::Digit(key))),
             "at" => self.sleep(rest.parse().expect("milliseconds")),
+            "recording" => self.give(Input::RecordStarted { record: RecordId(id), recording: recording("0 none") }),
             "recorded" => self.give(Input::RecordEnded { record: RecordId(id), recording: recording(more) }),
             "bridged" => self.give(Input::BridgeAnswered { bridge: BridgeId(id) }),
             "parted" => self.give(Input::BridgeEnded { bridge: BridgeId(id), end: parted(more) }),

@@ -10,7 +10,6 @@ use base::Rng;
 use media::Codec;
 use media::detect::machine::{Answerer, Decision, MachineConfig, MachineDetector, Reason};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Command;
 
 const PEOPLE: [&str; 24] = [
@@ -88,7 +87,7 @@ const HELD_OUT: Set = Set {
 
 /// What espeak-ng says, at 8 kHz.
 fn say(text: &str, voice: &str, speed: u64) -> Vec<i16> {
-    let directory = PathBuf::from(std::env::temp_dir()).join("tandem-machine");
+    let directory = std::env::temp_dir().join("tandem-machine");
     std::fs::create_dir_all(&directory).unwrap();
     let name = text.bytes().fold(speed, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let file = directory.join(format!("{voice}-{name:x}.wav"));

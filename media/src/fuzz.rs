@@ -242,7 +242,7 @@ impl Bench {
                 self.command(Command::Bridge { id, with: EndpointId(1 - id.0) });
             }
             1 => self.command(Command::Unbridge { id }),
-            2..=3 => self.command(Command::Echo { id, on: bits % 2 == 0 }),
+            2..=3 => self.command(Command::Echo { id, on: bits.is_multiple_of(2) }),
             4..=6 if self.home[0] == self.home[1] => self.join(id, bits),
             7 => self.command(Command::Leave { id }),
             8..=11 => self.record(id, bits),

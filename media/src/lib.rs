@@ -1,5 +1,5 @@
-//! The media engine: RTP packets, G.711, prompts, players, bridges, SRTP, RFC 4733 digits, statistics, and the shard that
-//! runs thousands of endpoints on one thread (DESIGN.md §3).
+//! The media engine: RTP packets, codecs, prompts, tones, players, bridges, conferences, recordings, SRTP, RFC 4733 digits,
+//! detectors, statistics, and the shard that runs thousands of endpoints on one thread (DESIGN.md §3).
 //!
 //! It has never heard of SIP: `switch` turns a negotiated SDP into a [`StreamConfig`], sends [`Command`]s to a
 //! [`Shard`] and reads [`Event`]s. Everything but `worker` is pure: no socket, no clock, no thread, no lock and no
@@ -9,7 +9,10 @@
 //! A reader's map: `shard` owns a slab of `endpoint`s and a `wheel`, and joins two of them (`shard/bridge`); an endpoint
 //! composes `outbound` (one RTP clock), `player`, `endpoint/relay` (a peer's stream placed on ours), `keys` (digits out),
 //! `digits` (digits in), `reception` (RFC 3550 appendix A), `bursts`, `latch`, `srtp`, `reports` (RTCP, with
-//! `voip_metrics` for XR) and `capture`. `prompt`, `codec`, `ports`, `quality` and `mos` are values of their own.
+//! `voip_metrics` for XR) and `capture`. Where audio is worked on and not only passed along, `endpoint/audio` holds an
+//! encoder and whatever else is needed: `endpoint/transcode` (a peer of another codec), `endpoint/ear` (for `detect`),
+//! `endpoint/record` (for `record`) and a seat in a `room`, which `shard/room` mixes; each decodes by a `playout`, the
+//! jitter buffer. `prompt`, `tone`, `codec`, `resample`, `ports`, `quality` and `mos` are values of their own.
 
 mod bursts;
 mod capture;

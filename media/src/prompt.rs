@@ -141,7 +141,7 @@ impl Prompt {
             Codec::Pcmu => octets(&self.pcmu, position, samples),
             Codec::Pcma => octets(&self.pcma, position, samples),
             Codec::G722 => self.g722.as_ref().and_then(|g722| octets(g722, position, samples)),
-            Codec::Opus if ms != OPUS_MS || position % FRAME != 0 => None,
+            Codec::Opus if ms != OPUS_MS || !position.is_multiple_of(FRAME) => None,
             Codec::Opus => self.opus.as_ref().and_then(|packets| packets.get(position / FRAME)),
         };
         if let Some(ready) = ready {

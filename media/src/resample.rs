@@ -168,6 +168,6 @@ mod tests {
         let square: Vec<i16> = (0..800).map(|n| if n / 40 % 2 == 0 { i16::MAX } else { i16::MIN }).collect();
         let mut output = vec![0; 4_800];
         assert_eq!(resampler.process(&square, &mut output), 4_800);
-        assert!(output.iter().any(|&sample| sample == i16::MAX));
+        assert!(output.contains(&i16::MAX));
     }
 }

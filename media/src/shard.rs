@@ -4,6 +4,7 @@
 //! The driver calls `tick` when `next_wake` has come; a late tick is made up for over the next ones, never in a burst.
 
 mod bridge;
+mod record;
 mod room;
 
 use crate::command::{Command, EndpointId};
@@ -12,7 +13,7 @@ use crate::event::Event;
 use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo};
 use crate::outbound::MAX_BUILT;
-use crate::record::{Block, RecordEnd, RecordId, RecordOutput, RecordSource, Records};
+use crate::record::Records;
 use crate::room::Rooms;
 use crate::stats::ShardStats;
 use crate::wheel::Wheel;
@@ -124,20 +125,9 @@ impl Shard {
             Command::Update { id, member } => self.update(id, member),
             Command::Leave { id } => self.leave(id),
             Command::Detect { id, detect } => self.with(id, now, io, |endpoint, ctx| endpoint.detect(&detect, ctx)),
-            Command::Record { id, record, options } if options.source == RecordSource::Room => {
-                self.record_room(id, record, options);
-            }
-            Command::Record { id, record, options } => {
-                self.with(id, now, io, |endpoint, ctx| endpoint.record(record, options, ctx));
-            }
-            Command::StopRecord { id, record } => {
-                self.stop_room_record(record, RecordEnd::Stopped);
-                self.with(id, now, io, |endpoint, ctx| endpoint.stop_record(record, ctx));
-            }
-            Command::PauseRecord { id, record, paused } => {
-                self.pause_room_record(record, paused);
-                self.with(id, now, io, |endpoint, ctx| endpoint.pause_record(record, paused, ctx));
-            }
+            Command::Record { id, record, options } => self.record(id, record, options, now, io),
+            Command::StopRecord { id, record } => self.stop_record(id, record, now, io),
+            Command::PauseRecord { id, record, paused } => self.pause_record(id, record, paused, now, io),
             Command::Capture { id, on } => self.with(id, now, io, |endpoint, ctx| endpoint.set_capture(on, ctx)),
         }
     }
@@ -359,24 +349,6 @@ impl Shard {
             endpoint.reserve.give_back(&event);
         }
         Some(event)
-    }
-
-    /// What the rim is to write next, in order. Call it until `None` after every other call.
-    pub fn poll_record(&mut self) -> Option<RecordOutput> {
-        self.records.poll()
-    }
-
-    /// A block that was written comes back.
-    pub fn recycle(&mut self, block: Block) {
-        self.records.recycle(block);
-    }
-
-    /// A recording could not be written: it ends as `RecordEnd::Disk`. One that is not here has ended.
-    pub fn fail_record(&mut self, id: EndpointId, record: RecordId, error: String, now: Now, io: &mut dyn PacketIo) {
-        self.stop_room_record(record, RecordEnd::Disk(error.clone()));
-        if self.by_id.contains_key(&id) {
-            self.with(id, now, io, |endpoint, ctx| endpoint.fail_record(record, error, ctx));
-        }
     }
 
     /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here. It leaves its

@@ -285,3 +285,34 @@ fn damaged_packets_never_panic_a_decoder() {
         }
     }
 }
+
+#[test]
+fn any_sound_in_any_packets_is_encoded() {
+    for rate in [8_000u32, 16_000, 48_000] {
+        let mut rng = base::Rng::from_u64(u64::from(rate));
+        let (mut encoder, mut decoder) = (Encoder::new(Codec::Opus, rate), Decoder::new(Codec::Opus, rate));
+        let (mut payload, mut out) = ([0; 1275], [0; 5_760]);
+        for _ in 0..60 {
+            // Packets of another length from here on, as after a re-INVITE.
+            let length = rate as usize / 1000 * [10, 20, 40, 60][rng.below(4) as usize];
+            for _ in 0..40 {
+                let kind = rng.below(4);
+                let sample = |n: usize, rng: &mut base::Rng| match kind {
+                    0 => 0,
+                    1 => rng.u32() as i16,
+                    2 => (n as i16).wrapping_mul(37),
+                    _ => {
+                        if n % 90 < 45 {
+                            i16::MAX
+                        } else {
+                            i16::MIN
+                        }
+                    }
+                };
+                let samples: Vec<i16> = (0..length).map(|n| sample(n, &mut rng)).collect();
+                let octets = encoder.encode(&samples, &mut payload);
+                assert_eq!(decoder.decode(&payload[..octets], &mut out), length, "at {rate}: {octets} octets");
+            }
+        }
+    }
+}

@@ -264,3 +264,40 @@ fn a_shard_that_was_late_makes_up_for_it() {
     conference.lab.skip(3_000);
     assert_eq!(conference.hears(3), [NOBODY, vec![0], vec![0]]);
 }
+
+#[test]
+fn a_stranger_is_not_mixed_and_one_ssrc_on_two_legs_is_two_voices() {
+    let mut lab = Lab::new(6);
+    for member in 0..3u64 {
+        let id = leg(member as usize);
+        lab.command(Command::Create { id, rtp_port: 10_000 + 2 * member as u16 });
+        lab.configure(id, 20_000 + 2 * member as u16, |_| ());
+        lab.command(Command::Join {
+            id,
+            room: ROOM,
+            options: RoomOptions::default(),
+            member: MemberOptions::default(),
+        });
+    }
+    let payload = |member: usize, packet: usize| -> Vec<u8> {
+        let at =
+            |n: usize| (8_000.0 * (std::f64::consts::TAU * f64::from(TONES[member]) * n as f64 / 8_000.0).sin()) as i16;
+        (packet * 160..packet * 160 + 160).map(|n| Codec::Pcmu.encode_sample(at(n))).collect()
+    };
+    for packet in 0..100 {
+        // Both members send under one SSRC, sequence and timestamp; a stranger copies the first's and says something else.
+        for (member, from) in [(0, 20_000), (1, 20_002), (2, 30_000)] {
+            let to = if member == 1 { 10_002 } else { 10_000 };
+            let bytes = lab::packet(0, packet == 0, packet as u16, packet as u32 * 160, 7, &payload(member, packet));
+            lab.wire.carry(lab::address(from), lab::address(to), &bytes, 0);
+        }
+        lab.run(20);
+    }
+    let heard_by = |member: usize| -> Vec<i16> {
+        let sent = lab.wire.rtp(leg(member));
+        let octets = sent[sent.len() - 50..].iter().flat_map(|packet| packet.payload.clone());
+        octets.map(|octet| Codec::Pcmu.decode_sample(octet)).collect()
+    };
+    assert_eq!([0, 1, 2].map(|member| heard(&heard_by(member))), [vec![1], vec![0], vec![0, 1]]);
+    assert_eq!(lab.shards[0].stats().strangers, 100);
+}

@@ -63,6 +63,30 @@ fn two_forks_ring_and_both_answer_the_second_is_acknowledged_and_ended() {
 }
 
 #[test]
+fn the_bye_of_a_fork_that_has_lost_goes_on_from_its_prack() {
+    for answers in [["one", "two"], ["two", "one"]] {
+        let (mut net, invite) = called();
+        for (tag, ip) in [("one", "192.0.2.61"), ("two", "192.0.2.62")] {
+            let ringing = fork(&invite, "183 Session Progress", tag, &format!("sip:callee@{ip}"));
+            let reliable = ringing.replace("Contact:", "Require: 100rel\nRSeq: 1\nContact:");
+            net.send(PROXY, A, &reliable);
+            net.run_for(ms(20));
+            let prack = net.mail.last().unwrap().2.clone();
+            assert_eq!((prack.method().as_str(), prack.cseq().unwrap().seq), ("PRACK", 2));
+            net.send(&format!("{ip}:5060"), A, &pair::response(&prack, "200 OK"));
+        }
+        for tag in answers {
+            let last = if tag == "one" { 61 } else { 62 };
+            net.send(PROXY, A, &fork(&invite, "200 OK", tag, &format!("sip:callee@192.0.2.{last}")));
+            net.run_for(ms(20));
+        }
+        let bye = net.mail.iter().map(|(_, _, m)| m).find(|m| m.method() == Method::Bye).unwrap();
+        // A lower one, or the same again, would be answered 500 (RFC 3261 §12.2.2), and the fork stay on the line.
+        assert_eq!((bye.to().unwrap().tag(), bye.cseq().unwrap().seq), (Some(answers[1]), 3));
+    }
+}
+
+#[test]
 fn a_copy_of_each_forks_200_gets_its_own_ack_again() {
     let (mut net, invite) = called();
     for _ in 0..3 {

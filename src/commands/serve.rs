@@ -1,4 +1,4 @@
-//! `tandem serve`: the switch, until a signal.
+//! `tandem serve`: the switch, until a signal, or until HTTP asks it to drain.
 
 use super::{Outcome, load};
 use crate::process::{DRAIN_LIMIT, Process};
@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Descriptors that the process wants to be able to hold: two a call, and room.
 const WANTED_FILES: u64 = 65_536;
 
-/// Runs the switch until SIGTERM or SIGINT; then drains, and ends at once on a second.
+/// Runs the switch until SIGTERM, SIGINT or `POST /v1/admin/drain`; then drains, and ends at once on a signal.
 pub async fn serve(path: &Path) -> Outcome {
     let config = load(path)?;
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
@@ -21,7 +21,10 @@ pub async fn serve(path: &Path) -> Outcome {
     }
     tracing::info!(addr = %process.http, "HTTP");
     notify(&sd_notify::NotifyState::Ready);
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = process.drain_asked() => {}
+    }
     tracing::info!(live = process.live(), "draining: new calls are refused, live ones may finish");
     notify(&sd_notify::NotifyState::Stopping);
     process.drain();

@@ -1,7 +1,7 @@
 //! Calls that are joined with others: what the caller, the called and the books see of each flow.
 
-use crate::hosts::{Town, one_call_in};
 use crate::laws;
+use crate::place::{Town, one_call_in};
 use carrier_sim::{CallReport, Direction, Outcome};
 use serde_json::{Value, json};
 use switch::{Cdr, Fact, Status};

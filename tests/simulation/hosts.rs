@@ -1,9 +1,11 @@
-//! Two hosts on a virtual network: the switch, and a carrier whose calls meet a mix of everything.
+//! Whoever stands on the virtual network: the switch, carriers whose calls meet a mix of everything, phones, a forking
+//! proxy; and how each is configured.
 
+use crate::fork::Fork;
 use crate::phone::Phone;
 use base::{Now, Rng};
 use carrier::{Profile, TrunkConfig};
-use carrier_sim::virtual_network::{Carried, HostId, Impairment, Input, Network, Node, Output, Site};
+use carrier_sim::virtual_network::{Impairment, Input, Node, Output, Site};
 use carrier_sim::{CallReport, Carrier, CarrierConfig, Rule};
 use media::{PortRange, Prompt};
 use serde_json::json;
@@ -13,7 +15,7 @@ use sip_core::transport::Transport;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switch::{CallSid, Command, MediaAddress, Originate, Record, Switch};
+use switch::{Command, MediaAddress, Record, Switch};
 
 /// 5 % loss, duplicates and reordering, for SIP and RTP.
 pub const BAD: Impairment = Impairment {
@@ -24,11 +26,17 @@ pub const BAD: Impairment = Impairment {
     reorder: 0.05,
     held_up: Duration::from_millis(60),
 };
+/// FAULTS row 1: 10 % loss, 5 % duplicates, 20 % overtaken.
+pub const ROW_1: Impairment = Impairment { loss: 0.1, duplicate: 0.05, reorder: 0.2, ..BAD };
+/// FAULTS row 2: 30 % loss.
+pub const STORM: Impairment = Impairment { loss: 0.3, ..BAD };
+/// Packets take longer or shorter, and none is lost.
+pub const SHUFFLED: Impairment = Impairment { loss: 0.0, duplicate: 0.0, reorder: 0.0, ..BAD };
 /// Nothing happens to packets.
 pub const GOOD: Impairment = Impairment::CLEAN;
 
 pub const SWITCH: [u8; 4] = [10, 0, 0, 1];
-const CARRIER: [u8; 4] = [10, 0, 0, 2];
+pub const CARRIER: [u8; 4] = [10, 0, 0, 2];
 /// What calls meet, by weight.
 const MIX: &[(u32, &str)] = &[
     (30, "ring 200ms, answer 300ms, wait 20s"),
@@ -47,6 +55,9 @@ const MIX: &[(u32, &str)] = &[
     (3, "answer 100ms, lost bye after 700ms"),
     (2, "answer 100ms, vanish after 500ms"),
     (2, "answer 200ms, hold after 400ms, resume after 900ms, wait 20s"),
+    (2, "answer 100ms, lost ack, wait 20s"),
+    (2, "ring 50ms, reject 500 after 200ms"),
+    (2, "overloaded after 100ms"),
 ];
 
 /// Whoever stands on the network.
@@ -54,6 +65,7 @@ pub enum Host {
     Switch(Box<Switch>),
     Carrier(Box<Carrier>),
     Phone(Box<Phone>),
+    Fork(Box<Fork>),
 }
 
 /// What either is told.
@@ -100,6 +112,11 @@ impl Node for Host {
                 Input::Timeout => phone.handle(sip_core::transport::Input::Timeout, now),
                 Input::Media(_) | Input::Command(_) => {}
             },
+            Self::Fork(fork) => {
+                if let Input::Sip(input) = input {
+                    fork.handle(input);
+                }
+            }
         }
     }
 
@@ -120,37 +137,25 @@ impl Node for Host {
                 carrier_sim::Output::Timeout(at) => Output::Timeout(at),
             },
             Self::Phone(phone) => phone.poll(),
+            Self::Fork(fork) => fork.poll(),
         }
     }
 }
 
-/// What a run has left behind.
-#[derive(Default)]
-pub struct Town {
-    pub admitted: Vec<CallSid>,
-    pub inbound: u32,
-    pub records: Vec<Record>,
-    pub reports: Vec<CallReport>,
-    pub load: switch::Load,
-    pub carrier_idle: bool,
-    pub trace: u64,
-    pub carried: Carried,
-}
-
 /// Half a second of noise: every frame of it is like no other.
-fn words() -> Arc<Prompt> {
+pub fn words() -> Arc<Prompt> {
     let mut rng = Rng::from_u64(99);
     let samples: Vec<i16> = (0..4_000).map(|_| (rng.below(16_000) as i32 - 8_000) as i16).collect();
     Arc::new(Prompt::new("words", samples))
 }
 
-fn ringback() -> Arc<Prompt> {
+pub fn ringback() -> Arc<Prompt> {
     let samples: Vec<i16> = (0..8_000).map(|n| (4_000.0 * (f64::from(n) * 0.345).sin()) as i16).collect();
     Arc::new(Prompt::new("ringback", samples))
 }
 
 /// What answers, and how.
-fn numbers() -> [(&'static str, serde_json::Value); 3] {
+pub fn numbers() -> [(&'static str, serde_json::Value); 3] {
     [
         ("+18325550100", json!([{"gather": "words", "max_digits": 1, "timeout_s": 1}])),
         ("+18325550101", json!([{"bridge": ["+15557770001", "+15557770002"], "timeout_s": 6}])),
@@ -161,18 +166,20 @@ fn numbers() -> [(&'static str, serde_json::Value); 3] {
     ]
 }
 
-pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
-    let site = Site::at(SWITCH.into());
-    let mut trunk = TrunkConfig::new(
-        "sim".parse().expect("a name"),
-        Profile::Generic,
-        sip_core::uri::Uri::parse(b"sip:trunk.example").expect("a uri"),
-    );
+/// A trunk of this name to this URI, whose calls may come in from these addresses.
+pub fn trunk(name: &str, uri: &str, accept_from: &[[u8; 4]]) -> TrunkConfig {
+    let uri = sip_core::uri::Uri::parse(uri.as_bytes()).expect("a uri");
+    let mut trunk = TrunkConfig::new(name.parse().expect("a name"), Profile::Generic, uri);
     trunk.username = Some("us".to_owned());
     trunk.password = Some("secret".into());
     trunk.max_cps = 400;
     trunk.max_calls = 10_000;
-    trunk.accept_from = vec![IpAddr::from(CARRIER).into()];
+    trunk.accept_from = accept_from.iter().map(|ip| IpAddr::from(*ip).into()).collect();
+    trunk
+}
+
+pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
+    let site = Site::at(SWITCH.into());
     let number = |(number, answer): &(&str, serde_json::Value)| switch::Number {
         number: (*number).to_owned(),
         tenant: "default".to_owned(),
@@ -185,7 +192,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
         media_timeout: Duration::from_secs(10),
         calls_per_second: 1_000,
         concurrent_calls: 10_000,
-        trunks: vec![trunk],
+        trunks: vec![trunk("sim", "sip:trunk.example", &[CARRIER])],
         numbers: numbers.iter().map(number).collect(),
         trunk_access: ["default".to_owned()].into(),
         registrar: switch::registrar::RegistrarConfig::default(),
@@ -195,10 +202,10 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
     }
 }
 
-fn carrier_config() -> CarrierConfig {
+pub fn carrier_config(ip: [u8; 4]) -> CarrierConfig {
     let ports = PortRange::new(10_000, 31_999).expect("a range");
-    let site = Site::at(CARRIER.into());
-    let mut config = CarrierConfig::new(site.locals.clone(), CARRIER.into(), ports);
+    let site = Site::at(ip.into());
+    let mut config = CarrierConfig::new(site.locals.clone(), ip.into(), ports);
     config.credentials = Some(Credentials {
         username: "us".to_owned(),
         password: "secret".into(),
@@ -211,120 +218,4 @@ fn carrier_config() -> CarrierConfig {
     let host = IpAddr::from(SWITCH).to_string();
     config.originate_to = Some(NextHop::new(host, Some(5060), Transport::Udp));
     config
-}
-
-fn order(n: u32, rng: &mut Rng, now: Now) -> Originate {
-    let programs = [
-        json!([{"play": "words"}]),
-        json!([{"gather": "words", "max_digits": 1, "timeout_s": 1, "on": {"2": {"play": "words"}}}]),
-        json!([{"play": "words", "loop": 3}, {"hangup": true}]),
-        json!([{"echo": true}]),
-        json!([{"play": "words"}, {"bridge": "+15557770005", "timeout_s": 4}, {"play": "words"}]),
-    ];
-    let program = &programs[n as usize % programs.len()];
-    Originate {
-        sid: CallSid::new(rng),
-        tenant: "default".to_owned(),
-        from: "+18325550100".parse().expect("a number"),
-        to: format!("+1555{n:07}").parse().expect("a number"),
-        answer: ivr::Answer::parse(program).expect("an answer"),
-        trunk: None,
-        timeout: Duration::from_secs(6),
-        max_duration: Duration::from_secs(8),
-        metadata: json!({ "n": n }),
-        queued_at: now.wall,
-    }
-}
-
-fn gather(network: &mut Network<Host>, host: HostId, town: &mut Town) {
-    for (_, told) in network.reports(host) {
-        match told {
-            Told::Record(record) => town.records.push(*record),
-            Told::Report(report) => town.reports.push(*report),
-            Told::Nothing => {}
-        }
-    }
-}
-
-/// Places `calls` calls (and one in ten of them the other way) over such a network, until all is quiet.
-pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
-    let mut rng = Rng::from_u64(seed);
-    let (mut network, switch, carrier) = build(&mut rng, seed, weather, &numbers(), carrier_config());
-    let mut town = Town::default();
-    for n in 0..calls {
-        let order = order(n, &mut rng, network.now());
-        town.admitted.push(order.sid);
-        let sid = order.sid;
-        network.command(switch, Order::Switch(Command::Originate(Box::new(order))));
-        if n % 10 == 3 {
-            town.inbound += 1;
-            let script =
-                ["press 5 after 500ms, hangup after 5s", "hangup after 700ms", "cancel after 3ms"][n as usize / 10 % 3];
-            let script = script.parse().expect("a script");
-            let (from, to) = (format!("+1666{n:07}"), numbers()[n as usize / 30 % 3].0.to_owned());
-            network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
-        }
-        if n % 50 == 17 {
-            let how = if n % 100 == 17 { switch::EndAs::Canceled } else { switch::EndAs::Completed };
-            network.run_for(Duration::from_millis(rng.below(900)));
-            network.command(switch, Order::Switch(Command::End { sid, how }));
-        }
-        network.run_for(Duration::from_micros(2_000 + rng.below(6_000)));
-        gather(&mut network, switch, &mut town);
-        gather(&mut network, carrier, &mut town);
-    }
-    finish(&mut network, switch, carrier, &mut town);
-    town
-}
-
-/// One call from the carrier to a number of ours that `answer`s so; whoever we call meets `rules`.
-pub fn one_call_in(answer: serde_json::Value, rules: &[(&str, &str)], script: &str) -> Town {
-    let mut rng = Rng::from_u64(1);
-    let mut config = carrier_config();
-    let rule =
-        |(number, script): &(&str, &str)| Rule { number: (*number).to_owned(), script: script.parse().expect(script) };
-    config.by_number = rules.iter().map(rule).collect();
-    let (mut network, switch, carrier) = build(&mut rng, 1, GOOD, &[("+18325550100", answer)], config);
-    let (from, to) = ("+16665550001".to_owned(), "+18325550100".to_owned());
-    let script = script.parse().expect(script);
-    network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
-    let mut town = Town { inbound: 1, ..Town::default() };
-    finish(&mut network, switch, carrier, &mut town);
-    town
-}
-
-fn build(
-    rng: &mut Rng,
-    seed: u64,
-    weather: Impairment,
-    numbers: &[(&str, serde_json::Value)],
-    carrier: CarrierConfig,
-) -> (Network<Host>, HostId, HostId) {
-    let mut network = Network::new(seed);
-    network.impair_sip(weather);
-    network.impair_media(weather);
-    network.name("trunk.example", vec![std::net::SocketAddr::from((CARRIER, 5060))]);
-    let switch = Switch::new(&switch_config(numbers), rng.fork(), network.now()).expect("a switch");
-    let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
-    let carrier = Carrier::new(carrier, rng.fork());
-    let carrier = network.join(Host::Carrier(Box::new(carrier)), Site::at(CARRIER.into()));
-    network.command(switch, Order::Switch(Command::Prompt(words())));
-    network.command(switch, Order::Switch(Command::Prompt(ringback())));
-    (network, switch, carrier)
-}
-
-/// Lets time pass until nothing can be left.
-fn finish(network: &mut Network<Host>, switch: HostId, carrier: HostId, town: &mut Town) {
-    // The longest call, then 64·T1 for the last retransmission, then a little.
-    network.run_for(Duration::from_secs(10 + 32 + 32 + 5));
-    gather(network, switch, town);
-    gather(network, carrier, town);
-    if let Host::Switch(switch) = network.node(switch) {
-        town.load = switch.load();
-    }
-    if let Host::Carrier(carrier) = network.node(carrier) {
-        town.carrier_idle = carrier.is_idle();
-    }
-    town.trace = network.trace();
-    town.carried = network.carried();
 }

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod bridge;
+mod fork;
 mod hosts;
 mod laws;
+mod nightly;
 mod phone;
 mod phones;
+mod place;
+mod programs;
 
 /// The seed of a run, printed wherever it fails.
 fn seed() -> u64 {
@@ -20,23 +24,23 @@ fn calls() -> u32 {
 #[test]
 fn two_thousand_calls_over_a_bad_network_each_end_once_and_leave_nothing() {
     let seed = seed();
-    let town = hosts::run(seed, calls(), hosts::BAD);
+    let town = place::run(seed, calls(), hosts::BAD);
     laws::check(&town, seed);
     println!("seed {seed}: {} records, trace {:016x}, {:?}", town.records.len(), town.trace, town.carried);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace_and_another_gives_another() {
-    let first = hosts::run(7, 200, hosts::BAD);
-    let second = hosts::run(7, 200, hosts::BAD);
+    let first = place::run(7, 200, hosts::BAD);
+    let second = place::run(7, 200, hosts::BAD);
     assert_eq!(first.trace, second.trace);
     assert_eq!(first.records, second.records);
-    assert_ne!(first.trace, hosts::run(8, 200, hosts::BAD).trace);
+    assert_ne!(first.trace, place::run(8, 200, hosts::BAD).trace);
 }
 
 #[test]
 fn on_a_good_network_every_answered_call_is_heard_sample_for_sample() {
-    let town = hosts::run(3, 100, hosts::GOOD);
+    let town = place::run(3, 100, hosts::GOOD);
     laws::check(&town, 3);
     let mut checked = 0;
     // A prompt that begins in the middle of a ringing is not told from it by ear.

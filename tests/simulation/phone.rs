@@ -3,6 +3,7 @@
 
 use crate::hosts::{SWITCH, Told};
 use base::{Now, Rng};
+use bytes::Bytes;
 use carrier_sim::virtual_network::{Output, Site};
 use sip_core::auth::Credentials;
 use sip_core::endpoint::{self, Endpoint, Event, Invite, MAX_FORWARDS, NextHop, OutOfDialog, SessionId};
@@ -10,7 +11,7 @@ use sip_core::header::NameAddr;
 use sip_core::message::{Message, Method, StatusCode};
 use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, SessionDescription};
 use sip_core::transport::{Input, Transport};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 pub const PASSWORD: &str = "Correct-Horse-7-Battery";
@@ -28,6 +29,27 @@ pub struct Phone {
     pub heard: Vec<String>,
     /// Whether it answers.
     pub answers: bool,
+    /// Of calls that came: what they offer.
+    offers: BTreeMap<SessionId, Bytes>,
+    /// Of the last description it sent (RFC 3264 §8).
+    version: u64,
+    /// Its last change left the offer to the other side.
+    asked_for_offer: bool,
+}
+
+/// What a phone asks for in mid-call (FAULTS row 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Hold,
+    Resume,
+    /// Its audio goes to another port.
+    Move,
+    /// It has one codec less.
+    Codec,
+    /// It leaves the offer to the other side.
+    Offerless,
+    /// What it describes cannot be read.
+    Bad,
 }
 
 impl Phone {
@@ -37,12 +59,23 @@ impl Phone {
         config.handed_up = vec![Method::Message];
         let endpoint = Endpoint::new(config, rng.fork());
         let (out, sessions, heard) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { name: name.to_owned(), ip, endpoint, out, wake: None, sessions, heard, answers: true }
+        let (name, offers) = (name.to_owned(), BTreeMap::new());
+        let (answers, version, asked_for_offer) = (true, 1, false);
+        Self { name, ip, endpoint, out, wake: None, sessions, heard, answers, offers, version, asked_for_offer }
     }
 
     pub fn handle(&mut self, input: Input, now: Now) {
         self.endpoint.handle(input, now);
         self.drain(now);
+    }
+
+    /// What its user agent holds.
+    pub fn load(&self) -> endpoint::Load {
+        self.endpoint.load()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.load() == endpoint::Load::default()
     }
 
     pub fn poll(&mut self) -> Output<Told> {
@@ -64,12 +97,16 @@ impl Phone {
             Event::Incoming { session, request, .. } => {
                 self.heard.push("rings".to_owned());
                 self.sessions.push(session);
+                self.offers.insert(session, request.body().clone());
                 self.endpoint.progress(session, StatusCode::RINGING, Vec::new(), None, now);
                 if self.answers {
-                    let offer = SessionDescription::parse(request.body()).unwrap();
-                    let answered = sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap();
-                    self.endpoint.accept(session, Vec::new(), Some(body(answered.sdp)), now);
+                    self.accept(self.sessions.len() - 1, now);
                 }
+            }
+            Event::Reoffer { session, id, request } if request.body().is_empty() => {
+                self.heard.push("is asked for an offer".to_owned());
+                let offer = body(sdp::offer(&self.local(Direction::SendRecv)));
+                self.endpoint.respond(session, id, StatusCode::OK, Some(offer), now);
             }
             Event::Reoffer { session, id, request } => {
                 let offer = SessionDescription::parse(request.body()).unwrap();
@@ -77,6 +114,7 @@ impl Phone {
                 self.heard.push(format!("is offered {}", answered.negotiated.direction.reversed().as_str()));
                 self.endpoint.respond(session, id, StatusCode::OK, Some(body(answered.sdp)), now);
             }
+            Event::ReofferDone { session, result } => self.changed(session, &result, now),
             Event::Answered { .. } => self.heard.push("answered".to_owned()),
             Event::Confirmed { .. } => self.heard.push("confirmed".to_owned()),
             Event::Failed { failure, .. } => self.heard.push(format!("failed {}", code_of(&failure))),
@@ -106,6 +144,61 @@ impl Phone {
             }
             _ => {}
         }
+    }
+
+    /// What became of a change of ours; an offer that came instead of an answer is answered.
+    fn changed(&mut self, session: SessionId, result: &Result<Message, endpoint::Failure>, now: Now) {
+        let word = match result {
+            Ok(response) => {
+                if self.asked_for_offer {
+                    let offer = SessionDescription::parse(response.body()).unwrap();
+                    let answered = sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap();
+                    self.endpoint.acknowledge(session, Some(body(answered.sdp)), now);
+                }
+                "changes".to_owned()
+            }
+            Err(failure) => format!("changes nothing: {}", code_of(failure)),
+        };
+        self.heard.push(word);
+    }
+
+    /// Answers its nth call.
+    pub fn accept(&mut self, nth: usize, now: Now) {
+        let answer = self.answer_to(nth);
+        self.endpoint.accept(self.sessions[nth], Vec::new(), Some(answer), now);
+        self.drain(now);
+    }
+
+    /// 183 with a description, which is to be acknowledged where the caller can (RFC 3262).
+    pub fn early(&mut self, nth: usize, now: Now) {
+        let answer = self.answer_to(nth);
+        self.endpoint.progress(self.sessions[nth], StatusCode::SESSION_PROGRESS, Vec::new(), Some(answer), now);
+        self.drain(now);
+    }
+
+    fn answer_to(&self, nth: usize) -> (String, Bytes) {
+        let offer = SessionDescription::parse(&self.offers[&self.sessions[nth]]).unwrap();
+        body(sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap().sdp)
+    }
+
+    /// Asks for a change of its nth call.
+    pub fn change(&mut self, nth: usize, change: Change, now: Now) {
+        self.version += 1;
+        self.asked_for_offer = change == Change::Offerless;
+        let direction = if change == Change::Hold { Direction::SendOnly } else { Direction::SendRecv };
+        let mut local = LocalAudio { version: self.version, ..self.local(direction) };
+        match change {
+            Change::Move => local.port = 20_000 + 2 * self.version as u16,
+            Change::Codec => local.codecs.truncate(1),
+            _ => {}
+        }
+        let offer = match change {
+            Change::Offerless => None,
+            Change::Bad => Some(body("v=0\r\nthis is no description".into())),
+            _ => Some(body(sdp::offer(&local))),
+        };
+        self.endpoint.reoffer(self.sessions[nth], offer, now);
+        self.drain(now);
     }
 
     fn local(&self, direction: Direction) -> LocalAudio {
@@ -214,12 +307,6 @@ impl Phone {
         self.endpoint.replaces_header(self.sessions[nth]).unwrap()
     }
 
-    pub fn hold(&mut self, nth: usize, now: Now) {
-        let offer = body(sdp::offer(&LocalAudio { version: 2, ..self.local(Direction::SendOnly) }));
-        self.endpoint.reoffer(self.sessions[nth], Some(offer), now);
-        self.drain(now);
-    }
-
     pub fn press(&mut self, nth: usize, key: char, now: Now) {
         let text = format!("Signal={key}\r\nDuration=160\r\n");
         let body = Some(("application/dtmf-relay".to_owned(), text.into_bytes().into()));
@@ -237,7 +324,7 @@ fn switch() -> NextHop {
     NextHop::new(Ipv4Addr::from(SWITCH).to_string(), Some(5060), Transport::Udp)
 }
 
-fn body(sdp: bytes::Bytes) -> (String, bytes::Bytes) {
+fn body(sdp: Bytes) -> (String, Bytes) {
     (sdp::CONTENT_TYPE.to_owned(), sdp)
 }
 

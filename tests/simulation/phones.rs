@@ -1,7 +1,7 @@
 //! Users' phones around the switch, on virtual time: who may call whom, and every way in which a call changes hands.
 
 use crate::hosts::{GOOD, Host, SWITCH, Told, switch_config};
-use crate::phone::{PASSWORD, Phone};
+use crate::phone::{Change, PASSWORD, Phone};
 use base::{Now, Rng};
 use carrier_sim::virtual_network::{HostId, Network, Site};
 use sip_core::message::Method;
@@ -187,7 +187,7 @@ fn a_transfer_that_fails_leaves_everybody_where_they_were() {
 #[test]
 fn an_attended_transfer_joins_the_two_and_ends_the_hold_of_either() {
     let mut village = alice_and_bob();
-    village.tell(ALICE, |phone, now| phone.hold(0, now));
+    village.tell(ALICE, |phone, now| phone.change(0, Change::Hold, now));
     village.wait(1);
     assert_eq!(village.heard(BOB), ["is offered sendonly"]);
     village.tell(ALICE, |phone, now| phone.dial("carol", Vec::new(), now));

@@ -21,6 +21,11 @@ impl Caller {
         &self.0.tenant
     }
 
+    /// Whether it is the key that the configuration names: of whoever runs the switch.
+    pub(super) fn runs_the_switch(&self) -> bool {
+        self.0.is_configured()
+    }
+
     /// 403 where the key may not do what wants `scope`.
     pub(super) fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.0.may(scope) {

@@ -73,7 +73,13 @@ async fn list(
 }
 
 /// A call's facts from number `from` on: the database's, and those it does not have yet.
-async fn facts(app: &App, sid: CallSid, which: Facts, from: u32, limit: usize) -> Result<Vec<Arc<Record>>, Problem> {
+pub(super) async fn facts(
+    app: &App,
+    sid: CallSid,
+    which: Facts,
+    from: u32,
+    limit: usize,
+) -> Result<Vec<Arc<Record>>, Problem> {
     // The live ones first: what is projected in between is in both, never in neither.
     let live = app.inner.ledger.live().facts(sid);
     let whole = live.first().is_some_and(|record| record.seq == 0);
@@ -89,7 +95,7 @@ async fn facts(app: &App, sid: CallSid, which: Facts, from: u32, limit: usize) -
     Ok(merged.into_values().take(limit).collect())
 }
 
-fn event(record: &Record) -> Value {
+pub(super) fn event(record: &Record) -> Value {
     let (kind, data) = kind_and_data(&record.fact);
     json!({ "seq": record.seq, "at": rfc3339(record.at), "type": kind, "data": data })
 }

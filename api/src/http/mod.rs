@@ -6,17 +6,21 @@
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
+//! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
+//! | `admin` | `/metrics`, `POST /v1/admin/drain` |
 //! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
 //!
 //! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `query` (parameters, cursors), `resource` (a call
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
 //! and answers; it holds no state of a call.
 
+mod admin;
 mod auth;
 mod calls;
 mod cdrs;
 mod csv;
+mod events;
 mod fields;
 mod flows;
 mod happened;
@@ -30,6 +34,7 @@ mod status;
 mod time;
 
 pub use auth::Caller;
+pub use events::{KEEP_ALIVE, MAX_STREAMS, MAX_STREAMS_OF_TENANT};
 pub use json::{BODY_TIME, MAX_BODY};
 pub use originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
 pub use problem::Problem;
@@ -42,6 +47,7 @@ use crate::directory::Directory;
 use crate::flows::Flows;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 use crate::store::StoreError;
 use arc_swap::ArcSwap;
@@ -57,6 +63,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use switch::CallSid;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -106,6 +113,9 @@ struct Inner {
     version: &'static str,
     draining: AtomicBool,
     pinged: tokio::sync::Mutex<Option<(Instant, bool)>>,
+    streams: events::Streams,
+    metrics: Metrics,
+    drain: watch::Sender<bool>,
 }
 
 impl App {
@@ -113,6 +123,7 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { ledger, directory, keys, prompts, flows, commander, sip, rng, version } = parts;
+        let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
             directory,
@@ -125,6 +136,9 @@ impl App {
             version,
             draining: AtomicBool::new(false),
             pinged: tokio::sync::Mutex::default(),
+            streams: events::Streams::default(),
+            metrics,
+            drain: watch::Sender::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -132,6 +146,18 @@ impl App {
     /// From now on no call is admitted (503 `draining`), and `/readyz` says so; everything else is served.
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Drains, and lets the program know that it is to end when the last call has.
+    fn ask_for_drain(&self) {
+        self.drain();
+        self.inner.drain.send_replace(true);
+    }
+
+    /// Returns when a drain was asked for by HTTP.
+    pub async fn drain_asked(&self) {
+        // The sender is ours: it outlives this.
+        let _ = self.inner.drain.subscribe().wait_for(|asked| *asked).await;
     }
 
     fn draining(&self) -> bool {
@@ -172,18 +198,21 @@ pub fn router(app: App) -> Router {
         .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
         .route("/flows/{name}/simulate", post(flows::simulate))
         .route("/cdrs", get(cdrs::list))
+        .route("/events", get(events::stream))
         .route("/trunks", get(status::trunks))
+        .route("/admin/drain", post(admin::drain))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));
     Router::new()
         .nest("/v1", v1)
         .route("/health", get(status::health))
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))
+        .route("/metrics", get(admin::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(within_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(traced))
+        .layer(from_fn_with_state(app.clone(), traced))
         .with_state(app)
 }
 
@@ -208,13 +237,16 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> axum::http::Response<
 }
 
 /// One span a request: its method and its route, never its query, headers or body.
-async fn traced(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+async fn traced(State(app): State<App>, request: Request, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("http", method = %request.method(), route);
-    let began = Instant::now();
+    let (began, method) = (Instant::now(), request.method().clone());
     async {
         let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), ms = began.elapsed().as_millis() as u64, "answered");
+        let (status, took) = (response.status().as_u16(), began.elapsed());
+        app.inner.metrics.answered(&method, route, status, took);
+        tracing::debug!(status, ms = took.as_millis() as u64, "answered");
         response
     }
     .instrument(span)

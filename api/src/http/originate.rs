@@ -6,17 +6,21 @@
 
 use super::auth::Caller;
 use super::fields::Fields;
+use super::happened::facts;
 use super::problem::Problem;
 use super::resource::CallResource;
 use super::{Api, App, json};
+use crate::idempotency::{Begun, MAX_KEY, UnderWay};
 use crate::keys::Scope;
+use crate::store::read::Facts;
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use carrier::Number;
 use ivr::Answer;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 use switch::{Admission, CallView, Command, Direction, Fact, Originate, Record};
 
@@ -40,16 +44,23 @@ const LATER: [&str; 4] = ["record", "machine_detection", "status_callback", "sta
 
 pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;
-    if request.headers().contains_key("idempotency-key") {
-        // Ignoring it would dial twice for somebody who relies on it.
-        let detail = "Idempotency-Key is not supported yet; leave the header out";
-        return Err(Problem::bad("not_supported_yet", detail).at("Idempotency-Key"));
+    let key = idempotency_key(request.headers())?;
+    if key.is_none() && app.draining() {
+        return Err(Problem::draining());
     }
+    let body = json::object(request).await?;
+    let under_way = match key {
+        Some(key) => match begin(&app, caller.tenant(), &key, &body).await? {
+            First::New(under_way) => Some(under_way),
+            First::Again(view) => return Ok(([("idempotency-replayed", "true")], created(&view)).into_response()),
+        },
+        None => None,
+    };
+    let asked = Asked::read(body)?;
+    asked.check(&app, &caller)?;
     if app.draining() {
         return Err(Problem::draining());
     }
-    let asked = Asked::read(json::object(request).await?)?;
-    asked.check(&app, &caller)?;
     if app.inner.commander.congested() {
         return Err(Problem::overloaded());
     }
@@ -57,20 +68,78 @@ pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> R
     app.inner.prompts.ensure(asked.answer.prompts()).await?;
     let tenant = caller.tenant().to_owned();
     // In a task of its own: a client that hangs up now must not leave an admitted call that nobody dials.
-    let admitted = tokio::spawn(async move { admit(&app, tenant, asked).await });
+    let admitted = tokio::spawn(async move { admit(&app, tenant, asked, under_way).await });
     let view = admitted.await.map_err(|_| Problem::overloaded())??;
     tracing::info!(sid = %view.sid, tenant = %view.tenant, "a call is admitted");
-    let place = format!("/v1/calls/{}", view.sid);
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(CallResource::from(&view))).into_response())
+    Ok(created(&view))
 }
 
-async fn admit(app: &App, tenant: String, asked: Asked) -> Result<CallView, Problem> {
+fn created(view: &CallView) -> Response {
+    let place = format!("/v1/calls/{}", view.sid);
+    (StatusCode::CREATED, [(header::LOCATION, place)], Json(CallResource::from(view))).into_response()
+}
+
+/// The request's `Idempotency-Key`.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default().trim();
+    if key.is_empty() || key.len() > MAX_KEY || headers.get_all("idempotency-key").iter().count() > 1 {
+        let detail = format!("an Idempotency-Key is one to {MAX_KEY} printable characters, and stands once");
+        return Err(Problem::bad("invalid_idempotency_key", detail).at("Idempotency-Key"));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// Whether a request with a key is the first.
+enum First {
+    New(UnderWay),
+    /// The call that the first led to, as it was answered.
+    Again(Box<CallView>),
+}
+
+async fn begin(app: &App, tenant: &str, key: &str, body: &Map<String, Value>) -> Result<First, Problem> {
+    let (ledger, digest) = (&app.inner.ledger, Sha256::digest(serde_json::to_vec(body).unwrap_or_default()));
+    let body = digest.iter().fold(String::with_capacity(64), |hex, octet| hex + &format!("{octet:02x}"));
+    let conflict = |code, detail| Problem::conflict(code, detail).at("Idempotency-Key");
+    loop {
+        return match ledger.remembered().begin(tenant, key, &body, ledger.wall()) {
+            Begun::New(under_way) => Ok(First::New(under_way)),
+            Begun::OtherBody => {
+                Err(conflict("idempotency_key_reused", "this key came with another body; send another key with it"))
+            }
+            Begun::UnderWay => {
+                let detail = "the first request with this key is being answered; try again shortly";
+                Err(conflict("idempotency_under_way", detail).retry_after(1))
+            }
+            Begun::Full => {
+                let detail = "too many keys of the last day are remembered; without one a call is still taken";
+                Err(Problem::unavailable("too_many_idempotency_keys", detail, 60))
+            }
+            Begun::Again(sid) => match facts(app, sid, Facts::Events, 0, 1).await?.first() {
+                Some(record) if record.seq == 0 => {
+                    let view = CallView::admitted(record).ok_or_else(Problem::overloaded)?;
+                    Ok(First::Again(Box::new(view)))
+                }
+                _ => {
+                    ledger.remembered().forget(tenant, key, sid);
+                    continue;
+                }
+            },
+        };
+    }
+}
+
+async fn admit(app: &App, tenant: String, asked: Asked, under_way: Option<UnderWay>) -> Result<CallView, Problem> {
     let ledger = &app.inner.ledger;
     let queued_at = ledger.wall();
     let record = asked.admission(app.new_sid(), tenant, queued_at);
     let view = CallView::admitted(&record).ok_or_else(Problem::overloaded)?;
     let limit = app.inner.directory.load().limits.concurrent_calls;
-    ledger.admit_within(record, limit as usize).await?;
+    let keyed = under_way.as_ref().map(|under_way| under_way.keyed(view.sid, queued_at));
+    ledger.admit_within(record, keyed, limit as usize).await?;
+    if let Some(under_way) = under_way {
+        under_way.done(view.sid, queued_at);
+    }
     let originate = asked.originate(&view);
     app.inner.commander.send(Command::Originate(Box::new(originate))).await?;
     Ok(view)

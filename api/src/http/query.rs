@@ -48,7 +48,8 @@ impl Params {
         }
     }
 
-    fn take(&mut self, name: &str) -> Option<String> {
+    /// A parameter's text, where it is given.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 

@@ -65,6 +65,18 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     }
 }
 
+/// Says when the server is to end: for answers that would otherwise go on for ever.
+#[derive(Clone)]
+pub(super) struct Ending(watch::Receiver<()>);
+
+impl Ending {
+    /// Returns when the server is to end.
+    pub(super) async fn comes(&mut self) {
+        // Nothing is ever sent: the sender goes.
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
 async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
     let slot = slots.clone().acquire_owned().await.ok();
     loop {
@@ -81,12 +93,17 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, I
 async fn connection(stream: TcpStream, router: Router, mut ending: watch::Receiver<()>) {
     // Answers are small and written whole.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
+    let told = ending.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Ending(told.clone()));
+        router.clone().oneshot(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

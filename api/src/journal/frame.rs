@@ -3,6 +3,7 @@
 //! The CRC covers the length and the kind as well, so that neither a run of zeros nor a length that lies passes for an
 //! entry. Nothing in here may panic, whatever the bytes are.
 
+use crate::idempotency::Keyed;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use switch::{CallView, Record};
@@ -17,6 +18,7 @@ pub const HEAD: usize = 9;
 const RECORD: u8 = 1;
 const CHECKPOINT: u8 = 2;
 const CARRIED: u8 = 3;
+const KEYED: u8 = 4;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub enum Entry {
     Record(Arc<Record>),
     /// The process lived, and calls with it, at this time (milliseconds since the Unix epoch).
     Checkpoint(u64),
+    /// The `Idempotency-Key` that the admission behind it came with.
+    Keyed(Box<Keyed>),
     /// A call that outlives the segment it was admitted in, as it stands: so that the old segment may go.
     Carried(Box<CallView>),
 }
@@ -60,6 +64,7 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> bool {
         Entry::Record(record) => (RECORD, serde_json::to_writer(&mut *out, &**record)),
         Entry::Checkpoint(at) => (CHECKPOINT, serde_json::to_writer(&mut *out, &Checkpoint { at: *at })),
         Entry::Carried(view) => (CARRIED, serde_json::to_writer(&mut *out, view)),
+        Entry::Keyed(keyed) => (KEYED, serde_json::to_writer(&mut *out, keyed)),
     };
     let length = out.len() - start - HEAD;
     if written.is_err() || length > MAX_PAYLOAD {
@@ -96,6 +101,7 @@ fn entry(kind: u8, payload: &[u8]) -> Result<Entry, Unreadable> {
     let read = match kind {
         RECORD => serde_json::from_slice(payload).map(|record| Entry::Record(Arc::new(record))),
         CHECKPOINT => serde_json::from_slice(payload).map(|Checkpoint { at }| Entry::Checkpoint(at)),
+        KEYED => serde_json::from_slice(payload).map(|keyed| Entry::Keyed(Box::new(keyed))),
         CARRIED => serde_json::from_slice(payload).map(|view| Entry::Carried(Box::new(view))),
         other => return Err(Unreadable(format!("no kind of entry has the number {other}"))),
     };

@@ -30,3 +30,11 @@ pub struct Position {
     /// Octets from the segment's beginning.
     pub offset: u64,
 }
+
+impl Position {
+    /// It as one number that grows with it: an event's id. A segment is far shorter than 2^32 octets.
+    #[must_use]
+    pub const fn id(self) -> u64 {
+        (self.segment << 32) | (self.offset & 0xffff_ffff)
+    }
+}

@@ -102,11 +102,11 @@ impl Spool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an admission in; the receiver hears when it is on disk.
+    /// Puts an admission in, behind what is to be on disk with it or not at all; the receiver hears when it is on disk.
     ///
     /// # Errors
     /// [`Refused::Overloaded`] beyond [`ADMIT_BELOW`], [`Refused::Closed`] after [`Spool::close`].
-    pub fn admit(&self, entry: Entry) -> Result<oneshot::Receiver<Result<(), Refused>>, Refused> {
+    pub fn admit(&self, with: Option<Entry>, entry: Entry) -> Result<oneshot::Receiver<Result<(), Refused>>, Refused> {
         let (waiter, done) = oneshot::channel();
         let mut state = self.state();
         if state.closed {
@@ -114,6 +114,10 @@ impl Spool {
         }
         if state.waiting() >= ADMIT_BELOW {
             return Err(Refused::Overloaded);
+        }
+        if let Some(entry) = with {
+            // Somebody waits for it, as far as a failing disk is concerned: it goes when the admission goes.
+            state.put(Job { entry, waiter: Some(oneshot::channel().0) });
         }
         let wake = state.put(Job { entry, waiter: Some(waiter) });
         drop(state);
@@ -223,7 +227,7 @@ mod tests {
         for _ in 0..ADMIT_BELOW {
             assert!(spool.append(Entry::Checkpoint(0)));
         }
-        assert_eq!(spool.admit(entry(calls::admitted(1, 1))).unwrap_err(), Refused::Overloaded);
+        assert_eq!(spool.admit(None, entry(calls::admitted(1, 1))).unwrap_err(), Refused::Overloaded);
         for _ in ADMIT_BELOW..LINES_BELOW {
             assert!(spool.append(Entry::Checkpoint(0)));
         }
@@ -234,7 +238,7 @@ mod tests {
         // What the writer cannot get rid of counts as much.
         let taken = spool.take(Duration::ZERO).jobs.len();
         assert_eq!(spool.len(), taken);
-        assert_eq!(spool.admit(entry(calls::admitted(2, 1))).unwrap_err(), Refused::Overloaded);
+        assert_eq!(spool.admit(None, entry(calls::admitted(2, 1))).unwrap_err(), Refused::Overloaded);
         spool.settled(taken);
         assert!(spool.is_empty());
         spool.close();

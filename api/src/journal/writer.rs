@@ -42,9 +42,14 @@ const LAST_ATTEMPTS: u32 = 20;
 pub struct Event {
     /// Where the journal goes on behind it: what a reader resumes from.
     pub position: Position,
+    /// Whose call it is; `None` for a stray fact of a call that is over.
+    pub tenant: Option<String>,
     /// The fact.
     pub record: Arc<Record>,
 }
+
+/// Says whose call a fact is about, where that is known.
+pub type TenantOf = Box<dyn Fn(&Record) -> Option<String> + Send>;
 
 /// What the writer works with.
 pub struct Writer {
@@ -68,6 +73,8 @@ pub struct Writer {
     pub durable: watch::Sender<Position>,
     /// Told every fact that is on disk.
     pub events: broadcast::Sender<Event>,
+    /// Whose call a fact is about.
+    pub tenant: TenantOf,
     /// Whether any call lives.
     pub lives: Box<dyn Fn() -> bool + Send>,
     /// The wall clock.
@@ -232,7 +239,7 @@ impl Writer {
             let Some(Place { json, from, to }) = place else { continue };
             if let (true, Entry::Record(record)) = (listened, &entry) {
                 // No subscriber is no fault.
-                let _ = self.events.send(Event { position: to, record: record.clone() });
+                let _ = self.events.send(Event { position: to, tenant: (self.tenant)(record), record: record.clone() });
             }
             durable.push(Durable { entry, json, from, to });
         }
@@ -294,6 +301,7 @@ mod tests {
             tail: Arc::default(),
             durable,
             events: broadcast::channel(16).0,
+            tenant: Box::new(|_| None),
             lives: Box::new(|| false),
             wall: Arc::new(|| 0),
         };
@@ -305,7 +313,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (writer, durable) = writer(dir.path());
         let (spool, space) = (writer.spool.clone(), writer.space.clone());
-        let admit = |n| spool.admit(Entry::Record(Arc::new(calls::admitted(n, n)))).unwrap();
+        let admit = |n| spool.admit(None, Entry::Record(Arc::new(calls::admitted(n, n)))).unwrap();
         let waiting: Vec<_> = (0..100).map(admit).collect();
         spool.close();
         writer.run();
@@ -323,7 +331,7 @@ mod tests {
         let (spool, space) = (writer.spool.clone(), writer.space.clone());
         writer.segment = None;
         writer.dir = dir.path().join("gone");
-        let admission = spool.admit(Entry::Record(Arc::new(calls::admitted(1, 1)))).unwrap();
+        let admission = spool.admit(None, Entry::Record(Arc::new(calls::admitted(1, 1)))).unwrap();
         assert!(spool.append(Entry::Record(Arc::new(calls::ended(2, 1, 1)))));
         let there = writer.dir.clone();
         let running = std::thread::spawn(move || writer.run());

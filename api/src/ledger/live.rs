@@ -41,6 +41,17 @@ impl Live {
         self.calls.get(&sid).map(|call| call.view.clone())
     }
 
+    /// Whose call a fact is about; `None` for a stray one of a call that is not here.
+    #[must_use]
+    pub fn tenant(&self, record: &Record) -> Option<String> {
+        match &record.fact {
+            // An admission is on disk before the call is here.
+            Fact::Admitted(admission) => Some(admission.tenant.clone()),
+            Fact::Ended(cdr) => Some(cdr.tenant.clone()),
+            _ => self.calls.get(&record.sid).map(|call| call.view.tenant.clone()),
+        }
+    }
+
     /// What `of` makes of each call that passes `filter`.
     pub fn collect<T>(&self, filter: impl Fn(&CallView) -> bool, of: impl Fn(&CallView) -> T) -> Vec<T> {
         self.calls.iter().filter(|call| filter(&call.view)).map(|call| of(&call.view)).collect()

@@ -17,6 +17,7 @@ pub use live::{FACTS_IN_MEMORY, Live, MAX_CALLS};
 pub use project::Progress;
 
 use crate::Wall;
+use crate::idempotency::{Keyed, REMEMBERED_MS, Remembered};
 use crate::journal::directory;
 use crate::journal::frame::Entry;
 use crate::journal::segment::{JournalId, Segment};
@@ -24,6 +25,7 @@ use crate::journal::space::Space;
 use crate::journal::spool::Spool;
 use crate::journal::tail::Tail;
 use crate::journal::writer::Writer;
+use crate::metrics::Calls;
 use crate::store::{Store, StoreError};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -97,6 +99,8 @@ struct Inner {
     durable: watch::Receiver<Position>,
     progress: watch::Receiver<Progress>,
     wanted: watch::Sender<Position>,
+    remembered: Remembered,
+    counts: Calls,
     wall: Wall,
     workers: Mutex<Option<Workers>>,
 }
@@ -114,14 +118,23 @@ impl Ledger {
     /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
     pub async fn open(config: JournalConfig, store: Store, wall: Wall) -> Result<(Self, Recovered), LedgerError> {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
-        let Opened { dir, lock, id, mut segment, space, first, recovery, mut recovered } = found;
+        let Opened { dir, lock, id, mut segment, space, first, mut recovery, mut recovered } = found;
         let position = store.position(id).await?;
+        let taken = store.last_segment().await?;
+        if recovered.entries == 0 && segment.end().segment <= taken && position == Position::default() {
+            // A new journal on a database that has seen another: events of this one come after those of that.
+            segment = Segment::create(&dir, id, taken + 1).map_err(LedgerError::System)?;
+        }
         if position > segment.end() {
             // The disk has lost what it had said was written, and the database has it. What is written from now on must
             // not lie where the database thinks it has been.
             tracing::error!(?position, journal = ?segment.end(), "the journal ends before what the database has taken");
             segment = Segment::create(&dir, id, position.segment + 1).map_err(LedgerError::System)?;
         }
+        let remembered = Remembered::default();
+        let keyed = store.keyed(wall().saturating_sub(REMEMBERED_MS)).await?;
+        // The journal's come last: they are the newer ones.
+        keyed.into_iter().chain(recovery.keyed()).for_each(|keyed| remembered.restore(keyed));
         let live = Arc::new(Live::default());
         let spool = Arc::new(Spool::default());
         let (durable, durable_seen) = watch::channel(segment.end());
@@ -153,7 +166,7 @@ impl Ledger {
             live.apply(&end);
             spool.append(Entry::Record(end));
         }
-        let lives = live.clone();
+        let (lives, whose) = (live.clone(), live.clone());
         let writer = Writer {
             dir,
             id,
@@ -165,6 +178,7 @@ impl Ledger {
             tail,
             durable,
             events: events.clone(),
+            tenant: Box::new(move |record| whose.tenant(record)),
             lives: Box::new(move || lives.active() > 0),
             wall: wall.clone(),
         };
@@ -174,8 +188,9 @@ impl Ledger {
         })?;
         let projector = tokio::spawn(projector.run());
         let workers = Mutex::new(Some(Workers { writer, projector }));
-        let (durable, progress) = (durable_seen, progress_seen);
-        let inner = Inner { live, spool, space, store, events, durable, progress, wanted, wall, workers };
+        let (durable, progress, counts) = (durable_seen, progress_seen, Calls::default());
+        let inner =
+            Inner { live, spool, space, store, events, durable, progress, wanted, remembered, counts, wall, workers };
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
@@ -197,25 +212,29 @@ impl Ledger {
     /// # Errors
     /// Where the call may not begin: nothing was written then that a client would ever see.
     pub async fn admit(&self, record: Record) -> Result<(), Refused> {
-        self.admit_within(record, usize::MAX).await
+        self.admit_within(record, None, usize::MAX).await
     }
 
-    /// Admits a call as [`Ledger::admit`] does, unless `limit` calls are live already.
+    /// Admits a call as [`Ledger::admit`] does, together with the key that it came with, unless `limit` calls are live
+    /// already.
     ///
     /// # Errors
     /// [`Refused::TooManyCalls`], and those of [`Ledger::admit`].
-    pub async fn admit_within(&self, record: Record, limit: usize) -> Result<(), Refused> {
+    pub async fn admit_within(&self, record: Record, keyed: Option<Keyed>, limit: usize) -> Result<(), Refused> {
         self.admits()?;
         if !self.inner.live.reserve(limit) {
             return Err(Refused::TooManyCalls(limit));
         }
-        let record = Arc::new(record);
-        let written = match self.inner.spool.admit(Entry::Record(record.clone())) {
+        let (record, with) = (Arc::new(record), keyed.map(|keyed| Entry::Keyed(Box::new(keyed))));
+        let written = match self.inner.spool.admit(with, Entry::Record(record.clone())) {
             Ok(done) => done.await.unwrap_or(Err(Refused::Closed)),
             Err(refused) => Err(refused),
         };
         match written {
-            Ok(()) => self.inner.live.admit(&record),
+            Ok(()) => {
+                self.inner.counts.count(&record.fact);
+                self.inner.live.admit(&record);
+            }
             Err(_) => self.inner.live.withdraw(),
         }
         written
@@ -228,6 +247,7 @@ impl Ledger {
     pub fn append(&self, mut record: Record) {
         only_finite(&mut record.fact);
         let record = Arc::new(record);
+        self.inner.counts.count(&record.fact);
         self.inner.live.apply(&record);
         if !self.inner.spool.append(Entry::Record(record.clone())) {
             tracing::error!(sid = %record.sid, seq = record.seq, "a fact came after the journal was closed and is lost");
@@ -238,6 +258,24 @@ impl Ledger {
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.inner.live
+    }
+
+    /// What is counted of calls.
+    #[must_use]
+    pub fn counts(&self) -> &Calls {
+        &self.inner.counts
+    }
+
+    /// Entries that are not on disk yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.spool.len()
+    }
+
+    /// The `Idempotency-Key`s that led to a call.
+    #[must_use]
+    pub fn remembered(&self) -> &Remembered {
+        &self.inner.remembered
     }
 
     /// The database that the journal is projected into.
@@ -289,7 +327,7 @@ impl Ledger {
     /// [`Refused::Closed`] after a shutdown.
     pub async fn settle(&self) -> Result<(), Refused> {
         let mark = loop {
-            match self.inner.spool.admit(Entry::Checkpoint(self.wall())) {
+            match self.inner.spool.admit(None, Entry::Checkpoint(self.wall())) {
                 Ok(done) => match done.await.unwrap_or(Err(Refused::Closed)) {
                     Ok(()) => break self.durable(),
                     Err(Refused::Closed) => return Err(Refused::Closed),

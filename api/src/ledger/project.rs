@@ -9,6 +9,7 @@
 //! not hold the whole journal.
 
 use super::live::Live;
+use crate::idempotency::Keyed;
 use crate::journal::Position;
 use crate::journal::directory;
 use crate::journal::frame::{Entry, HEAD, MAX_PAYLOAD};
@@ -164,7 +165,11 @@ impl Projector {
         };
         let calls = by_call(&run.entries);
         let known = self.known(&calls).await?;
-        let batch = Batch::new(self.around.journal, run.next, calls, known);
+        let mut batch = Batch::new(self.around.journal, run.next, calls, known);
+        batch.keyed.extend(run.entries.iter().filter_map(|entry| match &entry.entry {
+            Entry::Keyed(keyed) => Some(Keyed::clone(keyed)),
+            _ => None,
+        }));
         self.around.store.project(&batch).await?;
         self.position = run.next;
         self.done(&run, batch);
@@ -196,7 +201,7 @@ impl Projector {
                 Row::Live(view) => {
                     self.around.live.projected(sid, part.last, false);
                     let open = Open { view: None, segment: part.segment, carrying: false };
-                    self.open.entry(sid).or_insert(open).view = Some(view);
+                    self.open.entry(sid).or_insert(open).view = Some(*view);
                 }
                 Row::Ended(_) | Row::Over => {
                     self.around.live.projected(sid, part.last, true);

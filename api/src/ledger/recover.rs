@@ -1,5 +1,6 @@
 //! What a start makes of the journal it finds: which calls were live when the process died, and how they ended. Pure.
 
+use crate::idempotency::Keyed;
 use crate::journal::frame::Entry;
 use std::collections::BTreeMap;
 use switch::{CallSid, CallView, Cause, Cdr, Fact, Origin, Record, Status, StreamQuality, Timestamps};
@@ -12,6 +13,7 @@ const TEMPORARY_FAILURE: u8 = 41;
 pub struct Recovery {
     live: BTreeMap<CallSid, CallView>,
     alive_at: u64,
+    keyed: Vec<Keyed>,
 }
 
 impl Recovery {
@@ -26,6 +28,7 @@ impl Recovery {
                 }
             }
             Entry::Record(record) => self.fact(&record),
+            Entry::Keyed(keyed) => self.keyed.push(*keyed),
         }
     }
 
@@ -46,6 +49,11 @@ impl Recovery {
                 }
             }
         }
+    }
+
+    /// The `Idempotency-Key`s in the journal, in order.
+    pub fn keyed(&mut self) -> Vec<Keyed> {
+        std::mem::take(&mut self.keyed)
     }
 
     /// The calls that were live.

@@ -4,6 +4,7 @@
 //! journal has: nothing is encoded a second time.
 
 use super::facts;
+use crate::idempotency::Keyed;
 use crate::journal::Position;
 use crate::journal::frame::Entry;
 use crate::journal::segment::JournalId;
@@ -21,6 +22,8 @@ pub struct Batch {
     pub journal: JournalId,
     /// How far the database is when this is written.
     pub position: Position,
+    /// The `Idempotency-Key`s that calls were admitted with.
+    pub keyed: Vec<Keyed>,
     /// What it says of each call.
     pub parts: HashMap<CallSid, Part>,
 }
@@ -51,6 +54,8 @@ impl Known {
 pub struct Part {
     /// When the call was admitted, milliseconds since the Unix epoch; 0 where the call is unknown.
     pub queued_at: u64,
+    /// Whose it is; empty where the call is unknown.
+    pub tenant: String,
     /// The segment of the journal that its first fact lies in.
     pub segment: u64,
     /// The numbers of its first and last fact in `lines`.
@@ -67,7 +72,7 @@ pub struct Part {
 #[derive(Debug)]
 pub enum Row {
     /// It is written as the call stands.
-    Live(CallView),
+    Live(Box<CallView>),
     /// It is written for the last time.
     Ended(Ended),
     /// It had been written for the last time; facts that come later are strays.
@@ -152,25 +157,32 @@ impl Batch {
     #[must_use]
     pub fn new(journal: JournalId, position: Position, calls: ByCall<'_>, mut known: HashMap<CallSid, Known>) -> Self {
         let part = |(sid, records): (CallSid, Vec<_>)| (sid, part(known.remove(&sid).unwrap_or_default(), &records));
-        Self { journal, position, parts: calls.into_iter().map(part).collect() }
+        Self { journal, position, keyed: Vec::new(), parts: calls.into_iter().map(part).collect() }
     }
 }
 
 fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let (mut lines, mut first, mut last) = (String::with_capacity(records.len() * 256), None, 0);
     for (record, durable) in records.iter().filter(|(record, _)| !known.has(record.seq)) {
-        facts::line(record, &durable.json, &mut lines);
+        facts::line(record, &durable.json, durable.to, &mut lines);
         first.get_or_insert(record.seq);
         last = last.max(record.seq);
     }
     let admitted_at = records.iter().find(|(record, _)| record.seq == 0).map(|(record, _)| record.at);
     let queued_at = known.view.as_ref().map(|view| view.at.queued).or(admitted_at);
     let before = known.view.as_ref().map_or(0, |view| view.last_seq);
+    let tenant = known.view.as_ref().map(|view| view.tenant.clone());
     let row = row(known.view, records);
+    let tenant = tenant.or_else(|| match &row {
+        Row::Live(view) => Some(view.tenant.clone()),
+        Row::Ended(ended) => ended.cdr().map(|cdr| cdr.tenant.clone()),
+        Row::Over | Row::Unknown => None,
+    });
+    let tenant = tenant.unwrap_or_default();
     let of_end = || if let Row::Ended(ended) = &row { ended.cdr().map(|cdr| cdr.at.queued) } else { None };
     let queued_at = queued_at.or_else(of_end).unwrap_or(0);
     let segment = records.first().map_or(0, |(_, durable)| durable.to.segment);
-    Part { queued_at, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
+    Part { queued_at, tenant, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
 }
 
 fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {
@@ -189,7 +201,7 @@ fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {
     let begun = known.or_else(|| admission.and_then(|(_, record)| CallView::admitted(record)));
     let Some(mut view) = begun else { return Row::Unknown };
     records.iter().for_each(|(record, _)| view.apply(record));
-    Row::Live(view)
+    Row::Live(Box::new(view))
 }
 
 /// [`EndedView`] as JSON, of the bytes that the journal has where it can be.
@@ -244,7 +256,7 @@ mod tests {
         let first = batch(vec![calls::admitted(1, 1), calls::ringing(1, 1, 2)], None);
         let Row::Live(view) = &first.parts[&calls::sid(1)].row else { panic!("it lives") };
         assert_eq!((view.status, view.last_seq), (switch::Status::Ringing, 1));
-        let second = batch(vec![calls::ringing(1, 1, 2), calls::answered(1, 2, 5)], Some(view.clone()));
+        let second = batch(vec![calls::ringing(1, 1, 2), calls::answered(1, 2, 5)], Some(CallView::clone(view)));
         let part = &second.parts[&calls::sid(1)];
         assert_eq!((part.first, part.last, part.lines.lines().count()), (2, 2, 1));
     }

@@ -1,7 +1,9 @@
-//! A call's facts as a chunk has them: a line each, the JSON that the journal has without the sid.
+//! A call's facts as a chunk has them: a line each, the JSON that the journal has, with its place in the journal as `id`
+//! instead of the sid.
 //!
 //! The line of [`Fact::Ended`] has no data: the call's row has its CDR.
 
+use crate::journal::Position;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -13,20 +15,25 @@ pub const MESSAGE: &str = "message";
 /// Octets of `{"sid":"CA…",` before what a line keeps of a record's JSON.
 const SID: usize = 44;
 
-/// Appends the line of a record, of its JSON in the journal.
-pub fn line(record: &Record, json: &[u8], out: &mut String) {
+/// Appends the line of a record, of its JSON in the journal, behind which the journal goes on at `to`.
+pub fn line(record: &Record, json: &[u8], to: Position, out: &mut String) {
+    let id = to.id();
     if matches!(record.fact, Fact::Ended(_)) {
-        out.push_str(&format!("{{\"seq\":{},\"at\":{},\"type\":\"ended\"}}\n", record.seq, record.at));
+        let (seq, at) = (record.seq, record.at);
+        out.push_str(&format!("{{\"id\":{id},\"seq\":{seq},\"at\":{at},\"type\":\"ended\"}}\n"));
         return;
     }
     let rest = json.get(SID..).filter(|rest| rest.starts_with(b"\"seq\":"));
     match rest.and_then(|rest| std::str::from_utf8(rest).ok()) {
         Some(rest) => {
-            out.push('{');
+            out.push_str(&format!("{{\"id\":{id},"));
             out.push_str(rest);
         }
         // Of another version, whose fields come in another order: the sid stays where it is.
-        None => out.push_str(&String::from_utf8_lossy(json)),
+        None => {
+            out.push_str(&format!("{{\"id\":{id},"));
+            out.push_str(String::from_utf8_lossy(json).get(1..).unwrap_or_default());
+        }
     }
     out.push('\n');
 }
@@ -42,6 +49,9 @@ pub fn data(json: &[u8]) -> Option<&str> {
 
 #[derive(Deserialize)]
 struct Head<'a> {
+    /// Lines of version 1 have none.
+    #[serde(default)]
+    id: u64,
     seq: u32,
     at: u64,
     #[serde(rename = "type")]
@@ -52,6 +62,28 @@ struct Head<'a> {
 struct Whole {
     #[serde(flatten)]
     fact: Fact,
+}
+
+/// A fact and its place, as `GET /v1/events` gives it out.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Its place in the journal.
+    pub id: u64,
+    /// The fact.
+    pub record: Arc<Record>,
+}
+
+/// Reads a line back with its place: `None` for a line of the ladder, and for what does not lie behind `after`.
+///
+/// # Errors
+/// Where the line is of a version that this one does not understand.
+pub fn placed(sid: CallSid, line: &str, cdr: Option<&Cdr>, after: u64) -> Result<Option<Placed>, serde_json::Error> {
+    let head: Head<'_> = serde_json::from_str(line)?;
+    if head.id <= after {
+        return Ok(None);
+    }
+    let record = read(sid, line, cdr, |_, kind| kind != MESSAGE)?;
+    Ok(record.map(|record| Placed { id: head.id, record }))
 }
 
 /// Reads a line back: `None` where `take` does not want a fact of its number and kind.
@@ -129,9 +161,10 @@ mod tests {
             [calls::admitted(1, 1), calls::record(1, 1, 2, Fact::Held), calls::message(1, 2, 3), calls::ended(1, 3, 9)];
         for record in records {
             let mut lines = String::new();
-            line(&record, &serde_json::to_vec(&record).unwrap(), &mut lines);
+            let to = Position { segment: 1, offset: 7 };
+            line(&record, &serde_json::to_vec(&record).unwrap(), to, &mut lines);
             assert!(!lines.contains("\"sid\":\"CA00000000000000000000000000000001\",\"seq\""), "{lines}");
-            line(&record, &serde_json::to_vec(&serde_json::to_value(&record).unwrap()).unwrap(), &mut lines);
+            line(&record, &serde_json::to_vec(&serde_json::to_value(&record).unwrap()).unwrap(), to, &mut lines);
             for line in lines.lines() {
                 assert_eq!(*read(record.sid, line, Some(&cdr), |_, _| true).unwrap().unwrap(), record);
                 assert!(read(record.sid, line, Some(&cdr), |seq, _| seq != record.seq).unwrap().is_none());

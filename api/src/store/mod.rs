@@ -6,6 +6,7 @@
 //! | [`write`](self) | its writing |
 //! | [`facts`] | a call's facts, a line each |
 //! | [`read`] | calls, CDRs, events, by page |
+//! | [`idempotency`](self) | `Idempotency-Key`s |
 //! | [`keys`](self) | API keys by hash |
 //! | [`flows`] | flows by tenant and name |
 //!
@@ -15,6 +16,7 @@
 pub mod batch;
 pub mod facts;
 pub mod flows;
+mod idempotency;
 mod keys;
 pub mod read;
 mod write;
@@ -169,11 +171,15 @@ fn without_password(url: &str) -> String {
 const SQLITE: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/sqlite/0002_one_row.sql"))),
+    (3, "events", SqlStr::from_static(include_str!("../../../migrations/sqlite/0003_events.sql"))),
+    (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/sqlite/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/sqlite/0010_flows.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/postgres/0002_one_row.sql"))),
+    (3, "events", SqlStr::from_static(include_str!("../../../migrations/postgres/0003_events.sql"))),
+    (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/postgres/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/postgres/0010_flows.sql"))),
 ];
 

@@ -1,7 +1,7 @@
 //! Reading: a call, its facts, and lists of calls and CDRs, a page at a time.
 
 use super::batch::{EndedView, Known};
-use super::facts::{self, MESSAGE};
+use super::facts::{self, MESSAGE, Placed};
 use super::{Store, StoreError, column, integer, on};
 use sqlx::{QueryBuilder, Row};
 use std::collections::HashMap;
@@ -245,6 +245,55 @@ impl Store {
         Ok(records)
     }
 }
+
+impl Store {
+    /// What happened to a tenant's calls behind `after` (an event's id), lines of ladders left out, in order: all that one
+    /// transaction brought, the first that brought any. Empty where there is nothing.
+    ///
+    /// # Errors
+    /// Where the database is away, or a row cannot be read.
+    pub async fn events(&self, tenant: &str, after: u64) -> Result<Vec<Placed>, StoreError> {
+        let mut after_batch = integer(after);
+        loop {
+            let (batch, chunks): (Option<i64>, Vec<Chunk>) = on!(self, pool, Db => {
+                let batch: Option<i64> =
+                    sqlx::query(NEXT_BATCH).bind(column(tenant)).bind(after_batch).fetch_one(pool).await?.get(0);
+                let rows = sqlx::query(OF_BATCH).bind(column(tenant)).bind(batch).fetch_all(pool).await?;
+                (batch, rows.into_iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect())
+            });
+            let Some(batch) = batch else { return Ok(Vec::new()) };
+            let mut events = Vec::new();
+            for (sid, chunk, view, ended) in chunks {
+                let Ok(sid) = sid.parse::<CallSid>() else { continue };
+                let cdr = if ended && chunk.contains(ENDED) {
+                    Some(serde_json::from_str::<EndedView>(&view)?.cdr)
+                } else {
+                    None
+                };
+                for line in chunk.lines() {
+                    events.extend(facts::placed(sid, line, cdr.as_ref(), after)?);
+                }
+            }
+            if !events.is_empty() {
+                events.sort_by_key(|event| event.id);
+                return Ok(events);
+            }
+            // Nothing but lines of ladders.
+            after_batch = batch;
+        }
+    }
+}
+
+/// A chunk with its call: sid, lines, `view`, whether the call has ended.
+type Chunk = (String, String, String, bool);
+
+/// How the line of an end goes on behind its time.
+const ENDED: &str = "\"type\":\"ended\"}";
+
+const NEXT_BATCH: &str = "SELECT min(batch) FROM facts WHERE tenant = $1 AND batch > $2";
+
+const OF_BATCH: &str = "SELECT facts.sid, facts.facts, calls.view, calls.origin IS NOT NULL
+    FROM facts JOIN calls ON calls.sid = facts.sid WHERE facts.tenant = $1 AND facts.batch = $2";
 
 /// Chunks of a call's facts that are read at once.
 const CHUNKS_AT_ONCE: i64 = 64;

@@ -1,6 +1,7 @@
 //! Writing a batch: one transaction, idempotent, with the journal's position.
 
 use super::batch::{Batch, Ended, Part, Row};
+use super::idempotency::{FORGET, KEYED, oldest};
 use super::{Store, StoreError, column, integer, on};
 use crate::journal::Position;
 use crate::journal::segment::JournalId;
@@ -30,6 +31,17 @@ impl Store {
             segment: unsigned(segment),
             offset: unsigned(offset),
         }))
+    }
+
+    /// The greatest segment that any journal has been projected from; 0 where none was.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn last_segment(&self) -> Result<u64, StoreError> {
+        let last: Option<i64> = on!(self, pool, Db => {
+            sqlx::query("SELECT max(segment) FROM projection").fetch_one(pool).await?.get(0)
+        });
+        Ok(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0))
     }
 
     /// Writes `batch`: all of it, or nothing. Rows that are there already stay as they are.
@@ -62,7 +74,20 @@ impl Store {
                 Db::ended(rows).build().execute(&mut *tx).await?;
             }
             for rows in sized(&chunks) {
-                Db::chunks(rows).build().execute(&mut *tx).await?;
+                Db::chunks(rows, batch.position).build().execute(&mut *tx).await?;
+            }
+            for keyed in &batch.keyed {
+                sqlx::query(KEYED)
+                    .bind(&*keyed.tenant)
+                    .bind(&*keyed.key)
+                    .bind(&*keyed.body)
+                    .bind(keyed.sid.to_string())
+                    .bind(integer(keyed.at))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            if let Some(oldest) = oldest(batch) {
+                sqlx::query(FORGET).bind(oldest).execute(&mut *tx).await?;
             }
             for (sid, last) in over {
                 let later = sqlx::query("UPDATE calls SET last_seq = $1 WHERE sid = $2 AND last_seq < $1");
@@ -108,6 +133,8 @@ struct End<'a> {
 const POSITION: &str = "INSERT INTO projection (journal, segment, segment_offset) VALUES ($1, $2, $3)
     ON CONFLICT (journal) DO UPDATE SET segment = excluded.segment, segment_offset = excluded.segment_offset";
 
+const CHUNKS: &str = "INSERT INTO facts (queued_at, sid, first_seq, last_seq, facts, tenant, batch) ";
+
 const LIVE: &str = "INSERT INTO calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
     queued_at, sent_at, ringing_at, early_media_at, answered_at, last_seq, view) ";
 
@@ -141,7 +168,7 @@ trait Statements: sqlx::Database + Sized {
     const BEGIN_TO_WRITE: &'static str;
     fn live(calls: &[Call<'_>]) -> Result<QueryBuilder<Self>, StoreError>;
     fn ended(ends: &[End<'_>]) -> QueryBuilder<Self>;
-    fn chunks(chunks: &[(CallSid, &Part)]) -> QueryBuilder<Self>;
+    fn chunks(chunks: &[(CallSid, &Part)], batch: Position) -> QueryBuilder<Self>;
 }
 
 macro_rules! statements {
@@ -215,14 +242,16 @@ macro_rules! statements {
                 query
             }
 
-            fn chunks(chunks: &[(CallSid, &Part)]) -> QueryBuilder<Self> {
-                let mut query = QueryBuilder::new("INSERT INTO facts (queued_at, sid, first_seq, last_seq, facts) ");
+            fn chunks(chunks: &[(CallSid, &Part)], batch: Position) -> QueryBuilder<Self> {
+                let mut query = QueryBuilder::new(CHUNKS);
                 query.push_values(chunks, |mut row, (sid, part)| {
                     row.push_bind(integer(part.queued_at))
                         .push_bind(&*sid.text())
                         .push_bind(i64::from(part.first))
                         .push_bind(i64::from(part.last))
-                        .push_bind(part.lines.as_str());
+                        .push_bind(part.lines.as_str())
+                        .push_bind(column(&part.tenant))
+                        .push_bind(integer(batch.id()));
                 });
                 query.push(" ON CONFLICT (queued_at, sid, first_seq) DO NOTHING");
                 query

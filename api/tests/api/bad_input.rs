@@ -159,17 +159,6 @@ async fn injections_are_text_or_refused_and_never_a_500() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_refused_rather_than_ignored() {
-    let board = Board::new().await;
-    let request = Request::post("/v1/calls")
-        .header("x-api-key", KEY)
-        .header("idempotency-key", "1")
-        .header(header::CONTENT_TYPE, "application/json");
-    let refused = board.send(request.body(Body::from(call().to_string())).unwrap()).await;
-    refused.is_problem(400, "not_supported_yet");
-}
-
-#[tokio::test]
 async fn a_body_that_never_ends_gets_408() {
     let board = Board::new().await;
     board.call().await;

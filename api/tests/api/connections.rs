@@ -7,13 +7,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<()>,
+/// An API that is served on loopback.
+pub struct Server {
+    pub address: SocketAddr,
+    pub stop: oneshot::Sender<()>,
+    pub serving: JoinHandle<()>,
 }
 
-async fn serve(board: &Board) -> Server {
+/// Serves a board's API.
+pub async fn serve(board: &Board) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

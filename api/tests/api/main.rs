@@ -12,12 +12,15 @@ mod connections;
 mod crash;
 mod disk;
 mod errands;
+mod events;
 mod flows;
 mod health;
+mod idempotency;
 mod isolation;
 mod lists;
 mod load;
 mod migration;
+mod operations;
 mod postgres;
 mod projection;
 #[path = "../../src/testing/calls.rs"]

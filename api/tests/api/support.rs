@@ -109,7 +109,7 @@ impl Board {
             prompts,
             commander,
             sip: sip.clone(),
-            rng: Rng::from_u64(clock.load(Ordering::Relaxed)),
+            rng: Rng::from_seed(seed()),
             version: "0.0.0-test",
         });
         let router = api::router(app.clone());

@@ -6,7 +6,9 @@
 //! with.
 
 mod hours;
+mod logic;
 mod parse;
+mod reach;
 mod read;
 mod run;
 mod states;

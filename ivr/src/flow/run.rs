@@ -9,7 +9,7 @@ use crate::answer::{
 };
 use crate::context::CallContext;
 use crate::http::{Body, FetchFault, HttpRequest, Response, cut, link};
-use crate::limits::{MAX_BODY, MAX_HURRIED_STATES, MAX_SAY, MAX_TARGET_ADDRESS, MAX_VARIABLES, MAX_WORD};
+use crate::limits::{MAX_BODY, MAX_HURRIED_STATES, MAX_SAY, MAX_TARGET_ADDRESS, MAX_WORD};
 use crate::program::Outcome;
 use base::Now;
 use serde_json::{Map, Value};
@@ -128,8 +128,8 @@ impl Running {
                     .collect();
                 let ringback = RINGBACK.parse().ok().filter(|_| !targets.is_empty());
                 let Some(ringback) = ringback else {
-                    self.take(&Outcome::Bridged(failed()));
-                    return None;
+                    let to = self.after(state, &Outcome::Bridged(failed()));
+                    return self.go(to);
                 };
                 Verb::Bridge(Box::new(Bridge {
                     targets,
@@ -172,11 +172,8 @@ impl Running {
         None
     }
 
-    /// Sets a variable; one more than there may be is not set.
     fn set(&mut self, name: &str, value: Value) {
-        if self.variables.len() < MAX_VARIABLES * 2 || self.variables.contains_key(name) {
-            self.variables.insert(name.to_owned(), value);
-        }
+        self.variables.insert(name.to_owned(), value);
     }
 
     /// What the state that has begun has brought: where it leads.
@@ -186,9 +183,7 @@ impl Running {
         let Some(state) = flow.states.get(at) else { return };
         let next = self.after(state, outcome);
         self.place = Place::Before(next);
-        if !matches!(state, State::Transfer { .. }) || !matches!(outcome, Outcome::Bridged(end) if end.sid.is_none()) {
-            self.hurried = 0;
-        }
+        self.hurried = 0;
     }
 
     fn after(&mut self, state: &State, outcome: &Outcome) -> Edge {

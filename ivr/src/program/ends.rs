@@ -12,7 +12,8 @@ pub struct BridgeEnd {
     pub status: BridgeStatus,
     /// The sid of the last call that was made for it.
     pub sid: Option<String>,
-    /// Seconds from the answer of the called; none where nobody answered, or nobody counted.
+    /// Seconds from the answer of the called; where nobody has counted them, the machine does from
+    /// [`Input::BridgeAnswered`](super::Input::BridgeAnswered).
     pub duration_s: Option<u32>,
     /// The called heard the caller: false where a screening was not passed.
     pub bridged: bool,

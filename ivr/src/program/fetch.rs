@@ -5,7 +5,9 @@ use super::io::{FetchId, Input, Output};
 use super::{Frame, Life, Program, State};
 use crate::answer::{Action, CallFlow, Fetch, Inline, Link, Sound, Verb};
 use crate::http::{FetchFault, HttpRequest, Method, Params, Response, link, overrides};
-use crate::limits::{FETCH_GRACE_S, MAX_BODY, MAX_DOCUMENTS, MAX_HTTP_REDIRECTS, MAX_HURRIED, MAX_SAY, SETTLE_S};
+use crate::limits::{
+    FETCH_GRACE_S, MAX_AFTERWARDS, MAX_BODY, MAX_DOCUMENTS, MAX_HTTP_REDIRECTS, MAX_HURRIED, MAX_SAY, SETTLE_S,
+};
 use crate::twiml::{self, Document};
 use base::{Now, millis, secs};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub(super) struct Documents {
     current: Source,
     fallback: Option<(Url, Method)>,
     begun: u32,
+    /// Requests of flows since the caller has gone.
+    afterwards: u32,
     hurried: u32,
     /// When the current one began (monotonic nanoseconds).
     since: u64,
@@ -49,6 +53,19 @@ impl Documents {
             (Link::Current, _) => Ok(None),
             (Link::Broken(why), _) => Err(why.clone()),
         }
+    }
+
+    /// Counts a request of a flow; why that is one too many, if it is.
+    fn count_request(&mut self, gone: bool) -> Result<(), String> {
+        self.begun += 1;
+        self.afterwards += u32::from(gone);
+        if self.begun > MAX_DOCUMENTS {
+            return Err(format!("a call makes at most {MAX_DOCUMENTS} requests"));
+        }
+        if self.afterwards > MAX_AFTERWARDS {
+            return Err(format!("a flow makes at most {MAX_AFTERWARDS} requests when the caller has gone"));
+        }
+        Ok(())
     }
 
     /// Counts a document that is asked for or begun anew; why that is one too many, if it is.
@@ -149,6 +166,9 @@ impl Program {
 
     /// A flow asks a web server.
     pub(super) fn fetch_for_flow(&mut self, mut request: HttpRequest, now: Now) -> State {
+        if let Err(why) = self.documents.count_request(self.life == Life::Gone) {
+            return self.application_error(11200, &why, now);
+        }
         request.token = self.out.token();
         let retries = overrides(&request.url).retries;
         self.exchange(request, retries, 0, What::Flow, now)

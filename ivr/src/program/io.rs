@@ -46,6 +46,13 @@ pub enum Input {
         /// Which playing.
         play: PlayId,
     },
+    /// A recording has begun, after its tone. Only its sid and its time matter yet.
+    RecordStarted {
+        /// Which recording.
+        record: RecordId,
+        /// What is known of it.
+        recording: Recording,
+    },
     /// A recording is over: by silence, its length, [`Output::StopRecord`], the end of the call, or a fault.
     RecordEnded {
         /// Which recording.
@@ -180,8 +187,8 @@ pub enum Output {
         /// Which listener.
         listen: ListenId,
     },
-    /// Record the caller by these options, and say [`Input::RecordEnded`] when that is over, for whatever reason; also
-    /// after the caller has gone.
+    /// Record the caller by these options, say [`Input::RecordStarted`] when that begins, and [`Input::RecordEnded`] when
+    /// it is over, for whatever reason; also after the caller has gone.
     Record {
         /// This recording's number.
         record: RecordId,

@@ -310,10 +310,14 @@ impl Program {
                 talking.answered(bridge, now);
                 None
             }
-            Input::RecordEnded { record, recording } => talking.ended(End::Record(record, recording), gone),
-            Input::BridgeEnded { bridge, end } => talking.ended(End::Bridge(bridge, end), gone),
-            Input::ConferenceEnded { conference, end } => talking.ended(End::Conference(conference, end), gone),
-            Input::ReferEnded { refer, end } => talking.ended(End::Refer(refer, end), gone),
+            Input::RecordStarted { record, recording } => {
+                self.record_started(&talking, record, &recording);
+                None
+            }
+            Input::RecordEnded { record, recording } => talking.ended(End::Record(record, recording), gone, now),
+            Input::BridgeEnded { bridge, end } => talking.ended(End::Bridge(bridge, end), gone, now),
+            Input::ConferenceEnded { conference, end } => talking.ended(End::Conference(conference, end), gone, now),
+            Input::ReferEnded { refer, end } => talking.ended(End::Refer(refer, end), gone, now),
             Input::Timeout => talking.woken(now, gone, &mut self.out),
             _ => None,
         };

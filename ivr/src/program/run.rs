@@ -2,7 +2,7 @@
 
 use super::ends::{Outcome, Recording};
 use super::gather::{Collecting, Step};
-use super::io::{ListenId, Output};
+use super::io::{ListenId, Output, RecordId};
 use super::sounding::Sounding;
 use super::talk::Talking;
 use super::{Frame, Life, Next, Program, Role, State};
@@ -163,7 +163,8 @@ impl Program {
         let mut then = talking.then.clone();
         if let (Some(record), Outcome::Recorded { recording, .. }) = (talking.recording(), &outcome) {
             if let Some(callback) = record.callback.clone() {
-                self.tell_of_recording(&callback, recording);
+                let kept = recording.url.is_some() && recording.error.is_none();
+                self.tell_of_recording(&callback, recording, if kept { "completed" } else { "absent" });
             }
             if self.call.quirks.empty_recording_falls_through && recording.duration_s == 0 && then != Then::Flow {
                 then = Then::Next;
@@ -207,8 +208,14 @@ impl Program {
         State::Done
     }
 
-    fn tell_of_recording(&mut self, callback: &Callback, recording: &Recording) {
-        let event = if recording.url.is_some() && recording.error.is_none() { "completed" } else { "absent" };
+    pub(super) fn record_started(&mut self, talking: &Talking, record: RecordId, recording: &Recording) {
+        let callback = talking.recording().filter(|_| talking.is_recording(record)).and_then(|r| r.callback.clone());
+        if let Some(callback) = callback {
+            self.tell_of_recording(&callback, recording, "in-progress");
+        }
+    }
+
+    fn tell_of_recording(&mut self, callback: &Callback, recording: &Recording, event: &str) {
         if callback.events.iter().any(|wanted| wanted == event) {
             let params = callbacks::recording(&self.call, recording, event, "RecordVerb");
             self.tell(callback, params);

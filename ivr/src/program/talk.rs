@@ -84,6 +84,11 @@ impl Talking {
         }
     }
 
+    /// True for the recording of this number.
+    pub(super) fn is_recording(&self, record: RecordId) -> bool {
+        matches!(self.kind, Kind::Record { id, .. } if id == record)
+    }
+
     pub(super) fn answered(&mut self, bridge: BridgeId, now: Now) {
         if let Kind::Bridge { id, limit_s, .. } = self.kind
             && id == bridge
@@ -145,9 +150,14 @@ impl Talking {
         Some(self.unreported(now, gone))
     }
 
+    /// Whole seconds since the caller has spoken with somebody.
+    fn seconds(&self, now: Now) -> Option<u32> {
+        self.since.map(|since| u32::try_from(now.since(since).as_secs()).unwrap_or(u32::MAX))
+    }
+
     /// What is known of an end that nobody has reported.
     fn unreported(&self, now: Now, gone: bool) -> Outcome {
-        let seconds = self.since.map(|since| u32::try_from(now.since(since).as_secs()).unwrap_or(u32::MAX));
+        let seconds = self.seconds(now);
         match &self.kind {
             Kind::Record { began_ms, .. } => {
                 self.recorded(Recording { started_ms: *began_ms, channels: 1, ..Recording::default() }, gone)
@@ -176,12 +186,15 @@ impl Talking {
     }
 
     /// What a report makes of it, where it is about this one.
-    pub(super) fn ended(&self, end: End, gone: bool) -> Option<Outcome> {
+    pub(super) fn ended(&self, end: End, gone: bool, now: Now) -> Option<Outcome> {
         match (&self.kind, end) {
             (Kind::Record { id, .. }, End::Record(ended, recording)) if *id == ended => {
                 Some(self.recorded(recording, gone))
             }
-            (Kind::Bridge { id, .. }, End::Bridge(ended, end)) if *id == ended => Some(Outcome::Bridged(end)),
+            (Kind::Bridge { id, .. }, End::Bridge(ended, end)) if *id == ended => {
+                let duration_s = end.duration_s.or_else(|| self.seconds(now));
+                Some(Outcome::Bridged(BridgeEnd { duration_s, ..end }))
+            }
             (Kind::Conference { id, .. }, End::Conference(ended, end)) if *id == ended => {
                 Some(Outcome::Conferenced(end))
             }

@@ -28,6 +28,8 @@ pub struct Encoder {
     codec: Codec,
     rate: u32,
     coder: EncoderKind,
+    /// Samples of the packets so far.
+    length: usize,
     resampler: Option<Resampler>,
     resampled: Box<[i16]>,
 }
@@ -74,7 +76,7 @@ impl Encoder {
         };
         let resampler = Resampler::new(rate, own);
         let room = if resampler.is_some() { MAX_SAMPLES / 2 } else { 0 };
-        Self { codec, rate, coder, resampler, resampled: vec![0; room].into() }
+        Self { codec, rate, coder, length: 0, resampler, resampled: vec![0; room].into() }
     }
 
     /// The codec of its payloads.
@@ -91,7 +93,11 @@ impl Encoder {
 
     /// Encodes one packet's samples ([`Codec::has_ptime`]); returns the octets written, 0 where that cannot be done.
     pub fn encode(&mut self, samples: &[i16], payload: &mut [u8]) -> usize {
-        let Self { codec, rate, coder, resampler, resampled } = self;
+        let Self { codec, rate, coder, length: before, resampler, resampled } = self;
+        // opus-rs cannot change its packets' length in mid-stream: another length begins anew.
+        if std::mem::replace(before, samples.len()) != samples.len() && *before > 0 && *codec == Codec::Opus {
+            *coder = opus_encoder(*rate);
+        }
         let samples = match resampler {
             Some(resampler) => {
                 let length = resampler.process(samples, resampled);

@@ -12,7 +12,7 @@ const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', 
 
 /// Twice the cosine of each frequency's step (697, 770, 852, 941 and 1,209, 1,336, 1,477, 1,633 Hz at 8 kHz).
 static COEFFICIENTS: [f32; 8] =
-    [1.7077378, 1.6452810, 1.5686870, 1.4782046, 1.1641040, 0.9963702, 0.7986184, 0.5685327];
+    [1.7077378, 1.645_281, 1.568_687, 1.4782046, 1.164_104, 0.9963702, 0.7986184, 0.5685327];
 
 /// The weakest tone of the two, in dB below full scale (about -30 dBm0).
 const LEAST_DB: f32 = 38.0;

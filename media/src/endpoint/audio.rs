@@ -55,7 +55,7 @@ impl Audio {
     /// `ms` milliseconds, up to `due`, of the room, or of what the endpoint is joined with. `None`: it is silent.
     pub(super) fn next<'a>(&'a mut self, codec: Codec, ms: u16, due: Now, rooms: &'a mut Rooms) -> Option<&'a [u8]> {
         if self.seat.is_some() {
-            return self.from_room(codec, ms, due, rooms).filter(|payload| !payload.is_empty());
+            return self.room_packet(codec, ms, due, rooms).filter(|payload| !payload.is_empty());
         }
         let transcoder = self.transcoder.as_mut().filter(|transcoder| transcoder.flows(due))?;
         let rate = transcoder.rate();
@@ -65,7 +65,7 @@ impl Audio {
     }
 
     /// The room's packet that is due: everybody's, or one of its own.
-    fn from_room<'a>(&'a mut self, codec: Codec, ms: u16, due: Now, rooms: &'a mut Rooms) -> Option<&'a [u8]> {
+    fn room_packet<'a>(&'a mut self, codec: Codec, ms: u16, due: Now, rooms: &'a mut Rooms) -> Option<&'a [u8]> {
         let Self { seat, samples, .. } = self;
         let seat = seat.as_deref().filter(|seat| !seat.deaf)?;
         let mix = &mut rooms.get(seat.index)?.mix;

@@ -82,7 +82,7 @@ impl Endpoint {
         };
         let kind = stream.kind_of(rtp.payload_type());
         let known = !matches!(kind, Kind::Noise | Kind::Other);
-        self.reception.unknown_payload += u64::from(kind == Kind::Other);
+        self.reception.unknown_payload += u64::from(!known);
         if known {
             self.meet(stream, from, ctx);
         }

@@ -1,5 +1,6 @@
-//! A bridge whose two legs share no codec, or have other packet times: the peer's stream is decoded, and made anew at our
-//! own pace, as any audio of ours. Two laws of G.711 of one packet time stay with the relay and its table.
+//! A bridge whose two legs share no codec, or are G.711 of other packet times: the peer's stream is decoded, and made anew at
+//! our own pace, as any audio of ours. Two laws of G.711 of one packet time stay with the relay and its table, and so does
+//! a shared codec that would lose by it: a packet time is a wish (RFC 4566 §6, `ptime`), and G.722 and Opus keep theirs.
 //!
 //! Keys are pressed anew too, when each is over: two clocks have no common timestamp that a relayed event could keep.
 
@@ -52,7 +53,8 @@ impl Transcoder {
 
 /// The peer's packets cannot go as they are.
 pub(super) fn is_needed(passed: &Passed<'_>, config: &StreamConfig) -> bool {
-    passed.ptime_ms != config.ptime_ms || !passed.codec.transcodes_by_table(config.codec)
+    let other_time = passed.ptime_ms != config.ptime_ms && config.codec.is_g711();
+    other_time || !passed.codec.transcodes_by_table(config.codec)
 }
 
 impl Endpoint {

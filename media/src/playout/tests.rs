@@ -256,3 +256,35 @@ fn anything_at_any_time_is_survived() {
         }
     }
 }
+
+#[test]
+fn damaged_opus_among_good_loss_and_lateness_is_survived_and_never_louder_than_full() {
+    let said = voice(16_000, 4.0);
+    let mut encoder = Encoder::new(Codec::Opus, 16_000);
+    let mut payload = [0; 1_275];
+    let packets: Vec<Vec<u8>> = said
+        .chunks_exact(320)
+        .map(|frame| {
+            let octets = encoder.encode(frame, &mut payload);
+            payload[..octets].to_vec()
+        })
+        .collect();
+    for seed in 0..20 {
+        let mut rng = Rng::from_u64(seed);
+        let mut line = Line::new(Playout::adaptive(Codec::Opus, [8_000, 16_000, 48_000][seed as usize % 3]));
+        for (index, packet) in packets.iter().enumerate() {
+            let mut packet = packet.clone();
+            if rng.chance(0.2) {
+                for _ in 0..=rng.below(3) {
+                    let at = rng.below(packet.len() as u64) as usize;
+                    packet[at] = rng.u32() as u8;
+                }
+            }
+            if !rng.chance(0.15) {
+                line.arrive(index as u64 * 20_000 + rng.below(60_000), index as u32 * 960, false, &packet);
+            }
+        }
+        line.run(4_500);
+        assert_eq!(line.heard.len(), 450 * line.playout.frame());
+    }
+}

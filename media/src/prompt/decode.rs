@@ -1,8 +1,8 @@
-//! A file's bytes become a prompt: any rate and channel count to mono at 8 kHz. Runs on a worker pool, never on a shard.
+//! A file's bytes become a prompt: any rate and channel count to mono at 8 kHz, and at 16 kHz where there is more. Runs on a worker pool, never on a shard.
 //!
 //! It must never trust a header: length, rate and channels are bounded by what is actually decoded.
 
-use super::{Prompt, SAMPLE_RATE};
+use super::{Prompt, SAMPLE_RATE, WIDE_RATE};
 use rubato::{Fft, FixedSync, Resampler, audioadapter_buffers::direct::InterleavedSlice};
 use std::{io::Cursor, ops::ControlFlow};
 use symphonia::core::{
@@ -58,7 +58,8 @@ pub enum PromptError {
 }
 
 /// Decodes WAV, MP3, FLAC or OGG Vorbis of any rate and channel count. `extension` (`"mp3"`) is a hint for the probe and
-/// may be empty. Audio that is 8 kHz mono 16-bit already passes through bit for bit.
+/// may be empty. Audio that is 8 kHz mono 16-bit already passes through bit for bit. What has 16 kHz and more is kept at 16 kHz too, for G.722 and Opus;
+/// [`Prompt::rendered`] makes their payloads.
 ///
 /// # Errors
 /// [`PromptError`], naming the prompt and what is wrong with it.
@@ -81,8 +82,12 @@ pub fn decode(name: &str, bytes: &[u8], extension: &str) -> Result<Prompt, Promp
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|error| unsupported(&error))?;
     let audio = Mono::read(name, format.as_mut(), decoder.as_mut(), id)?;
-    let samples = audio.resampled(name)?;
-    Ok(Prompt::new(name, samples))
+    let wide = if audio.rate >= WIDE_RATE { Some(audio.resampled(name, WIDE_RATE)?) } else { None };
+    let prompt = Prompt::new(name, audio.resampled(name, SAMPLE_RATE)?);
+    Ok(match wide {
+        Some(wide) => prompt.with_wide(wide),
+        None => prompt,
+    })
 }
 
 /// Decoded audio mixed down, at the file's own rate.
@@ -148,12 +153,12 @@ impl Mono {
         }
     }
 
-    fn resampled(self, name: &str) -> Result<Vec<i16>, PromptError> {
-        if self.rate == SAMPLE_RATE {
+    fn resampled(&self, name: &str, rate: u32) -> Result<Vec<i16>, PromptError> {
+        if self.rate == rate {
             return Ok(self.samples.iter().copied().map(to_i16).collect());
         }
         let damaged = |reason: &dyn ToString| PromptError::Damaged { name: name.into(), reason: reason.to_string() };
-        let (from, to) = (self.rate as usize, SAMPLE_RATE as usize);
+        let (from, to) = (self.rate as usize, rate as usize);
         let mut resampler =
             Fft::<f32>::new(from, to, RESAMPLE_CHUNK, 1, FixedSync::Both).map_err(|error| damaged(&error))?;
         let frames = self.samples.len();

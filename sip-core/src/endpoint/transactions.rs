@@ -43,6 +43,8 @@ pub(super) struct ClientTx {
     nack: Option<Wire>,
     /// The ACKs of its 2xx, one a fork.
     pub(super) acks: Vec<Ack>,
+    /// The early dialogs of its forks that have lost; as many as are followed ([`super::config::MAX_FORKS`]).
+    pub(super) lost_forks: Vec<crate::dialog::Dialog>,
     /// Provisionals already heard, to know their copies: status and To's tag.
     heard: Vec<(u16, Box<str>)>,
     pub(super) canceled: bool,
@@ -196,6 +198,7 @@ impl Core {
             is_device: new.is_device,
             nack: None,
             acks: Vec::new(),
+            lost_forks: Vec::new(),
             heard: Vec::new(),
             canceled: false,
         };

@@ -7,6 +7,8 @@
 //!
 //! [`key`] holds the matching rules (§17.1.3, §17.2.3) and the detection of merged requests (§8.2.2.2).
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod invite_client;
 pub mod invite_server;
 pub mod key;

@@ -166,7 +166,17 @@ impl Call {
             }
             Output::LeaveConference { .. } => self.leave_room(desk, now),
             Output::Bridge { bridge, with } => self.start_bridge(bridge, *with, desk, now),
-            Output::Unbridge { .. } => self.take_bridge_apart(desk, now),
+            Output::Unbridge { bridge } => {
+                let told = self.bridge_news(&Ending::cleared(Origin::Program, "the program went on"), now);
+                self.take_bridge_apart(desk, now);
+                if let (Some(told), Some(program)) = (told, self.program()) {
+                    // A program that has asked for the end of a conversation waits for it; another does not.
+                    program.handle(told, now);
+                } else if let Some(program) = self.program() {
+                    let end = ivr::BridgeEnd::default();
+                    program.handle(Input::BridgeEnded { bridge, end }, now);
+                }
+            }
             Output::Refer { refer, to } => self.refer_caller(refer, to, desk, now),
             Output::Fetch { fetch, request } => self.errand(Asked::Fetch { fetch, request }, desk),
             Output::Flow { fetch, name } => self.errand(Asked::Flow { fetch, name }, desk),

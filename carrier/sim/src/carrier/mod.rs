@@ -201,8 +201,9 @@ impl Carrier {
                 Ok(Framed::Message(message)) => {
                     self.message(message, |bytes| transport::Input::Received { flow, bytes });
                 }
-                Ok(Framed::KeepAlivePing | Framed::Pong) => {
-                    let bytes = Bytes::from_static(b"\r\n");
+                Ok(keep_alive @ (Framed::KeepAlivePing | Framed::Pong)) => {
+                    let bytes: &[u8] = if keep_alive == Framed::Pong { b"\r\n" } else { b"\r\n\r\n" };
+                    let bytes = Bytes::from_static(bytes);
                     self.plant.endpoint.handle(transport::Input::Received { flow, bytes }, now);
                 }
                 Err(error) => {

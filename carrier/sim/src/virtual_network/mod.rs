@@ -11,17 +11,20 @@
 //! | `queue` | what is on its way |
 //! | `host` | one host: node, shard, ports |
 //! | `streams` | TCP and TLS connections |
+//! | `segments` | what a stream makes of what is written to it |
 //! | `trace` | the hash |
 
 mod host;
 mod impairment;
 mod queue;
+mod segments;
 mod streams;
 mod trace;
 
 pub use crate::node::{Input, Node, Output};
-pub use host::Site;
+pub use host::{Recordings, Site};
 pub use impairment::Impairment;
+pub use segments::Segments;
 pub use trace::Trace;
 
 use base::{Now, Rng};
@@ -29,7 +32,7 @@ use bytes::Bytes;
 use host::{Departure, Host, Outbox};
 use media::{Shard, ShardConfig};
 use queue::Queue;
-use sip_core::transport::{Effect, Input as Sip, LocalId, Transport};
+use sip_core::transport::{Effect, FlowId, Input as Sip, LocalId, Transport};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -75,8 +78,21 @@ pub type Tap = Box<dyn FnMut(Passing<'_>, Now) -> bool>;
 
 /// What is on its way to a host.
 enum Parcel {
-    Sip { host: usize, input: Sip },
-    Media { host: usize, port: u16, from: SocketAddr, packet: Vec<u8> },
+    Sip {
+        host: usize,
+        input: Sip,
+    },
+    Media {
+        host: usize,
+        port: u16,
+        from: SocketAddr,
+        packet: Vec<u8>,
+    },
+    /// What was written to a stream in a while comes out of it.
+    Segments {
+        host: usize,
+        flow: FlowId,
+    },
 }
 
 /// What the network has carried.
@@ -105,6 +121,7 @@ pub struct Network<N: Node> {
     media: Impairment,
     queue: Queue<Parcel>,
     streams: Streams,
+    segments: Option<Segments>,
     outbox: Outbox,
     tap: Option<Tap>,
     trace: Trace,
@@ -125,6 +142,7 @@ impl<N: Node> Network<N> {
             media: Impairment::CLEAN,
             queue: Queue::default(),
             streams: Streams::default(),
+            segments: None,
             outbox: Outbox::default(),
             tap: None,
             trace: Trace::default(),
@@ -135,6 +153,18 @@ impl<N: Node> Network<N> {
     /// What happens to SIP datagrams from now on. Streams only know the delay.
     pub fn impair_sip(&mut self, impairment: Impairment) {
         self.sip = impairment;
+    }
+
+    /// How streams gather and cut what is written to them from now on; unsaid, each write comes out as it went in.
+    pub fn cut_streams(&mut self, segments: Segments) {
+        self.segments = Some(segments);
+    }
+
+    /// Breaks every connection of a host: both ends hear of it, and what was on its way is lost with it.
+    pub fn reset_streams(&mut self, host: HostId) {
+        for (end, input) in self.streams.reset_all_of(host.0) {
+            self.queue.push(self.now.after(self.sip.delay), Parcel::Sip { host: end, input });
+        }
     }
 
     /// What happens to RTP and RTCP from now on.
@@ -210,6 +240,12 @@ impl<N: Node> Network<N> {
     #[must_use]
     pub fn shard(&self, host: HostId) -> &Shard {
         &self.hosts[host.0].shard
+    }
+
+    /// What the host has recorded.
+    #[must_use]
+    pub fn recordings(&self, host: HostId) -> &Recordings {
+        &self.hosts[host.0].recordings
     }
 
     /// What a node has reported since it was last asked, with the times.
@@ -304,6 +340,12 @@ impl<N: Node> Network<N> {
     fn deliver(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Sip { host, input } => self.deliver_sip(host, input),
+            Parcel::Segments { host, flow } => {
+                let bytes = self.streams.gathered(host, flow);
+                for bytes in segments::cut(&bytes, &mut self.rng) {
+                    self.deliver_sip(host, Sip::Received { flow, bytes });
+                }
+            }
             Parcel::Media { host, port, from, packet } => {
                 self.trace.number(self.now.mono);
                 self.trace.number((host as u64) << 16 | u64::from(port));
@@ -380,14 +422,24 @@ impl<N: Node> Network<N> {
             }
             Effect::Write { flow, bytes } => {
                 if let Some((host, flow)) = self.streams.other_end(id, flow) {
-                    self.send_later(host, Sip::Received { flow, bytes });
+                    self.write(host, flow, bytes);
                 }
             }
             Effect::Close { flow } => {
                 if let Some((host, input)) = self.streams.close(id, flow) {
-                    self.send_later(host, input);
+                    // Behind what was written before.
+                    let gathering = self.segments.map_or(Duration::ZERO, |segments| segments.gather);
+                    self.queue.push(self.now.after(self.sip.delay + gathering), Parcel::Sip { host, input });
                 }
             }
+        }
+    }
+
+    fn write(&mut self, host: usize, flow: FlowId, bytes: Bytes) {
+        let Some(segments) = self.segments else { return self.send_later(host, Sip::Received { flow, bytes }) };
+        let pinged = segments.pings(&bytes, &mut self.rng);
+        if self.streams.gather(host, flow, pinged, &bytes) {
+            self.queue.push(self.now.after(self.sip.delay + segments.gather), Parcel::Segments { host, flow });
         }
     }
 

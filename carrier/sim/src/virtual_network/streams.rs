@@ -14,6 +14,8 @@ type End = (usize, FlowId);
 #[derive(Default)]
 pub(super) struct Streams {
     ends: BTreeMap<End, End>,
+    /// By the end where it will come out: what was written and is still gathered.
+    gathering: BTreeMap<End, Vec<u8>>,
     opened: u64,
 }
 
@@ -52,6 +54,40 @@ impl Streams {
         let (other, flow) = self.ends.remove(&(host, flow))?;
         self.ends.remove(&(other, flow));
         Some((other, Input::Closed { flow, reason: "closed by the peer".to_owned() }))
+    }
+
+    /// Keeps what was written for the end where it comes out, behind a ping (RFC 5626 §4.4.1) where one is wanted. True
+    /// where it is the first.
+    pub(super) fn gather(&mut self, host: usize, flow: FlowId, pinged: bool, bytes: &[u8]) -> bool {
+        let gathered = self.gathering.entry((host, flow)).or_default();
+        let first = gathered.is_empty();
+        if pinged {
+            gathered.extend_from_slice(b"\r\n\r\n");
+        }
+        gathered.extend_from_slice(bytes);
+        first
+    }
+
+    /// What was gathered for this end.
+    pub(super) fn gathered(&mut self, host: usize, flow: FlowId) -> Vec<u8> {
+        self.gathering.remove(&(host, flow)).unwrap_or_default()
+    }
+
+    /// All connections of a host break: what it and its peers hear.
+    pub(super) fn reset_all_of(&mut self, host: usize) -> Vec<(usize, Input)> {
+        let flows: Vec<_> = self.ends.keys().filter(|end| end.0 == host).map(|end| end.1).collect();
+        let mut heard = Vec::new();
+        for flow in flows {
+            if let Some((other, input)) = self.close(host, flow) {
+                if let Input::Closed { flow, .. } = &input {
+                    self.gathering.remove(&(other, *flow));
+                }
+                self.gathering.remove(&(host, flow));
+                heard.push((other, input));
+                heard.push((host, Input::Closed { flow, reason: "reset by the network".to_owned() }));
+            }
+        }
+        heard
     }
 
     /// A host has died: what all its peers hear.

@@ -138,7 +138,7 @@ impl Calling {
         {
             core.register_dialog(&dialog, at.id, core.path_of(client).and_then(|path| path.flow));
             let agreement = if self.offer.is_some() { Agreement::Ours } else { Agreement::Nothing };
-            self.early.push(Early::new(dialog, agreement));
+            self.early.push(Early::new(client, dialog, agreement));
         }
     }
 
@@ -157,6 +157,7 @@ impl Calling {
         for other in self.early.drain(..) {
             at.forget_dialog(core, other.dialog.id());
             core.unregister_dialog(&other.dialog);
+            core.remember_early(other.client, other.dialog);
         }
         if let Some(early) = &early {
             core.unregister_dialog(&early.dialog);
@@ -201,6 +202,9 @@ impl Calling {
     pub(super) fn on_failure(self, at: At, core: &mut Core, failure: Failure) -> Option<Session> {
         let failure = self.ending.map_or(failure, |(why, _)| why.failure());
         let last = Event::Failed { session: at.id, failure };
+        for early in &self.early {
+            core.remember_early(early.client, early.dialog.clone());
+        }
         at.end_with(core, self.early.into_iter().map(|early| early.dialog), last)
     }
 }

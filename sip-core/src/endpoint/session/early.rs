@@ -1,12 +1,15 @@
 //! One fork of an INVITE of ours before its final response (RFC 3261 §12.1, RFC 3262 §4).
 
 use super::super::command::Body;
+use super::super::transactions::ClientId;
 use super::Agreement;
 use crate::dialog::Dialog;
 
 /// An early dialog, and what its reliable provisionals have brought.
 #[derive(Debug)]
 pub(super) struct Early {
+    /// The INVITE's transaction.
+    pub(super) client: ClientId,
     pub(super) dialog: Dialog,
     pub(super) agreement: Agreement,
     /// The RSeq of the last reliable provisional that was taken.
@@ -41,8 +44,8 @@ pub(super) enum Order {
 }
 
 impl Early {
-    pub(super) const fn new(dialog: Dialog, agreement: Agreement) -> Self {
-        Self { dialog, agreement, rseq: None, prack: Prack::None, answer: None }
+    pub(super) const fn new(client: ClientId, dialog: Dialog, agreement: Agreement) -> Self {
+        Self { client, dialog, agreement, rseq: None, prack: Prack::None, answer: None }
     }
 
     /// Judges an RSeq (§4): the first may be any, those after it go up by one.

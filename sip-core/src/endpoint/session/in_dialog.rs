@@ -8,7 +8,7 @@ use super::super::core::{Core, Owner, Target};
 use super::super::exchange::{ExchangeId, NewExchange, Purpose, Way, literal, name_of};
 use super::super::transactions::{Ack, ClientId, ServerId};
 use super::reason;
-use crate::dialog::{Dialog, Origin};
+use crate::dialog::{Dialog, DialogId, Origin};
 use crate::message::{Message, Method, Name, StatusCode};
 use crate::transport::{FlowId, LocalId, Transport};
 use crate::uri::{Scheme, Uri};
@@ -186,7 +186,7 @@ impl Core {
     /// (§13.2.2.4, §15).
     pub(in super::super) fn end_surplus(&mut self, client: ClientId, response: &Message) {
         let (Some(origin), Some(path)) = (self.origin(client), self.path_of(client)) else { return };
-        let Ok(mut dialog) = Dialog::uac(&origin, response) else { return };
+        let Some(mut dialog) = self.surplus_dialog(client, &origin, response) else { return };
         let session = self.clients.table.get(&client).and_then(|tx| tx.session);
         // RFC 3326 §1: so that the callee of a fork that has lost does not count it as a call missed.
         let is_fork = self.forks(client) > 0;
@@ -203,6 +203,23 @@ impl Core {
             Purpose::Surplus(session),
             InDialog { headers, ..InDialog::new(Method::Bye) },
         );
+    }
+
+    /// Keeps the early dialog of a fork that has lost: should it answer, its BYE goes on from its last PRACK (§12.2.1.1).
+    pub(super) fn remember_early(&mut self, client: ClientId, dialog: Dialog) {
+        if let Some(tx) = self.clients.table.get_mut(&client) {
+            tx.lost_forks.push(dialog);
+        }
+    }
+
+    /// The dialog of a 2xx that nobody wants: the early one of its fork confirmed, or a new one.
+    fn surplus_dialog(&mut self, client: ClientId, origin: &Origin, response: &Message) -> Option<Dialog> {
+        let id = DialogId::of_response(response).ok()?;
+        let forks = &mut self.clients.table.get_mut(&client)?.lost_forks;
+        match forks.iter().position(|fork| *fork.id() == id) {
+            Some(fork) => forks.remove(fork).confirmed(origin, response).ok(),
+            None => Dialog::uac(origin, response).ok(),
+        }
     }
 
     /// The CSeq number of a peer's request.
