@@ -10,6 +10,7 @@ mod demo;
 mod follow;
 mod log;
 mod process;
+mod rim;
 mod signalling;
 mod sounds;
 

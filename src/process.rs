@@ -2,13 +2,14 @@
 
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
+use crate::rim::{accounts, errands};
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
-use api::errands::{Egress, EgressError, Endpoint, Errands, Means, Policy, SpeechConfig, SystemLookup};
+use api::errands::{EgressError, Errands};
 use api::keys::KeyError;
 use api::{
-    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts, SipHealth,
-    Store, StoreError, TrunkHealth,
+    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts,
+    Recordings, SipHealth, Store, StoreError, TrunkHealth,
 };
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
@@ -18,7 +19,6 @@ use sip_core::net::{
     TlsConfig, TurnedAway, inbox,
 };
 use sip_core::transport::{Local, LocalId, Transport};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -95,6 +95,7 @@ pub struct Process {
     net: Net,
     ledger: Ledger,
     errands: Errands,
+    sweep: tokio::task::JoinHandle<()>,
     app: App,
     web: Web,
 }
@@ -196,33 +197,6 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
         api_url: config.api_url(),
         accounts: accounts(config),
     }
-}
-
-/// What each tenant's programs call it in their requests.
-fn accounts(config: &Config) -> BTreeMap<String, String> {
-    let account = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.account_sid.clone()?));
-    config.tenants.iter().filter_map(account).collect()
-}
-
-/// Who does what calls ask of the world outside.
-fn errands(config: &Config, flows: Flows, commander: Commander) -> Result<Errands, EgressError> {
-    let token = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.auth_token.clone()?));
-    let tokens: BTreeMap<String, carrier::Secret> = config.tenants.iter().filter_map(token).collect();
-    let endpoint = config.speech.endpoint.as_ref().map(|endpoint| Endpoint {
-        url: endpoint.url.clone(),
-        model: endpoint.model.clone(),
-        voice: endpoint.voice.clone(),
-        key: endpoint.key.as_ref().map(|key| key.expose().to_owned()),
-    });
-    let cache = config.speech.cache.clone().map(|(dir, mb)| (dir, mb << 20));
-    Errands::new(Means {
-        egress: Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?,
-        tokens: Arc::new(move |tenant: &str| tokens.get(tenant).map(|token| token.expose().to_owned())),
-        speech: SpeechConfig { endpoint, cache, ..SpeechConfig::default() },
-        flows,
-        commander,
-        runtime: tokio::runtime::Handle::current(),
-    })
 }
 
 /// All names that are us: ours, and the tenants'. None named at all: any name is.
@@ -354,16 +328,28 @@ impl Process {
         };
         let thread = signalling.start()?;
         load_prompts(config, &prompts).await?;
+        let recordings = Recordings::new(config.recordings.dir.clone(), config.recordings.keep_days);
+        let sweep = tokio::spawn(recordings.clone().keep(store.clone(), api::system_wall()));
         let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
         let keys = Keys::open(store, bootstrap).await?;
         let directory = Arc::new(ArcSwap::from_pointee(directory(config)));
         let version = env!("CARGO_PKG_VERSION");
-        let app =
-            App::new(Parts { ledger: ledger.clone(), directory, keys, prompts, flows, commander, sip, rng, version });
+        let app = App::new(Parts {
+            ledger: ledger.clone(),
+            directory,
+            keys,
+            prompts,
+            flows,
+            recordings,
+            commander,
+            sip,
+            rng,
+            version,
+        });
         let addr = http.local_addr()?;
         let web = Web::start(http, &app);
         let sip = bound.into_iter().map(|(_, transport, addr)| (transport, addr)).collect();
-        Ok(Self { http: addr, sip, inbox, figures, thread, net, ledger, errands, app, web })
+        Ok(Self { http: addr, sip, inbox, figures, thread, net, ledger, errands, sweep, app, web })
     }
 
     /// Refuses new calls from now on and lets live ones finish.
@@ -405,6 +391,7 @@ impl Process {
         if left > 0 {
             tracing::warn!(left, "callbacks were not delivered");
         }
+        self.sweep.abort();
         self.web.stop().await;
         self.net.shutdown().await;
         self.inbox.end();

@@ -5,6 +5,7 @@
 #   kamailio     kamailio          a carrier's proxy
 #   linphonec    linphone-cli      a phone with two calls
 #   sipsak       sipsak            what administrators ask with
+#   espeak-ng    espeak-ng         the voice of `say`
 #   python3      python3, -venv    the conformance runner; sipvicious
 install_packages() {
   local missing=()
@@ -14,6 +15,7 @@ install_packages() {
   command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing+=(kamailio)
   command -v linphonec >/dev/null || missing+=(linphone-cli)
   command -v sipsak >/dev/null || missing+=(sipsak)
+  command -v espeak-ng >/dev/null || missing+=(espeak-ng)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   [ ${#missing[@]} -eq 0 ] && return 0

@@ -12,6 +12,7 @@
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`flows`] | flows by name |
+//! | [`recordings`] | the files of recordings |
 //! | [`errands`] | what calls ask of the world outside: web servers, voices, files |
 //! | [`commander`] | the way to signalling |
 //!
@@ -29,6 +30,7 @@ pub mod keys;
 pub mod ledger;
 pub mod metrics;
 pub mod prompts;
+pub mod recordings;
 mod refused;
 pub mod store;
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkS
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use prompts::{Builtin, PromptError, Prompts};
+pub use recordings::Recordings;
 pub use refused::Refused;
 pub use store::{Store, StoreError};
 

@@ -5,6 +5,7 @@
 //! | `originate` | `POST /v1/calls` |
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
+//! | `recordings` | `/v1/recordings` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
@@ -28,6 +29,7 @@ mod json;
 mod originate;
 mod problem;
 mod query;
+mod recordings;
 mod resource;
 mod serve;
 mod status;
@@ -49,6 +51,7 @@ use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
+use crate::recordings::Recordings;
 use crate::store::StoreError;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
@@ -85,6 +88,8 @@ pub struct Parts {
     pub prompts: Prompts,
     /// The flows they may run.
     pub flows: Flows,
+    /// What was recorded.
+    pub recordings: Recordings,
     /// The way to signalling.
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
@@ -107,6 +112,7 @@ struct Inner {
     keys: Keys,
     prompts: Prompts,
     flows: Flows,
+    recordings: Recordings,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
     rng: Mutex<Rng>,
@@ -122,7 +128,7 @@ impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, prompts, flows, commander, sip, rng, version } = parts;
+        let Parts { ledger, directory, keys, prompts, flows, recordings, commander, sip, rng, version } = parts;
         let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
@@ -130,6 +136,7 @@ impl App {
             keys,
             prompts,
             flows,
+            recordings,
             commander,
             sip,
             rng: Mutex::new(rng),
@@ -197,6 +204,8 @@ pub fn router(app: App) -> Router {
         .route("/flows", get(flows::list))
         .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
         .route("/flows/{name}/simulate", post(flows::simulate))
+        .route("/recordings", get(recordings::list))
+        .route("/recordings/{sid}", get(recordings::get).delete(recordings::delete))
         .route("/cdrs", get(cdrs::list))
         .route("/events", get(events::stream))
         .route("/trunks", get(status::trunks))

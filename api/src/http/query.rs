@@ -68,6 +68,18 @@ impl Params {
         Ok(Page { limit, after })
     }
 
+    /// A parameter's text, where it is given.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.take(name)
+    }
+
+    /// `limit`, and `cursor` as `read` reads it.
+    pub(super) fn cut<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> Result<(usize, Option<T>), Problem> {
+        let limit = self.limit()?.unwrap_or(DEFAULT_LIMIT);
+        let after = self.take("cursor").map(|text| read(&text).ok_or_else(bad_cursor)).transpose()?;
+        Ok((limit, after))
+    }
+
     /// `limit` and `cursor` of a list of facts: how many, from which number on.
     pub(super) fn facts_page(&mut self) -> Result<(usize, u32), Problem> {
         let limit = self.limit()?.unwrap_or(MAX_LIMIT);

@@ -4,6 +4,7 @@
 //! journal has: nothing is encoded a second time.
 
 use super::facts;
+use super::recordings::{self, RecordingRow};
 use crate::idempotency::Keyed;
 use crate::journal::Position;
 use crate::journal::frame::Entry;
@@ -64,6 +65,8 @@ pub struct Part {
     pub last: u32,
     /// Its facts, a line each; empty where the database has them already.
     pub lines: String,
+    /// What its facts say of its recordings.
+    pub recordings: Vec<RecordingRow>,
     /// What becomes of its row.
     pub row: Row,
 }
@@ -182,7 +185,9 @@ fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let of_end = || if let Row::Ended(ended) = &row { ended.cdr().map(|cdr| cdr.at.queued) } else { None };
     let queued_at = queued_at.or_else(of_end).unwrap_or(0);
     let segment = records.first().map_or(0, |(_, durable)| durable.to.segment);
-    Part { queued_at, tenant, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
+    let recordings = recordings::said(records.iter().map(|(record, _)| record.as_ref()));
+    let (first, last) = (first.unwrap_or(last), last.max(before));
+    Part { queued_at, tenant, segment, first, last, lines, recordings, row }
 }
 
 fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {

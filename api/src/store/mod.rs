@@ -9,6 +9,7 @@
 //! | [`idempotency`](self) | `Idempotency-Key`s |
 //! | [`keys`](self) | API keys by hash |
 //! | [`flows`] | flows by tenant and name |
+//! | [`recordings`] | recordings, as their calls' facts have them |
 //!
 //! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
 //! call. No statement is made of anything that came from outside: values are bound.
@@ -19,6 +20,7 @@ pub mod flows;
 mod idempotency;
 mod keys;
 pub mod read;
+pub mod recordings;
 mod write;
 
 pub use keys::KeyRow;
@@ -174,6 +176,7 @@ const SQLITE: &[(i64, &str, SqlStr)] = &[
     (3, "events", SqlStr::from_static(include_str!("../../../migrations/sqlite/0003_events.sql"))),
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/sqlite/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/sqlite/0010_flows.sql"))),
+    (11, "recordings", SqlStr::from_static(include_str!("../../../migrations/sqlite/0011_recordings.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
@@ -181,6 +184,7 @@ const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (3, "events", SqlStr::from_static(include_str!("../../../migrations/postgres/0003_events.sql"))),
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/postgres/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/postgres/0010_flows.sql"))),
+    (11, "recordings", SqlStr::from_static(include_str!("../../../migrations/postgres/0011_recordings.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, Ended, Part, Row};
 use super::idempotency::{FORGET, KEYED, oldest};
+use super::recordings::SAID;
 use super::{Store, StoreError, column, integer, on};
 use crate::journal::Position;
 use crate::journal::segment::JournalId;
@@ -85,6 +86,22 @@ impl Store {
                     .bind(integer(keyed.at))
                     .execute(&mut *tx)
                     .await?;
+            }
+            for part in batch.parts.values().filter(|part| !part.tenant.is_empty()) {
+                for row in &part.recordings {
+                    sqlx::query(SAID)
+                        .bind(&row.sid)
+                        .bind(&row.call_sid)
+                        .bind(column(&part.tenant))
+                        .bind(i64::from(row.channels))
+                        .bind(integer(row.started_at))
+                        .bind(row.ended_at.map(integer))
+                        .bind(row.duration_ms.map(integer))
+                        .bind(row.octets.map(integer))
+                        .bind(row.reason.as_deref().map(column))
+                        .execute(&mut *tx)
+                        .await?;
+                }
             }
             if let Some(oldest) = oldest(batch) {
                 sqlx::query(FORGET).bind(oldest).execute(&mut *tx).await?;

@@ -23,6 +23,7 @@ mod migration;
 mod operations;
 mod postgres;
 mod projection;
+mod recordings;
 #[path = "../../src/testing/calls.rs"]
 mod records;
 mod support;

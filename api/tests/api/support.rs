@@ -106,6 +106,7 @@ impl Board {
             directory: directory.clone(),
             keys,
             flows: api::Flows::new(store, prompts.clone()),
+            recordings: api::Recordings::new(dir.path().join("recordings"), 30),
             prompts,
             commander,
             sip: sip.clone(),
