@@ -32,8 +32,9 @@ use futures_util::FutureExt;
 use ivr::FetchFault;
 use sound::{Decoder, Sounds};
 use speech::Speech;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use switch::{Asked, Brought, CallSid, Command, Errand};
 use tokio::runtime::Handle;
@@ -45,6 +46,12 @@ pub const AT_ONCE: usize = 256;
 
 /// Errands that are done or wait. One more fails at once, and its call hears so.
 pub const MAX_ERRANDS: usize = 4_096;
+
+/// As [`AT_ONCE`], of one tenant: a web server that never answers holds up its own tenant's calls and nobody else's.
+pub const TENANT_AT_ONCE: usize = 64;
+
+/// As [`MAX_ERRANDS`], of one tenant.
+pub const MAX_OF_TENANT: usize = 1_024;
 
 /// How often [`Errands::settled`] looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -79,9 +86,26 @@ struct Inner {
     flows: Flows,
     commander: Commander,
     runtime: Handle,
+    whole: Room,
+    /// By tenant: as many as there are.
+    tenants: Mutex<HashMap<String, Arc<Room>>>,
+}
+
+/// Room for errands.
+struct Room {
     /// A place for each that is done or waits.
     places: Arc<Semaphore>,
     at_once: Semaphore,
+}
+
+impl Room {
+    fn of(places: usize, at_once: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), at_once: Semaphore::new(at_once) }
+    }
+
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
 }
 
 impl Errands {
@@ -102,8 +126,8 @@ impl Errands {
             flows,
             commander,
             runtime,
-            places: Arc::new(Semaphore::new(MAX_ERRANDS)),
-            at_once: Semaphore::new(AT_ONCE),
+            whole: Room::of(MAX_ERRANDS, AT_ONCE),
+            tenants: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -115,8 +139,17 @@ impl Errands {
             return self.inner.callbacks.push(sid, tenant, request);
         }
         let inner = Arc::clone(&self.inner);
-        let place = Arc::clone(&inner.places).try_acquire_owned().ok();
-        self.inner.runtime.spawn(async move { inner.answer(sid, tenant, asked, place).await });
+        let room = inner.room_of(&tenant);
+        let places = room.place().zip(inner.whole.place());
+        self.inner.runtime.spawn(async move {
+            let answered = if places.is_some() {
+                inner.bring(sid, &tenant, &asked, &room).await
+            } else {
+                failed(&asked, "the switch has too many errands to run")
+            };
+            inner.hand_over(sid, answered).await;
+            drop(places);
+        });
     }
 
     /// Returns when every callback has arrived or was given up, and after `patience` at the latest; how many are left.
@@ -133,20 +166,17 @@ impl Errands {
 }
 
 impl Inner {
-    async fn answer(&self, sid: CallSid, tenant: String, asked: Asked, place: Option<OwnedSemaphorePermit>) {
-        let brought = match &place {
-            None => failed(&asked, "the switch has too many errands to run"),
-            Some(_) => {
-                let doing = AssertUnwindSafe(self.bring(sid, &tenant, &asked)).catch_unwind();
-                match doing.await {
-                    Ok(brought) => brought,
-                    Err(_) => {
-                        tracing::error!(%sid, "an errand ended in a panic");
-                        failed(&asked, "a fault of ours; it is in the log")
-                    }
-                }
-            }
-        };
+    fn room_of(&self, tenant: &str) -> Arc<Room> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = tenants.get(tenant) {
+            return Arc::clone(room);
+        }
+        let room = Arc::new(Room::of(MAX_OF_TENANT, TENANT_AT_ONCE));
+        tenants.insert(tenant.to_owned(), Arc::clone(&room));
+        room
+    }
+
+    async fn hand_over(&self, sid: CallSid, brought: Option<Brought>) {
         if let Some(brought) = brought
             && self.commander.send(Command::Brought { sid, brought }).await.is_err()
         {
@@ -154,8 +184,18 @@ impl Inner {
         }
     }
 
-    async fn bring(&self, sid: CallSid, tenant: &str, asked: &Asked) -> Option<Brought> {
-        let _permit = self.at_once.acquire().await.ok()?;
+    /// Does it when its turn has come. A fault of ours in it is the errand's, and the call hears of it.
+    async fn bring(&self, sid: CallSid, tenant: &str, asked: &Asked, room: &Room) -> Option<Brought> {
+        let _own = room.at_once.acquire().await.ok()?;
+        let _of_all = self.whole.at_once.acquire().await.ok()?;
+        let doing = AssertUnwindSafe(self.do_it(sid, tenant, asked)).catch_unwind();
+        doing.await.unwrap_or_else(|_| {
+            tracing::error!(%sid, "an errand ended in a panic");
+            failed(asked, "a fault of ours; it is in the log")
+        })
+    }
+
+    async fn do_it(&self, sid: CallSid, tenant: &str, asked: &Asked) -> Option<Brought> {
         match asked {
             Asked::Fetch { fetch, request } => {
                 let result = self.web.exchange(sid, tenant, request).await;

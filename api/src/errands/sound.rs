@@ -54,6 +54,7 @@ impl Sounds {
         let reply = self.get(url, kept.as_ref().and_then(|kept| kept.etag.as_deref())).await?;
         let (fresh, etag) = (freshness(reply.header("cache-control")), reply.header("etag"));
         let etag = Some(etag.to_owned()).filter(|etag| !etag.is_empty());
+        let etag = etag.or_else(|| kept.as_ref().and_then(|kept| kept.etag.clone()));
         let sound = match kept {
             Some(kept) if reply.status == 304 => kept.sound,
             _ if reply.status != 200 => return Err(format!("its server answers {}", reply.status)),

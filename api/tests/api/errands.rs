@@ -3,7 +3,7 @@
 use crate::support::{BUILTIN, Inbox, PATIENCE, commander, until};
 use api::errands::callbacks::BACKOFF;
 use api::errands::egress::{Exchange, USER_AGENT};
-use api::errands::{Egress, Endpoint, Lookup, MAX_ERRANDS, Means, Policy, SpeechConfig, SystemLookup};
+use api::errands::{Egress, Endpoint, Lookup, MAX_OF_TENANT, Means, Policy, SpeechConfig, SystemLookup};
 use api::{Errands, Flows, Prompts, Store};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -332,17 +332,24 @@ async fn garbage() -> (tokio::task::JoinHandle<()>, SocketAddr) {
 }
 
 #[tokio::test]
-async fn what_there_is_no_room_for_fails_at_once() {
+async fn what_a_tenant_has_no_room_for_fails_at_once_and_another_has_room() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let rim = Rim::new(SpeechConfig::default()).await;
     let url = format!("http://{}/", silent.local_addr().unwrap());
-    for _ in 0..MAX_ERRANDS {
+    for _ in 0..MAX_OF_TENANT {
         rim.run(5, Asked::Fetch { fetch: FetchId(1), request: request(&url, Method::Get, &[]) });
     }
     let began = std::time::Instant::now();
     let one_more = rim.fetch(request(&url, Method::Get, &[])).await;
     assert!(matches!(&one_more, Err(FetchFault::Refused(why)) if why.contains("too many")), "{one_more:?}");
     assert!(began.elapsed() < PATIENCE && rim.brought(5).is_empty());
+    // Another tenant does not wait for this one's silent server.
+    let (server, addr) = Server::new(vec![answers(200, &[], "")]).await;
+    let request = request(&format!("http://{addr}/"), Method::Get, &[]);
+    let asked = Asked::Fetch { fetch: FetchId(1), request };
+    rim.errands.run(Errand { sid: call(6), tenant: "other".into(), asked });
+    until("the other tenant's request is answered", async || !rim.brought(6).is_empty()).await;
+    assert!(server.seen().len() == 1 && rim.brought(5).is_empty());
 }
 
 #[tokio::test]
