@@ -4,10 +4,11 @@ use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
+use api::errands::{Egress, EgressError, Endpoint, Errands, Means, Policy, SpeechConfig, SystemLookup};
 use api::keys::KeyError;
 use api::{
-    App, Commander, Directory, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts, SipHealth, Store,
-    StoreError, TrunkHealth,
+    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts, SipHealth,
+    Store, StoreError, TrunkHealth,
 };
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The API's keys.
     #[error("api: {0}")]
     Keys(#[from] KeyError),
+    /// The way out to web servers.
+    #[error("egress: {0}")]
+    Egress(#[from] EgressError),
     /// What the configuration says together is not possible.
     #[error("{0}")]
     Config(#[from] switch::ConfigError),
@@ -90,6 +94,7 @@ pub struct Process {
     thread: JoinHandle<()>,
     net: Net,
     ledger: Ledger,
+    errands: Errands,
     app: App,
     web: Web,
 }
@@ -187,10 +192,37 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
             .map(|tenant| tenant.name.clone())
             .collect(),
         registrar: registrar(config),
-        recordings: config.recordings_dir.clone(),
+        recordings: config.recordings.dir.clone(),
         api_url: config.api_url(),
-        accounts: BTreeMap::new(),
+        accounts: accounts(config),
     }
+}
+
+/// What each tenant's programs call it in their requests.
+fn accounts(config: &Config) -> BTreeMap<String, String> {
+    let account = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.account_sid.clone()?));
+    config.tenants.iter().filter_map(account).collect()
+}
+
+/// Who does what calls ask of the world outside.
+fn errands(config: &Config, flows: Flows, commander: Commander) -> Result<Errands, EgressError> {
+    let token = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.auth_token.clone()?));
+    let tokens: BTreeMap<String, carrier::Secret> = config.tenants.iter().filter_map(token).collect();
+    let endpoint = config.speech.endpoint.as_ref().map(|endpoint| Endpoint {
+        url: endpoint.url.clone(),
+        model: endpoint.model.clone(),
+        voice: endpoint.voice.clone(),
+        key: endpoint.key.as_ref().map(|key| key.expose().to_owned()),
+    });
+    let cache = config.speech.cache.clone().map(|(dir, mb)| (dir, mb << 20));
+    Errands::new(Means {
+        egress: Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?,
+        tokens: Arc::new(move |tenant: &str| tokens.get(tenant).map(|token| token.expose().to_owned())),
+        speech: SpeechConfig { endpoint, cache, ..SpeechConfig::default() },
+        flows,
+        commander,
+        runtime: tokio::runtime::Handle::current(),
+    })
 }
 
 /// All names that are us: ours, and the tenants'. None named at all: any name is.
@@ -302,6 +334,10 @@ impl Process {
                 figures.store(Arc::new(new));
             })
         };
+        let commander = commander(&inbox);
+        let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
+        let flows = Flows::new(store.clone(), prompts.clone());
+        let errands = errands(config, flows.clone(), commander.clone())?;
         let signalling = Signalling {
             switch,
             outlet,
@@ -310,22 +346,24 @@ impl Process {
             ledger: ledger.clone(),
             clock,
             admits: true,
-            errands: Box::new(|errand| tracing::error!(?errand, "nobody runs errands yet")),
+            errands: Box::new({
+                let errands = errands.clone();
+                move |errand| errands.run(errand)
+            }),
             publish,
         };
         let thread = signalling.start()?;
-        let commander = commander(&inbox);
-        let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
         load_prompts(config, &prompts).await?;
         let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
         let keys = Keys::open(store, bootstrap).await?;
         let directory = Arc::new(ArcSwap::from_pointee(directory(config)));
         let version = env!("CARGO_PKG_VERSION");
-        let app = App::new(Parts { ledger: ledger.clone(), directory, keys, prompts, commander, sip, rng, version });
+        let app =
+            App::new(Parts { ledger: ledger.clone(), directory, keys, prompts, flows, commander, sip, rng, version });
         let addr = http.local_addr()?;
         let web = Web::start(http, &app);
         let sip = bound.into_iter().map(|(_, transport, addr)| (transport, addr)).collect();
-        Ok(Self { http: addr, sip, inbox, figures, thread, net, ledger, app, web })
+        Ok(Self { http: addr, sip, inbox, figures, thread, net, ledger, errands, app, web })
     }
 
     /// Refuses new calls from now on and lets live ones finish.
@@ -362,6 +400,10 @@ impl Process {
         };
         if tokio::time::timeout(LAST_WORDS, quiet).await.is_err() {
             tracing::warn!("some far ends did not answer our last words");
+        }
+        let left = self.errands.settled(LAST_WORDS).await;
+        if left > 0 {
+            tracing::warn!(left, "callbacks were not delivered");
         }
         self.web.stop().await;
         self.net.shutdown().await;

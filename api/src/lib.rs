@@ -11,6 +11,8 @@
 //! | [`idempotency`] | the same key and body, one call |
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
 //! | [`prompts`] | prompts by name, decoded off the call path |
+//! | [`flows`] | flows by name |
+//! | [`errands`] | what calls ask of the world outside: web servers, voices, files |
 //! | [`commander`] | the way to signalling |
 //!
 //! The calls themselves live in `switch`: this crate tells it what was asked for, writes down what it says, and keeps no
@@ -18,6 +20,8 @@
 
 pub mod commander;
 pub mod directory;
+pub mod errands;
+pub mod flows;
 pub mod http;
 pub mod idempotency;
 pub mod journal;
@@ -33,6 +37,8 @@ mod words;
 
 pub use commander::{Commander, Full};
 pub use directory::{Directory, Limits, OwnedNumber, Tenant};
+pub use errands::Errands;
+pub use flows::Flows;
 pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};

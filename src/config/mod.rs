@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, every key also as `TANDEM__SECTION__KEY` (DESIGN.md §5). All of it is read and checked
 //! before anything is bound or dialled, and all mistakes are said at once, each with its file and line.
 
+mod rim;
 mod schema;
 mod section;
 mod tree;
@@ -92,6 +93,41 @@ pub struct Tenant {
     pub trunk_access: bool,
     /// The domain under which its users are meant.
     pub sip_domain: Option<String>,
+    /// `AC…`: what its programs' requests call it.
+    pub account_sid: Option<String>,
+    /// What its programs' requests are signed with.
+    pub auth_token: Option<carrier::Secret>,
+}
+
+/// `[recordings]`
+#[derive(Clone, Debug)]
+pub struct Recordings {
+    /// Where they are.
+    pub dir: PathBuf,
+    /// How long each is kept.
+    pub keep_days: u64,
+}
+
+/// `[speech]`
+#[derive(Clone, Debug)]
+pub struct Speech {
+    /// Who speaks; none: espeak-ng.
+    pub endpoint: Option<SpeechEndpoint>,
+    /// Where speech is kept over a restart, and how many megabytes of it.
+    pub cache: Option<(PathBuf, u64)>,
+}
+
+/// A speech endpoint.
+#[derive(Clone, Debug)]
+pub struct SpeechEndpoint {
+    /// The whole URL.
+    pub url: url::Url,
+    /// Its model.
+    pub model: String,
+    /// Its voice, where a program names none.
+    pub voice: String,
+    /// Its key.
+    pub key: Option<carrier::Secret>,
 }
 
 /// `[[user]]`.
@@ -123,8 +159,12 @@ pub struct Config {
     pub http: SocketAddr,
     /// `http.public_url`: where the API is reached from outside.
     pub public_url: Option<url::Url>,
-    /// `recordings.dir`.
-    pub recordings_dir: PathBuf,
+    /// `[recordings]`.
+    pub recordings: Recordings,
+    /// `egress.allow`: networks that may be reached beside the internet.
+    pub egress_allow: Vec<ipnet::IpNet>,
+    /// `[speech]`.
+    pub speech: Speech,
     /// `api.bootstrap_key`.
     pub bootstrap_key: Option<String>,
     /// `database.url`.

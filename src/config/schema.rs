@@ -19,7 +19,9 @@ const MAX_LISTENERS: usize = 64;
 pub fn config(mut root: Section) -> Config {
     let mut notes = Vec::new();
     let (http, public_url) = http(root.section("http"));
-    let recordings_dir = recordings(root.section("recordings"));
+    let recordings = super::rim::recordings(root.section("recordings"));
+    let egress_allow = super::rim::egress(root.section("egress"));
+    let speech = super::rim::speech(root.section("speech"));
     let bootstrap_key = api(root.section("api"));
     let database_url = database(root.section("database"));
     let (journal_dir, journal_max_mb) = journal(root.section("journal"));
@@ -37,7 +39,9 @@ pub fn config(mut root: Section) -> Config {
     Config {
         http,
         public_url,
-        recordings_dir,
+        recordings,
+        egress_allow,
+        speech,
         bootstrap_key,
         database_url,
         journal_dir,
@@ -57,7 +61,7 @@ pub fn config(mut root: Section) -> Config {
 
 /// Sections of the contract that later versions fill. They are taken, and said to have no effect.
 fn without_effect(root: &mut Section, notes: &mut Vec<String>) {
-    for key in ["secrets", "redis", "egress"] {
+    for key in ["secrets", "redis"] {
         if root.json(key).is_some() {
             notes.push(format!("[{key}] is set and has no effect in this version"));
         }
@@ -66,12 +70,6 @@ fn without_effect(root: &mut Section, notes: &mut Vec<String>) {
 
 fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, like \"127.0.0.1:3000\"".to_owned())
-}
-
-fn recordings(mut section: Section) -> PathBuf {
-    let dir = section.text("dir").map_or_else(|| "recordings".to_owned(), |found| found.value);
-    section.finish();
-    dir.into()
 }
 
 fn web_address(text: &str) -> Result<url::Url, String> {
@@ -294,6 +292,8 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
         let name = section.required("name", "default");
         let sip_domain = section.parsed("sip_domain", domain);
         let trunk_access = section.flag("trunk_access", true);
+        let account_sid = section.parsed("account_sid", super::rim::account_sid).map(|found| found.value);
+        let auth_token = super::trunk::secret(&mut section, "auth_token", "auth_token_file");
         if let Some(Found { value: name, place }) = name {
             if tenants.iter().any(|tenant| tenant.name == name) {
                 section.fault(&place, format!("there is a [[tenant]] \"{name}\" already"));
@@ -303,12 +303,19 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
             {
                 section.fault(place, format!("tenant.sip_domain = \"{value}\" is another tenant's already"));
             }
-            tenants.push(Tenant { name, trunk_access, sip_domain: sip_domain.map(|found| found.value) });
+            let sip_domain = sip_domain.map(|found| found.value);
+            tenants.push(Tenant { name, trunk_access, sip_domain, account_sid, auth_token });
         }
         section.finish();
     }
     if tenants.is_empty() {
-        tenants.push(Tenant { name: "default".to_owned(), trunk_access: true, sip_domain: None });
+        tenants.push(Tenant {
+            name: "default".to_owned(),
+            trunk_access: true,
+            sip_domain: None,
+            account_sid: None,
+            auth_token: None,
+        });
     }
     tenants
 }

@@ -69,6 +69,14 @@ fn what_is_impossible_says_what_to_write_instead() {
             "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\n[[trunk]]\nname = \"t\"\nuri = \"sip:z\"",
             "there is a [[trunk]] \"t\" already",
         ),
+        ("[egress]\nallow = [\"10.0.0.0/33\"]", "10.0.0.0/8"),
+        ("[egress]\nalow = []", "did you mean \"allow\""),
+        ("[speech]\nurl = \"127.0.0.1:8000\"", "/v1/audio/speech"),
+        ("[speech]\nvoice = \"nova\"", "write its url too"),
+        ("[speech]\nurl = \"http://h/v1/audio/speech\"\nkey_file = \"/nowhere\"", "cannot read /nowhere"),
+        ("[recordings]\nkeep_days = 0", "a number from 1"),
+        ("[[tenant]]\nname = \"a\"\naccount_sid = \"AC12\"", "32 hexadecimal digits"),
+        ("[[tenant]]\nname = \"a\"\nauth_token = \"t\"\nauth_token_file = \"f\"", "write one of them"),
         ("[sip]\nlisten = [\"wss://127.0.0.1:5066\"]", "[tls]"),
         ("[sip]\nlisten = [\"udp://0.0.0.0:5060\"]\nregistrar = \"open\"", "lets anybody register"),
         ("[sip]\nregistrar = \"open\"", "lets anybody register"),
@@ -145,5 +153,32 @@ fn users_are_read_with_their_tenants_and_domains() {
     assert_eq!(config.tenants[1].sip_domain.as_deref(), Some("acme.example"));
     let users: Vec<_> = config.users.iter().map(|user| (user.tenant.as_str(), user.name.as_str())).collect();
     assert_eq!(users, [("acme", "alice"), ("default", "bob")]);
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+}
+
+#[test]
+fn what_calls_may_ask_of_the_world_is_read_and_a_secret_is_not_shown() {
+    let config = good(
+        r#"
+        [egress]
+        allow = ["127.0.0.0/8", "10.1.2.3"]
+        [speech]
+        url = "http://127.0.0.1:8000/v1/audio/speech"
+        key = "top-secret"
+        cache_dir = "speech"
+        [recordings]
+        dir = "there"
+        keep_days = 7
+        [[tenant]]
+        name = "default"
+        account_sid = "AC00000000000000000000000000000001"
+        auth_token = "top-secret"
+        "#,
+    );
+    assert_eq!(config.egress_allow.len(), 2);
+    assert_eq!(config.speech.endpoint.as_ref().map(|endpoint| endpoint.voice.as_str()), Some("alloy"));
+    assert_eq!((config.recordings.dir.to_str(), config.recordings.keep_days), (Some("there"), 7));
+    assert_eq!(config.tenants[0].auth_token.as_ref().map(carrier::Secret::expose), Some("top-secret"));
+    assert!(!format!("{config:?}").contains("top-secret"));
     assert!(config.notes.is_empty(), "{:?}", config.notes);
 }

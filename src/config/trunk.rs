@@ -99,18 +99,23 @@ fn ranges(section: &mut Section, key: &'static str) -> Vec<ipnet::IpNet> {
 
 /// `password`, or the first line of `password_file`; not both.
 pub fn password(section: &mut Section) -> Option<Secret> {
-    let given = section.text("password");
-    let file = section.text("password_file");
+    secret(section, "password", "password_file")
+}
+
+/// What stands under `key`, or in the first line of the file that `file_key` names.
+pub fn secret(section: &mut Section, key: &'static str, file_key: &'static str) -> Option<Secret> {
+    let given = section.text(key);
+    let file = section.text(file_key);
     match (given, file) {
         (Some(_), Some(Found { place, .. })) => {
-            section.fault(&place, "password and password_file are both given; write one of them");
+            section.fault(&place, format!("{key} and {file_key} are both given; write one of them"));
             None
         }
         (Some(found), None) => Some(Secret::from(found.value)),
         (None, Some(Found { value, place })) => match std::fs::read_to_string(&value) {
             Ok(text) => Some(Secret::from(text.lines().next().unwrap_or_default())),
             Err(error) => {
-                section.fault(&place, format!("password_file: cannot read {value}: {error}"));
+                section.fault(&place, format!("{file_key}: cannot read {value}: {error}"));
                 None
             }
         },

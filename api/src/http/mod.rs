@@ -5,6 +5,7 @@
 //! | `originate` | `POST /v1/calls` |
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
+//! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
@@ -21,6 +22,7 @@ mod cdrs;
 mod csv;
 mod events;
 mod fields;
+mod flows;
 mod happened;
 mod json;
 mod originate;
@@ -42,6 +44,7 @@ pub use status::{SipHealth, TrunkHealth, TrunkState};
 
 use crate::commander::Commander;
 use crate::directory::Directory;
+use crate::flows::Flows;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -80,6 +83,8 @@ pub struct Parts {
     pub keys: Keys,
     /// What calls may play.
     pub prompts: Prompts,
+    /// The flows they may run.
+    pub flows: Flows,
     /// The way to signalling.
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
@@ -101,6 +106,7 @@ struct Inner {
     directory: Arc<ArcSwap<Directory>>,
     keys: Keys,
     prompts: Prompts,
+    flows: Flows,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
     rng: Mutex<Rng>,
@@ -116,13 +122,14 @@ impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, prompts, commander, sip, rng, version } = parts;
+        let Parts { ledger, directory, keys, prompts, flows, commander, sip, rng, version } = parts;
         let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
             directory,
             keys,
             prompts,
+            flows,
             commander,
             sip,
             rng: Mutex::new(rng),
@@ -187,6 +194,9 @@ pub fn router(app: App) -> Router {
         .route("/calls/{sid}/events", get(happened::events))
         .route("/calls/{sid}/ladder", get(happened::ladder))
         .route("/calls/{sid}/quality", get(happened::quality))
+        .route("/flows", get(flows::list))
+        .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
+        .route("/flows/{name}/simulate", post(flows::simulate))
         .route("/cdrs", get(cdrs::list))
         .route("/events", get(events::stream))
         .route("/trunks", get(status::trunks))

@@ -6,7 +6,7 @@ use crate::prompts::PromptError;
 use crate::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// Seconds after which a client should come again where the switch is busy or its disk is.
@@ -22,13 +22,14 @@ pub struct Problem {
     code: &'static str,
     detail: Cow<'static, str>,
     field: Option<String>,
+    errors: Vec<Value>,
     retry_after_s: Option<u64>,
 }
 
 impl Problem {
     /// An error with its status, stable code and explanation.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), field: None, retry_after_s: None }
+        Self { status, code, detail: detail.into(), field: None, errors: Vec::new(), retry_after_s: None }
     }
 
     /// 400: what was sent is wrong.
@@ -57,6 +58,12 @@ impl Problem {
         self
     }
 
+    /// Lists all that is wrong, where that is more than one thing.
+    pub(super) fn with_errors(mut self, errors: Vec<Value>) -> Self {
+        self.errors = errors;
+        self
+    }
+
     /// Says when to come again.
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
@@ -81,6 +88,9 @@ impl IntoResponse for Problem {
         });
         if let Some(field) = self.field {
             body["field"] = field.into();
+        }
+        if !self.errors.is_empty() {
+            body["errors"] = self.errors.into();
         }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();

@@ -8,12 +8,14 @@
 //! | [`read`] | calls, CDRs, events, by page |
 //! | [`idempotency`](self) | `Idempotency-Key`s |
 //! | [`keys`](self) | API keys by hash |
+//! | [`flows`] | flows by tenant and name |
 //!
 //! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
 //! call. No statement is made of anything that came from outside: values are bound.
 
 pub mod batch;
 pub mod facts;
+pub mod flows;
 mod idempotency;
 mod keys;
 pub mod read;
@@ -171,12 +173,14 @@ const SQLITE: &[(i64, &str, SqlStr)] = &[
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/sqlite/0002_one_row.sql"))),
     (3, "events", SqlStr::from_static(include_str!("../../../migrations/sqlite/0003_events.sql"))),
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/sqlite/0004_idempotency.sql"))),
+    (10, "flows", SqlStr::from_static(include_str!("../../../migrations/sqlite/0010_flows.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
     (2, "one row", SqlStr::from_static(include_str!("../../../migrations/postgres/0002_one_row.sql"))),
     (3, "events", SqlStr::from_static(include_str!("../../../migrations/postgres/0003_events.sql"))),
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/postgres/0004_idempotency.sql"))),
+    (10, "flows", SqlStr::from_static(include_str!("../../../migrations/postgres/0010_flows.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

@@ -96,7 +96,7 @@ impl Board {
         let (ledger, recovered) = Ledger::open(config, store.clone(), wall).await.unwrap();
         let inbox = Arc::new(Inbox::default());
         let commander = commander(inbox.clone());
-        let keys = Keys::open(store, Some((KEY, "default"))).await.unwrap();
+        let keys = Keys::open(store.clone(), Some((KEY, "default"))).await.unwrap();
         let prompts = Prompts::new(BUILTIN, Some(dir.path().join("prompts")), commander.clone());
         let directory = Arc::new(ArcSwap::from_pointee(directory()));
         let trunk = TrunkHealth { status: TrunkState::Connected, active_calls: 3 };
@@ -105,6 +105,7 @@ impl Board {
             ledger: ledger.clone(),
             directory: directory.clone(),
             keys,
+            flows: api::Flows::new(store, prompts.clone()),
             prompts,
             commander,
             sip: sip.clone(),

@@ -1,0 +1,10 @@
+-- Flows that the API was given, the newest version of each: a call that runs an older one has it already.
+CREATE TABLE flows (
+    tenant     TEXT    NOT NULL,
+    name       TEXT    NOT NULL,
+    version    INTEGER NOT NULL,
+    digest     TEXT    NOT NULL,
+    updated_at INTEGER NOT NULL,
+    document   TEXT    NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT;

@@ -1,0 +1,63 @@
+//! What calls may ask of the world outside: `[egress]`, `[speech]`, `[recordings]`.
+
+use super::schema::network;
+use super::section::{Found, Section};
+use super::trunk::secret;
+use super::{Recordings, Speech, SpeechEndpoint};
+use std::path::PathBuf;
+
+/// What OpenAI calls its least dear model, and one of its voices.
+const MODEL: &str = "tts-1";
+const VOICE: &str = "alloy";
+
+/// `[egress]`: the networks that may be reached beside the internet.
+pub fn egress(mut section: Section) -> Vec<ipnet::IpNet> {
+    let allow = section.list("allow", network).unwrap_or_default();
+    section.finish();
+    allow
+}
+
+fn endpoint(text: &str) -> Result<url::Url, &'static str> {
+    url::Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() != "/")
+        .ok_or("write the whole URL of the endpoint, like \"http://127.0.0.1:8000/v1/audio/speech\"")
+}
+
+/// `[speech]`
+pub fn speech(mut section: Section) -> Speech {
+    let url = section.parsed("url", endpoint).map(|found| found.value);
+    let model = section.text("model");
+    let voice = section.text("voice");
+    let before = section.faults_so_far();
+    let key = secret(&mut section, "key", "key_file");
+    let cache_dir = section.text("cache_dir").map(|found| PathBuf::from(found.value));
+    let cache_mb = section.number("cache_mb", 1..=1_048_576, 256);
+    if url.is_none() && section.faults_so_far() == before {
+        let idle = [("model", model.as_ref()), ("voice", voice.as_ref())];
+        for (name, found) in idle {
+            if let Some(Found { place, .. }) = found {
+                section.fault(place, format!("speech.{name} is of a speech endpoint; write its url too"));
+            }
+        }
+    }
+    section.finish();
+    let text = |found: Option<Found<String>>, usual: &str| found.map_or_else(|| usual.to_owned(), |found| found.value);
+    let (model, voice) = (text(model, MODEL), text(voice, VOICE));
+    let endpoint = url.map(|url| SpeechEndpoint { url, model, voice, key });
+    Speech { endpoint, cache: cache_dir.map(|dir| (dir, cache_mb)) }
+}
+
+/// `[recordings]`
+pub fn recordings(mut section: Section) -> Recordings {
+    let dir = section.text("dir").map_or_else(|| "recordings".to_owned(), |found| found.value);
+    let keep_days = section.number("keep_days", 1..=36_500, 30);
+    section.finish();
+    Recordings { dir: dir.into(), keep_days }
+}
+
+/// `tenant.account_sid`
+pub fn account_sid(text: &str) -> Result<String, &'static str> {
+    let hex = text.strip_prefix("AC").filter(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    hex.map(|_| text.to_owned()).ok_or("write AC and 32 hexadecimal digits")
+}
