@@ -8,9 +8,7 @@ mod commands;
 mod config;
 mod demo;
 mod follow;
-mod inbox;
 mod log;
-
 mod process;
 mod signalling;
 mod sounds;
@@ -18,6 +16,10 @@ mod sounds;
 use clap::Parser;
 use cli::{Cli, Command, KeyCommand};
 use std::process::ExitCode;
+
+/// One thread's frees serve the next one's calls: what signalling makes, the journal, the shards and the projector let go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

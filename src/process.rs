@@ -2,7 +2,6 @@
 
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
-use crate::inbox::{self, Inbox};
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
 use api::keys::KeyError;
@@ -13,8 +12,12 @@ use api::{
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
 use sip_core::message::Method;
-use sip_core::net::{BindError, Dns, Full, Identity, Limits, Listener, Net, Roots, Strangers, TlsConfig};
+use sip_core::net::{
+    BindError, BoundAddresses, Datagrams, Dns, Full, Identity, Inbox, Limits, Listener, Net, Roots, Strangers,
+    TlsConfig, TurnedAway, inbox,
+};
 use sip_core::transport::{Local, LocalId, Transport};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -184,6 +187,9 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
             .map(|tenant| tenant.name.clone())
             .collect(),
         registrar: registrar(config),
+        recordings: config.recordings_dir.clone(),
+        api_url: config.api_url(),
+        accounts: BTreeMap::new(),
     }
 }
 
@@ -251,8 +257,8 @@ fn commander(inbox: &Inbox<Input>) -> Commander {
     Commander::new(Arc::new(move |command: Command| {
         inbox.offer(Input::Command(command)).map_err(|(input, full)| {
             let full = match full {
-                inbox::Full::Now => api::Full::Now,
-                inbox::Full::Gone => api::Full::Gone,
+                TurnedAway::Full => api::Full::Now,
+                TurnedAway::Gone => api::Full::Gone,
             };
             match input {
                 Input::Command(command) => (command, full),
@@ -271,8 +277,9 @@ impl Process {
         let http = tokio::net::TcpListener::bind(config.http)
             .await
             .map_err(|error| StartError::Http { addr: config.http, error })?;
-        let (inbox, outlet) = inbox::inbox();
-        let (net, bound) = bind_sip(config, &inbox).await?;
+        let (inbox, mut outlet) = inbox()?;
+        let (net, bound, datagrams) = bind_sip(config, &inbox).await?;
+        outlet.hear(datagrams)?;
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
         let store = Store::open(&config.database_url).await?;
@@ -303,6 +310,7 @@ impl Process {
             ledger: ledger.clone(),
             clock,
             admits: true,
+            errands: Box::new(|errand| tracing::error!(?errand, "nobody runs errands yet")),
             publish,
         };
         let thread = signalling.start()?;
@@ -373,10 +381,7 @@ fn carriers(config: &Config) -> Vec<(IpAddr, u8)> {
     networks.map(|network| (network.network(), network.prefix_len())).collect()
 }
 
-async fn bind_sip(
-    config: &Config,
-    inbox: &Inbox<Input>,
-) -> Result<(Net, Vec<(LocalId, Transport, SocketAddr)>), StartError> {
+async fn bind_sip(config: &Config, inbox: &Inbox<Input>) -> Result<(Net, BoundAddresses, Vec<Datagrams>), StartError> {
     let listeners: Vec<Listener> =
         config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, bind: listen.addr }).collect();
     let sink = {
@@ -384,7 +389,7 @@ async fn bind_sip(
         move |input| inbox.offer(Input::Sip(input)).map_err(|_| Full)
     };
     let limits = Limits { strangers: Some(Strangers::but(carriers(config))), ..Limits::default() };
-    Ok(Net::bind_with(&listeners, tls(config)?, limits, Dns::System, sink).await?)
+    Ok(Net::bind_apart(&listeners, tls(config)?, limits, Dns::System, sink).await?)
 }
 
 fn start_media(
@@ -414,8 +419,12 @@ async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartErr
         prompts.ensure(answer.prompts()).await.map_err(failed)?;
     }
     // What a leg hears whose far end transfers it: no program names it.
-    if let Err(error) = prompts.ensure(vec![ivr::RINGBACK]).await {
-        tracing::warn!(%error, "there is no ringing for whoever is transferred");
+    for (prompt, whose) in
+        [(ivr::RINGBACK, "whoever is transferred"), (switch::HOLD_MUSIC, "who waits for a conference")]
+    {
+        if let Err(error) = prompts.ensure(vec![prompt]).await {
+            tracing::warn!(%error, prompt, "there is nothing to be heard for {whose}");
+        }
     }
     Ok(())
 }

@@ -2,11 +2,10 @@
 //! follows, and hands that to the sockets, the shards and the ledger. None of the three can make it wait.
 
 use crate::clock::Clock;
-use crate::inbox::{Ended, OVERLOADED_AT, Outlet, RELIEVED_AT};
 use api::ledger::Ledger;
 use base::millis;
 use media::worker::Engine;
-use sip_core::net::Net;
+use sip_core::net::{Ended, Net, Outlet};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use switch::{Input, Output, Switch, TrunkStatus};
@@ -15,6 +14,11 @@ use switch::{Input, Output, Switch, TrunkStatus};
 const FIGURES_EVERY: u64 = millis(250);
 /// Inputs taken in one go before what follows from them is sent: they share wakes, and none waits long.
 const INPUTS_AT_ONCE: usize = 64;
+/// With so many items waiting the switch counts as overloaded: at a tenth to a third of a millisecond each, what comes
+/// last waits for up to 50 ms. New calls are then answered 503 at once.
+const OVERLOADED_AT: usize = 192;
+/// With so few it does so no more.
+const RELIEVED_AT: usize = 32;
 /// The longest sleep, where nobody asked to be woken: figures are taken, and the stop is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 
@@ -52,6 +56,8 @@ pub struct Signalling {
     pub clock: Clock,
     /// What the switch was told last of the journal: whether it takes calls.
     pub admits: bool,
+    /// Who runs what calls ask of the world outside. Never waits.
+    pub errands: Box<dyn FnMut(switch::Errand) + Send>,
     /// Where the figures go.
     pub publish: Box<dyn FnMut(Figures) + Send>,
 }
@@ -63,7 +69,8 @@ impl Signalling {
     }
 
     fn run(mut self) {
-        let mut figures_at = 0;
+        self.outlet.settle_in();
+        let (mut figures_at, mut taken) = (0, 0);
         loop {
             let wake = self.drain();
             let now = self.clock.now();
@@ -75,13 +82,9 @@ impl Signalling {
                 self.admit();
             }
             let until = wake.map_or(LONGEST_SLEEP, |at| Duration::from_nanos(at.saturating_sub(now.mono)));
-            match self.outlet.next(until.min(LONGEST_SLEEP)) {
-                Ok(Some(input)) => {
-                    if self.take_in(input).is_err() {
-                        break;
-                    }
-                }
-                Ok(None) => self.switch.handle(Input::Timeout, self.clock.now()),
+            self.outlet.wait(until.min(LONGEST_SLEEP), taken);
+            match self.turn(wake) {
+                Ok(inputs) => taken = inputs,
                 Err(Ended) => break,
             }
         }
@@ -106,16 +109,22 @@ impl Signalling {
         }
     }
 
-    fn take_in(&mut self, first: Input) -> Result<(), Ended> {
+    /// Takes what is there, and the time where it has come; how many inputs that was.
+    fn turn(&mut self, wake: Option<u64>) -> Result<usize, Ended> {
         self.weigh();
-        self.switch.handle(first, self.clock.now());
-        for _ in 1..INPUTS_AT_ONCE {
-            match self.outlet.next(Duration::ZERO)? {
-                Some(input) => self.switch.handle(input, self.clock.now()),
-                None => break,
-            }
+        let mut taken = 0;
+        while taken < INPUTS_AT_ONCE
+            && let Some(input) = self.outlet.next()?
+        {
+            taken += 1;
+            self.switch.handle(input, self.clock.now());
         }
-        Ok(())
+        let now = self.clock.now();
+        // However much comes in: what is to be repeated or given up is, in time.
+        if wake.is_some_and(|at| at <= now.mono) {
+            self.switch.handle(Input::Timeout, now);
+        }
+        Ok(taken)
     }
 
     /// A command that its shard does not take is a failure of its endpoint; the call hears of it as of any other.
@@ -133,6 +142,7 @@ impl Signalling {
                 Output::Sip(effect) => self.net.execute(effect),
                 Output::Media(command) => self.command(command),
                 Output::Record(record) => self.ledger.append(*record),
+                Output::Errand(errand) => (self.errands)(*errand),
                 Output::Timeout(at) => return at,
             }
         }

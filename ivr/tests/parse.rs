@@ -1,7 +1,7 @@
 //! What a program may say, and what each mistake is answered with.
 
 use ivr::limits::{MAX_BRANCHES, MAX_DEPTH, MAX_VERBS};
-use ivr::{Answer, Verb};
+use ivr::{Answer, Sound, Verb};
 use serde_json::{Value, json};
 
 fn refused(value: Value) -> (String, String) {
@@ -12,7 +12,9 @@ fn refused(value: Value) -> (String, String) {
 #[test]
 fn reads_one_verb_and_several() {
     let one = Answer::parse(&json!({ "play": "welcome", "loop": 0 })).unwrap();
-    assert!(matches!(one.verbs(), [Verb::Play(play)] if play.prompt.as_str() == "welcome" && play.repeat == 0));
+    assert!(
+        matches!(one.verbs(), [Verb::Hear(Sound::Prompt(play))] if play.prompt.as_str() == "welcome" && play.repeat == 0)
+    );
     let several = Answer::parse(&json!([{ "echo": true }, { "hangup": true }])).unwrap();
     assert_eq!(several.verbs(), [Verb::Echo, Verb::Hangup]);
 }
@@ -37,6 +39,32 @@ fn writes_every_option_and_always_an_array() {
         json!([{ "gather": true, "max_digits": 1, "timeout_s": 5, "finish_on": "", "attempts": 1,
                  "on": { "#": [{ "hangup": true }] } }])
     );
+}
+
+#[test]
+fn reads_back_every_verb_that_it_writes() {
+    let words = json!([
+        { "play": "https://a.example/x.wav", "loop": 2 }, { "say": "Hello", "voice": "anna", "language": "de-DE" },
+        { "pause": 3 },
+        { "gather": ["menu", { "say": "Press one" }, { "pause": 1 }], "input": "both", "hints": "yes,no",
+          "action": "https://a.example/g", "method": "GET", "action_on_empty": true },
+        { "record": true, "max_s": 60, "finish_on": "#", "beep": false, "action": "https://a.example/r" },
+        { "bridge": ["alice", { "to": "+15551234567", "timeout_s": 9 }], "mode": "sequential", "time_limit_s": 60,
+          "hangup_on_star": true, "answer_on_bridge": false, "recorded": true, "action": "https://a.example/b" },
+        { "conference": "team", "muted": true, "beep": "on_exit", "wait": "silence", "label": "bob", "recorded": true },
+        { "refer": "sip:bob@a.example", "action": "https://a.example/t" }, { "reject": "busy" },
+        { "flow": "voicemail", "with": { "box": "alice" } },
+        { "url": "https://a.example/ivr", "fallback_url": "https://b.example/ivr", "fallback_method": "GET" },
+        { "twiml": "<Response><Hangup/></Response>" }, { "redirect": "https://a.example/x" },
+    ]);
+    let answer = Answer::parse(&words).unwrap();
+    let written = serde_json::to_value(&answer).unwrap();
+    assert_eq!(Answer::parse(&written).unwrap(), answer);
+    assert_eq!(
+        written[3]["gather"],
+        json!([{ "play": "menu", "loop": 1 }, { "say": "Press one", "loop": 1 }, { "pause": 1 }])
+    );
+    assert_eq!(written[8], json!({ "reject": 486 }));
 }
 
 #[test]
@@ -69,15 +97,19 @@ fn says_where_and_what_to_write_instead() {
         (json!("welcome"), "answer", r#"found "welcome""#),
         (json!(null), "answer", "found null"),
         (json!([]), "answer", "at least one verb"),
-        (json!({}), "answer", "`play`, `gather`, `bridge`, `echo` and `hangup`"),
+        (
+            json!({}),
+            "answer",
+            "`play`, `say`, `pause`, `gather`, `record`, `bridge`, `conference`, `redirect`, `refer`",
+        ),
         (json!([{ "echo": true }, 7]), "answer[1]", "found 7"),
         (json!([[{ "echo": true }]]), "answer[0]", "found an array"),
         (json!({ "paly": "welcome" }), "answer.paly", "did you mean `play`?"),
         (json!({ "Play": "welcome" }), "answer.Play", "did you mean `play`?"),
         (json!({ "loop": 0, "gahter": true }), "answer.gahter", "did you mean `gather`?"),
         (json!({ "zzz": 1 }), "answer", "no verb in this table"),
-        (json!({ "say": "hello" }), "answer.say", "`say` is not built yet: this version runs `play`"),
-        (json!([{ "conference": "team" }]), "answer[0].conference", "not built yet"),
+        (json!({ "queue": "sales" }), "answer.queue", "`queue` is not built yet: this version runs `play`"),
+        (json!([{ "stream": "wss://a.example" }]), "answer[0].stream", "not built yet"),
         (json!([{ "bridge": [] }]), "answer[0].bridge", "nobody is called"),
         (json!([{ "bridge": 7 }]), "answer[0].bridge", "a target is a string"),
         (json!([{ "bridge": ["a b"] }]), "answer[0].bridge[0]", "a number (+15551234567), a user (alice)"),
@@ -87,7 +119,31 @@ fn says_where_and_what_to_write_instead() {
         (json!([{ "bridge": "a", "timout_s": 9 }]), "answer[0].bridge.timout_s", "did you mean `timeout_s`?"),
         (json!({ "strem": "wss://x" }), "answer.strem", "did you mean `stream`?"),
         (json!({ "play": "a", "hangup": true }), "answer", "write an array of two tables"),
-        (json!({ "play": "a", "say": "b" }), "answer.play.say", "a table holds one verb"),
+        (json!({ "play": "a", "say": "b" }), "answer", "here are `play` and `say`"),
+        (json!({ "play": "a", "queue": "b" }), "answer.play.queue", "a table holds one verb"),
+        (json!({ "play": "http://" }), "answer.play", "is no URL"),
+        (json!({ "say": "" }), "answer.say", "1 to 4096 characters are said, these are 0"),
+        (json!({ "say": "a".repeat(4_097) }), "answer.say", "these are 4097"),
+        (json!({ "say": "a", "voice": "" }), "answer.say.voice", "1 to 256 characters"),
+        (json!({ "pause": 0 }), "answer.pause", "whole seconds from 1 to 3600"),
+        (json!({ "gather": ["a", { "hangup": true }] }), "answer.gather[1].hangup", "makes no sound"),
+        (json!({ "gather": "m", "method": "GET" }), "answer.gather.method", "there is none"),
+        (json!({ "gather": "m", "action": "/next" }), "answer.gather.action", "is relative"),
+        (json!({ "gather": "m", "input": "ears" }), "answer.gather.input", "`keys`, `speech` or `both`"),
+        (json!({ "record": "me" }), "answer.record", "write true"),
+        (json!({ "record": true, "finish_on": "x" }), "answer.record.finish_on", "the keys that end it"),
+        (json!({ "record": true, "max_s": 86_401 }), "answer.record.max_s", "from 1 to 86400"),
+        (json!({ "conference": "" }), "answer.conference", "a name such as"),
+        (json!({ "conference": "a", "beep": "loud" }), "answer.conference.beep", "on_enter"),
+        (json!({ "conference": "a", "max_members": 251 }), "answer.conference.max_members", "from 2 to 250"),
+        (json!({ "refer": "bob smith" }), "answer.refer", "a SIP URI"),
+        (json!({ "reject": 200 }), "answer.reject", "a SIP status from 400 to 699"),
+        (json!({ "url": "ftp://a.example/x" }), "answer.url", "begins with https://"),
+        (json!({ "url": "https://a.example", "method": "PUT" }), "answer.url.method", "\"GET\" or \"POST\""),
+        (json!({ "twiml": "<Response>" }), "answer.twiml", "line 1, column"),
+        (json!({ "twiml": "<Call/>" }), "answer.twiml", "the outermost element is `Response`, not `Call`"),
+        (json!({ "flow": "a/b" }), "answer.flow", "the name of a flow"),
+        (json!({ "flow": "a", "with": { "b": 1 } }), "answer.flow.with.b", "a text"),
         (json!({ "play": true }), "answer.play", r#"a string such as "welcome"; found true"#),
         (json!({ "play": "" }), "answer.play", "is empty"),
         (json!({ "play": "../../etc/passwd" }), "answer.play", "'/'"),

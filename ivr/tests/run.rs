@@ -1,7 +1,7 @@
 //! What a caller hears and what the machine makes of the keys: tables of behaviour on virtual time.
 
 use base::{Now, millis};
-use ivr::{Answer, BridgeId, GatherReason, Gathered, Input, Next, Output, PlayId, Program};
+use ivr::{Answer, BridgeEnd, BridgeId, GatherReason, Gathered, Input, Next, Output, PlayId, Program};
 use serde_json::{Value, json};
 
 /// One thing a caller, or the world, does.
@@ -37,7 +37,10 @@ fn transcript(words: Value, script: &[Do]) -> Vec<String> {
             Start => program.handle(Input::Start, now),
             Press(keys) => keys.chars().for_each(|key| program.handle(Input::Digit(key), now)),
             End(play) => program.handle(Input::PlayEnded { play: PlayId(play) }, now),
-            Part(bridge) => program.handle(Input::BridgeEnded { bridge: BridgeId(bridge) }, now),
+            Part(bridge) => {
+                let end = BridgeEnd::default();
+                program.handle(Input::BridgeEnded { bridge: BridgeId(bridge), end }, now);
+            }
             Gone => program.handle(Input::Ended, now),
             At(ms) => {
                 now.mono = millis(ms);
@@ -69,9 +72,12 @@ fn drain(program: &mut Program, lines: &mut Vec<String>) -> Option<u64> {
             }
             Output::Unbridge { bridge } => format!("unbridge {}", bridge.0),
             Output::Echo(on) => format!("echo {on}"),
-            Output::Gathered(Gathered { digits, reason, attempt }) => format!("got {digits:?} {reason:?} {attempt}"),
+            Output::Gathered(Gathered { digits, reason, attempt, .. }) => {
+                format!("got {digits:?} {reason:?} {attempt}")
+            }
             Output::Hangup => "hangup".to_owned(),
             Output::Timeout(at) => return at,
+            other => other.to_string(),
         });
     }
 }
@@ -492,6 +498,6 @@ fn what_was_not_polled_is_not_asked_of_a_call_that_is_gone() {
 
 #[test]
 fn the_reason_is_written_for_the_record() {
-    let gathered = Gathered { digits: "1".to_owned(), reason: GatherReason::FinishKey, attempt: 1 };
+    let gathered = Gathered { digits: "1".to_owned(), reason: GatherReason::FinishKey, attempt: 1, speech: None };
     assert_eq!(serde_json::to_value(gathered).unwrap(), json!({ "digits": "1", "reason": "finish_key", "attempt": 1 }));
 }

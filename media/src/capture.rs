@@ -2,7 +2,7 @@
 //!
 //! For tests, `demo` and short takes; recording to disk is the rim's. Nothing here looks at a clock or writes a file.
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Decoder};
 use crate::prompt::SAMPLE_RATE;
 use base::Now;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub struct Gap {
 /// Received audio, sample by sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
-    /// What the octets are.
+    /// What the octets are: the stream's own G.711, else μ-law.
     pub codec: Codec,
     /// RTP timestamp of the first sample.
     pub first_timestamp: u32,
@@ -104,20 +104,38 @@ struct Placed {
 }
 
 /// A capture while it grows.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Taker {
     capture: Capture,
     last: Option<Placed>,
+    decoder: Option<Decoder>,
 }
+
+/// Samples of the longest packet, 120 ms at 8 kHz and what one Ethernet frame of G.711 holds.
+const MAX_SAMPLES: usize = 1_500;
 
 impl Taker {
     pub(crate) fn new(codec: Codec) -> Self {
+        let codec = codec.law();
         let capture = Capture { codec, first_timestamp: 0, payload: Vec::new(), gaps: Vec::new(), truncated: false };
-        Self { capture, last: None }
+        Self { capture, last: None, decoder: None }
     }
 
-    pub(crate) fn codec(&self) -> Codec {
-        self.capture.codec
+    /// Takes one packet of the stream's. The take stays in the law it began with; what is no G.711 is decoded for it.
+    pub(crate) fn take(&mut self, codec: Codec, ssrc: u32, timestamp: u32, payload: &[u8], now: Now) {
+        let kept = self.capture.codec;
+        if codec == kept {
+            return self.push(ssrc, timestamp, payload, now);
+        }
+        let decoder = match &mut self.decoder {
+            Some(decoder) if decoder.codec() == codec => decoder,
+            other => other.insert(Decoder::new(codec, SAMPLE_RATE)),
+        };
+        let (mut samples, mut octets) = ([0; MAX_SAMPLES], [0; MAX_SAMPLES]);
+        let length = decoder.decode(payload, &mut samples);
+        kept.encode(samples.get(..length).unwrap_or_default(), &mut octets);
+        let timestamp = (u64::from(timestamp) / (codec.per_ms() / 8)) as u32;
+        self.push(ssrc, timestamp, octets.get(..length).unwrap_or_default(), now);
     }
 
     pub(crate) fn finish(self) -> Capture {

@@ -1,173 +1,156 @@
-//! G.711 (ITU-T G.711, payload types of RFC 3551 §6): tables made at compile time.
+//! The audio codecs and what each is on the wire: G.711 and G.722 (RFC 3551 §6), Opus (RFC 7587).
 //!
-//! Bit-exact with the ITU-T Software Tool Library: μ-law reads the upper 14 bits of a sample, A-law the upper 12.
+//! The RTP clock and the sampling rate are two things: G.722 samples at 16 kHz on a clock of 8,000 (RFC 3551 §4.5.2),
+//! Opus has a clock of 48,000 whatever it samples at (RFC 7587 §4.1).
 
+mod coder;
+mod g711;
+pub(crate) mod opus;
+
+pub use coder::{Decoder, Encoder};
+use g711::{ALAW_TO_LINEAR, ALAW_TO_ULAW, LINEAR_TO_ALAW, LINEAR_TO_ULAW, ULAW_TO_ALAW, ULAW_TO_LINEAR};
 use serde::{Deserialize, Serialize};
 
-/// A codec at 8 kHz, one octet a sample.
+/// A codec, mono.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Codec {
-    /// μ-law, payload type 0.
+    /// G.711 μ-law, payload type 0.
     Pcmu,
-    /// A-law, payload type 8.
+    /// G.711 A-law, payload type 8.
     Pcma,
+    /// G.722 at 64 kbit/s, payload type 9.
+    G722,
+    /// Opus, a dynamic payload type.
+    Opus,
 }
 
 impl Codec {
-    /// Its static payload type (RFC 3551 §6, table 4).
+    /// Its static payload type (RFC 3551 §6, table 4); for Opus, which has none, 111 as everybody offers it.
     #[must_use]
     pub const fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
+            Self::Opus => 111,
         }
     }
 
-    /// Its name in SDP (RFC 3551 §4.5.14).
+    /// Its name in SDP (RFC 3551 §4.5, RFC 7587 §7).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
         }
     }
 
-    /// The octet for silence: positive zero.
+    /// Ticks a second of its RTP timestamps.
+    #[must_use]
+    pub const fn clock_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    /// Samples a second that it codes at best.
+    #[must_use]
+    pub const fn sample_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma => 8_000,
+            Self::G722 => 16_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    /// Ticks a millisecond of its RTP timestamps.
+    pub(crate) const fn per_ms(self) -> u64 {
+        self.clock_rate() as u64 / 1_000
+    }
+
+    /// Whether a packet may last so many milliseconds: 10 to 60 in steps of 10, of which Opus has no frames of 30 and 50
+    /// (RFC 6716 §2.1.4).
+    #[must_use]
+    pub const fn has_ptime(self, ms: u16) -> bool {
+        ms >= 10 && ms <= 60 && ms.is_multiple_of(10) && !(matches!(self, Self::Opus) && (ms == 30 || ms == 50))
+    }
+
+    /// How long a payload lasts, in ticks of the RTP clock; 0 for what is no payload of this codec.
+    pub(crate) fn ticks(self, payload: &[u8]) -> u64 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => payload.len() as u64,
+            Self::Opus => opus::ticks(payload).unwrap_or(0),
+        }
+    }
+
+    /// One octet a sample: its packets can be cut, and compared, sample by sample.
+    #[must_use]
+    pub const fn is_g711(self) -> bool {
+        matches!(self, Self::Pcmu | Self::Pcma)
+    }
+
+    /// The G.711 law that holds this codec's audio where it is kept an octet a sample: its own, else μ-law.
+    pub(crate) const fn law(self) -> Self {
+        match self {
+            Self::Pcma => Self::Pcma,
+            _ => Self::Pcmu,
+        }
+    }
+
+    /// The octet for silence in G.711: positive zero. Of the others, whose octets are no samples, that of μ-law.
     #[must_use]
     pub const fn silence(self) -> u8 {
-        match self {
-            Self::Pcmu => 0xFF,
+        match self.law() {
             Self::Pcma => 0xD5,
+            _ => 0xFF,
         }
     }
 
-    /// One sample compressed.
+    /// One sample compressed by G.711 (the others: by μ-law; [`Encoder`] has their own way).
     #[must_use]
     pub fn encode_sample(self, sample: i16) -> u8 {
-        match self {
-            Self::Pcmu => LINEAR_TO_ULAW[(sample as u16 >> 2) as usize],
+        match self.law() {
             Self::Pcma => LINEAR_TO_ALAW[(sample as u16 >> 4) as usize],
+            _ => LINEAR_TO_ULAW[(sample as u16 >> 2) as usize],
         }
     }
 
-    /// One octet expanded.
+    /// One octet of G.711 expanded (the others: as μ-law; [`Decoder`] has their own way).
     #[must_use]
     pub fn decode_sample(self, octet: u8) -> i16 {
-        match self {
-            Self::Pcmu => ULAW_TO_LINEAR[octet as usize],
+        match self.law() {
             Self::Pcma => ALAW_TO_LINEAR[octet as usize],
+            _ => ULAW_TO_LINEAR[octet as usize],
         }
     }
 
-    /// Turns this codec's octets, in place, into another's of the nearest level.
+    /// Whether [`Self::transcode`] turns this codec's payloads into the other's: both are G.711, or the same.
+    pub(crate) fn transcodes_by_table(self, to: Self) -> bool {
+        self == to || (self.is_g711() && to.is_g711())
+    }
+
+    /// Turns G.711 octets, in place, into the other law's of the nearest level. Other codecs' are left as they are.
     pub fn transcode(self, to: Self, octets: &mut [u8]) {
         let table = match (self, to) {
             (Self::Pcmu, Self::Pcma) => &ULAW_TO_ALAW,
             (Self::Pcma, Self::Pcmu) => &ALAW_TO_ULAW,
-            (Self::Pcmu, Self::Pcmu) | (Self::Pcma, Self::Pcma) => return,
+            _ => return,
         };
         octets.iter_mut().for_each(|octet| *octet = table[usize::from(*octet)]);
     }
 
-    /// Compresses as many samples as both slices hold; returns how many.
+    /// Compresses by G.711 as many samples as both slices hold; returns how many.
     pub fn encode(self, samples: &[i16], octets: &mut [u8]) -> usize {
         octets.iter_mut().zip(samples).map(|(octet, &sample)| *octet = self.encode_sample(sample)).count()
     }
 
-    /// Expands as many octets as both slices hold; returns how many.
+    /// Expands by G.711 as many octets as both slices hold; returns how many.
     pub fn decode(self, octets: &[u8], samples: &mut [i16]) -> usize {
         samples.iter_mut().zip(octets).map(|(sample, &octet)| *sample = self.decode_sample(octet)).count()
     }
-}
-
-static ULAW_TO_LINEAR: [i16; 256] = ulaw_to_linear();
-static ALAW_TO_LINEAR: [i16; 256] = alaw_to_linear();
-static LINEAR_TO_ULAW: [u8; 1 << 14] = linear_to_ulaw();
-static LINEAR_TO_ALAW: [u8; 1 << 12] = linear_to_alaw();
-
-static ULAW_TO_ALAW: [u8; 256] = {
-    let (expanded, compressed) = (ulaw_to_linear(), linear_to_alaw());
-    let mut table = [0; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        table[octet] = compressed[(expanded[octet] as u16 >> 4) as usize];
-        octet += 1;
-    }
-    table
-};
-
-static ALAW_TO_ULAW: [u8; 256] = {
-    let (expanded, compressed) = (alaw_to_linear(), linear_to_ulaw());
-    let mut table = [0; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        table[octet] = compressed[(expanded[octet] as u16 >> 2) as usize];
-        octet += 1;
-    }
-    table
-};
-
-/// G.711 table 2: sign, three bits of segment, four of step, all inverted; the bias is 33 in 14-bit units.
-const fn ulaw_to_linear() -> [i16; 256] {
-    let mut table = [0; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        let code = !(octet as u8);
-        let magnitude = ((((code & 0x0F) as i16) << 3) + 0x84) << ((code >> 4) & 7);
-        table[octet] = if code & 0x80 == 0 { magnitude - 0x84 } else { 0x84 - magnitude };
-        octet += 1;
-    }
-    table
-}
-
-/// G.711 table 1: even bits inverted; the first segment has the second's step.
-const fn alaw_to_linear() -> [i16; 256] {
-    let mut table = [0; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        let code = octet as u8 ^ 0x55;
-        let segment = (code >> 4) & 7;
-        let step = (((code & 0x0F) as i16) << 4) + 8;
-        let magnitude = if segment == 0 { step } else { (step + 0x100) << (segment - 1) };
-        table[octet] = if code & 0x80 == 0 { -magnitude } else { magnitude };
-        octet += 1;
-    }
-    table
-}
-
-const fn linear_to_ulaw() -> [u8; 1 << 14] {
-    let mut table = [0; 1 << 14];
-    let mut index = 0;
-    while index < 1 << 14 {
-        let negative = index & 0x2000 != 0;
-        // One's complement for the negative half, as the STL does: -1 and 0 share a step.
-        let inverted = if negative { !index & 0x1FFF } else { index };
-        let magnitude = if inverted + 33 > 0x1FFF { 0x1FFF } else { inverted + 33 };
-        let segment = (magnitude as u32).ilog2() - 5;
-        let step = (magnitude >> (segment + 1)) & 0x0F;
-        let code = (segment as u8) << 4 | step as u8;
-        table[index] = if negative { !code & 0x7F } else { !code };
-        index += 1;
-    }
-    table
-}
-
-const fn linear_to_alaw() -> [u8; 1 << 12] {
-    let mut table = [0; 1 << 12];
-    let mut index = 0;
-    while index < 1 << 12 {
-        let negative = index & 0x800 != 0;
-        let magnitude = if negative { !index & 0x7FF } else { index };
-        let code = if magnitude < 32 {
-            magnitude as u8
-        } else {
-            let segment = (magnitude as u32).ilog2() - 3;
-            ((segment as u8) << 4) | ((magnitude >> (segment - 1)) & 0x0F) as u8
-        };
-        table[index] = if negative { code ^ 0x55 } else { code ^ 0xD5 };
-        index += 1;
-    }
-    table
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What the signalling side says to a shard.
 
 use crate::codec::Codec;
+use crate::detect::{beep::BeepConfig, machine::MachineConfig, voice::VoiceConfig};
 use crate::prompt::Prompt;
+use crate::record::{RecordId, RecordOptions};
+use crate::room::{MemberOptions, RoomId, RoomOptions};
 use crate::srtp::SrtpKeys;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,17 @@ pub struct StreamConfig {
     pub timeout: Option<Duration>,
     /// No RTP for two seconds: `Event::NoMedia`; when it flows again: `Event::MediaResumed`.
     pub expects_media: bool,
+}
+
+/// What to listen for in what a far end says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Detect {
+    /// Speech and its end, for barge-in and for silence.
+    pub voice: Option<VoiceConfig>,
+    /// Beeps, for what comes behind them.
+    pub beep: Option<BeepConfig>,
+    /// Whether a person or a machine answered.
+    pub machine: Option<MachineConfig>,
 }
 
 /// An instruction to the shard that owns the endpoint. One that names an unknown endpoint is counted and has no effect:
@@ -133,6 +147,63 @@ pub enum Command {
         /// Either of the two.
         id: EndpointId,
     },
+    /// Brings an endpoint into a room, out of its bridge or its room before. The first one makes the room. Answered by
+    /// `Event::Joined` or `Event::Failed`. A prompt that plays on the endpoint is heard there in place of the room.
+    Join {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which room.
+        room: RoomId,
+        /// What the room is like, if this makes it.
+        options: RoomOptions,
+        /// What the member may do.
+        member: MemberOptions,
+    },
+    /// Changes what a member may do. Nothing happens where it is in no room.
+    Update {
+        /// Which endpoint.
+        id: EndpointId,
+        /// What it may do from now on.
+        member: MemberOptions,
+    },
+    /// Takes an endpoint out of its room, if it is in one: `Event::Left`. A `Close` does so too, and so does a `Bridge`.
+    Leave {
+        /// Which endpoint.
+        id: EndpointId,
+    },
+    /// Listens to what the far end says, from now on and for this only: `Event::SpeechStarted`, `SpeechEnded`, `Beep` and,
+    /// once, `Answered`. Nothing to listen for ends it.
+    Detect {
+        /// Which endpoint.
+        id: EndpointId,
+        /// What to listen for.
+        detect: Detect,
+    },
+    /// Records to a file (`crate::record`). Ends with `Event::RecordEnded`, or does not begin and says `Event::Failed`.
+    Record {
+        /// Which endpoint.
+        id: EndpointId,
+        /// The recording's name.
+        record: RecordId,
+        /// What, how and for how long.
+        options: RecordOptions,
+    },
+    /// Ends a recording, if it runs.
+    StopRecord {
+        /// The endpoint it was asked for.
+        id: EndpointId,
+        /// Which recording.
+        record: RecordId,
+    },
+    /// Leaves out what is said from now on, or goes on: the file has no gap for it.
+    PauseRecord {
+        /// The endpoint it was asked for.
+        id: EndpointId,
+        /// Which recording.
+        record: RecordId,
+        /// Pause, or go on.
+        paused: bool,
+    },
     /// Keeps what is heard in memory, or stops to and gives it back as `Event::Captured`.
     Capture {
         /// Which endpoint.
@@ -160,6 +231,13 @@ impl Command {
             | Self::Echo { id, .. }
             | Self::Bridge { id, .. }
             | Self::Unbridge { id }
+            | Self::Join { id, .. }
+            | Self::Update { id, .. }
+            | Self::Leave { id }
+            | Self::Detect { id, .. }
+            | Self::Record { id, .. }
+            | Self::StopRecord { id, .. }
+            | Self::PauseRecord { id, .. }
             | Self::Capture { id, .. }
             | Self::Close { id } => *id,
         }

@@ -15,8 +15,8 @@ pub const MAX_DIGITS_PER_SECOND: u32 = 100;
 /// Timestamps of reported keys that are remembered against late copies.
 const REMEMBERED: usize = 16;
 
-/// How far behind the newest key, in samples, a packet is a late copy. Further back it is a new timeline (10 s).
-const LATE_WINDOW: i32 = 80_000;
+/// How far behind the newest key, in milliseconds, a packet is a late copy. Further back it is a new timeline.
+const LATE_WINDOW_MS: i32 = 10_000;
 
 /// A segment at least this long may be continued by another (RFC 4733 §2.5.1.3): senders cut at 65,535.
 const LONG_SEGMENT: u16 = 0x8000;
@@ -42,8 +42,10 @@ struct Pressed {
 }
 
 /// The digits of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Digits {
+    /// Ticks a millisecond: the event shares the audio's clock (RFC 4733 §2.1).
+    per_ms: u32,
     down: Option<Pressed>,
     /// Timestamps that were reported, oldest overwritten.
     said: [Option<u32>; REMEMBERED],
@@ -56,7 +58,27 @@ pub(crate) struct Digits {
     pub flooded: u64,
 }
 
+impl Default for Digits {
+    fn default() -> Self {
+        Self {
+            per_ms: 8,
+            down: None,
+            said: [None; REMEMBERED],
+            said_next: 0,
+            newest: None,
+            second: 0,
+            in_second: 0,
+            flooded: 0,
+        }
+    }
+}
+
 impl Digits {
+    /// The audio's clock is another.
+    pub(crate) fn set_clock(&mut self, per_ms: u64) {
+        self.per_ms = per_ms as u32;
+    }
+
     /// Takes one packet. At most two keys become certain by it: the one that was down, and the one it ends itself.
     pub(crate) fn push(&mut self, timestamp: u32, event: TelephoneEvent, mono: u64) -> [Option<Heard>; 2] {
         if key_of(event.event).is_none() {
@@ -99,7 +121,8 @@ impl Digits {
 
     /// A copy of a key that was reported, or of one older than the newest.
     fn is_late(&self, timestamp: u32) -> bool {
-        let behind = |newest: u32| (-LATE_WINDOW..=0).contains(&(timestamp.wrapping_sub(newest) as i32));
+        let window = LATE_WINDOW_MS * self.per_ms as i32;
+        let behind = |newest: u32| (-window..=0).contains(&(timestamp.wrapping_sub(newest) as i32));
         self.said.contains(&Some(timestamp)) || self.newest.is_some_and(behind)
     }
 
@@ -132,7 +155,7 @@ impl Digits {
             return None;
         }
         let samples = down.before.saturating_add(u32::from(down.duration));
-        Some(Heard { key: key_of(down.event)?, duration_ms: samples / 8 })
+        Some(Heard { key: key_of(down.event)?, duration_ms: samples / self.per_ms.max(1) })
     }
 
     fn remember(&mut self, timestamp: u32) {

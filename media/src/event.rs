@@ -2,7 +2,10 @@
 
 use crate::capture::Capture;
 use crate::command::{EndpointId, PlayId};
+use crate::detect::machine::Decision;
 use crate::quality::Quality;
+use crate::record::{RecordEnd, RecordId};
+use crate::room::RoomId;
 use base::Now;
 use std::net::SocketAddr;
 
@@ -81,6 +84,65 @@ pub enum Event {
         /// What was heard.
         capture: Capture,
     },
+    /// The far end has begun to speak (`Command::Detect`).
+    SpeechStarted {
+        /// Which endpoint.
+        id: EndpointId,
+    },
+    /// And has stopped.
+    SpeechEnded {
+        /// Which endpoint.
+        id: EndpointId,
+    },
+    /// The far end has beeped, and the beep is over.
+    Beep {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Its frequency.
+        hertz: u32,
+    },
+    /// Who answered, as far as that can be told: once after each `Command::Detect` that asks.
+    Answered {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Who, when and why.
+        decision: Decision,
+    },
+    /// The endpoint is in a room.
+    Joined {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which room.
+        room: RoomId,
+    },
+    /// The endpoint is in it no more.
+    Left {
+        /// Which endpoint.
+        id: EndpointId,
+        /// Which room.
+        room: RoomId,
+    },
+    /// Another member is the loudest who speaks. May be dropped when the queue is full.
+    Speaker {
+        /// Which endpoint.
+        id: EndpointId,
+        /// In which room.
+        room: RoomId,
+    },
+    /// A recording is over. With the rim, its file is complete then, and the event may come after the endpoint's
+    /// `Closed`.
+    RecordEnded {
+        /// The endpoint it was asked for.
+        id: EndpointId,
+        /// Which recording.
+        record: RecordId,
+        /// How long it is, in milliseconds.
+        duration_ms: u64,
+        /// Octets of its WAV file.
+        octets: u64,
+        /// Why it is over.
+        reason: RecordEnd,
+    },
     /// The endpoint is gone, its port free after quarantine. Its last event.
     Closed {
         /// Which endpoint.
@@ -107,6 +169,14 @@ impl Event {
             | Self::TimedOut { id }
             | Self::Quality { id, .. }
             | Self::Captured { id, .. }
+            | Self::SpeechStarted { id }
+            | Self::SpeechEnded { id }
+            | Self::Beep { id, .. }
+            | Self::Answered { id, .. }
+            | Self::Joined { id, .. }
+            | Self::Left { id, .. }
+            | Self::Speaker { id, .. }
+            | Self::RecordEnded { id, .. }
             | Self::Closed { id, .. } => *id,
         }
     }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 pub const EVENTS_RESERVED: u16 = 64;
 
 /// Places for what else the network causes, so that a flood of digits cannot hide the end of the media. These facts
-/// are two seconds apart at least; a reader that far behind loses the newest of them.
+/// are a third of a second apart at least; a reader that far behind loses the newest of them.
 const STATES_RESERVED: u16 = 16;
 
 /// Above so many waiting events a `Quality` is dropped and counted (`ShardStats::quality_dropped`).
@@ -29,9 +29,13 @@ impl Reserve {
     fn of(&mut self, event: &Event) -> Option<(&mut u16, u16)> {
         match event {
             Event::Digit { .. } => Some((&mut self.digits, EVENTS_RESERVED)),
-            Event::FirstPacket { .. } | Event::NoMedia { .. } | Event::MediaResumed { .. } | Event::TimedOut { .. } => {
-                Some((&mut self.states, STATES_RESERVED))
-            }
+            Event::FirstPacket { .. }
+            | Event::NoMedia { .. }
+            | Event::MediaResumed { .. }
+            | Event::TimedOut { .. }
+            | Event::SpeechStarted { .. }
+            | Event::SpeechEnded { .. }
+            | Event::Beep { .. } => Some((&mut self.states, STATES_RESERVED)),
             _ => None,
         }
     }

@@ -4,8 +4,9 @@
 //! gate, and after the last close nothing is left.
 
 use crate::{
-    Channel, Codec, Command, EndpointId, Event, Latch, Leg, PacketIo, PlayId, Prompt, SendResult, Shard, ShardConfig,
-    SrtpKey, SrtpKeys, SrtpSuite, StreamConfig,
+    Channel, Codec, Command, Detect, EndpointId, Event, Latch, Leg, MemberOptions, PacketIo, PlayId, Prompt, RecordId,
+    RecordOptions, RecordOutput, RecordSource, RoomId, RoomOptions, SendResult, Shard, ShardConfig, SrtpKey, SrtpKeys,
+    SrtpSuite, StreamConfig,
 };
 use base::{Now, Rng, millis};
 use rtp_rs::{RtpPacketBuilder, RtpReader};
@@ -140,7 +141,7 @@ impl Bench {
         };
         for id in [EndpointId(0), EndpointId(1)] {
             bench.command(Command::Create { id, rtp_port: 10_000 });
-            bench.configure(id, 0);
+            bench.configure(id, 0, 0);
             bench.command(Command::Capture { id, on: true });
             bench.command(Command::Echo { id, on: true });
         }
@@ -152,12 +153,17 @@ impl Bench {
         self.shards[home].command(command, self.now, &mut self.io);
     }
 
-    fn configure(&mut self, id: EndpointId, bits: u8) {
+    fn configure(&mut self, id: EndpointId, bits: u8, codec: u8) {
         let config = StreamConfig {
             remote: far(),
             remote_rtcp: None,
             rtcp_mux: bits & 1 == 0,
-            codec: if bits & 2 == 0 { Codec::Pcmu } else { Codec::Pcma },
+            codec: match codec % 8 {
+                0..=2 if bits & 2 == 0 => Codec::Pcmu,
+                0..=3 => Codec::Pcma,
+                4 | 5 => Codec::G722,
+                _ => Codec::Opus,
+            },
             payload_type_out: 0,
             payload_type_in: 0,
             dtmf_out: Some(101),
@@ -188,6 +194,11 @@ impl Bench {
             while let Some(event) = shard.poll_event() {
                 check(&event);
             }
+            while let Some(output) = shard.poll_record() {
+                if let RecordOutput::Samples { block, .. } = output {
+                    shard.recycle(block);
+                }
+            }
         }
     }
 
@@ -205,7 +216,8 @@ impl Bench {
             9 => self.pass(u64::from(tape.byte()?) * 100),
             10 => {
                 let bits = tape.byte()?;
-                self.configure(id, bits);
+                let codec = tape.byte()?;
+                self.configure(id, bits, codec);
             }
             11 => {
                 let (play, repeat) = (PlayId(u64::from(what)), u32::from(tape.byte()? % 4));
@@ -223,15 +235,49 @@ impl Bench {
     }
 
     fn join_or_echo(&mut self, id: EndpointId, bits: u8) {
-        match bits % 4 {
+        match bits % 16 {
             // Two on different shards are not joined, as the engine would have brought them together.
             0 if self.home[0] == self.home[1] => {
                 self.io.joined = true;
                 self.command(Command::Bridge { id, with: EndpointId(1 - id.0) });
             }
             1 => self.command(Command::Unbridge { id }),
-            on => self.command(Command::Echo { id, on: on == 2 }),
+            2..=3 => self.command(Command::Echo { id, on: bits % 2 == 0 }),
+            4..=6 if self.home[0] == self.home[1] => self.join(id, bits),
+            7 => self.command(Command::Leave { id }),
+            8..=11 => self.record(id, bits),
+            12 => self.command(Command::PauseRecord { id, record: RecordId(u64::from(bits >> 4)), paused: bits > 127 }),
+            13 => self.command(Command::StopRecord { id, record: RecordId(u64::from(bits >> 4)) }),
+            _ => self.detect(id, bits),
         }
+    }
+
+    fn join(&mut self, id: EndpointId, bits: u8) {
+        let rate = [8_000, 16_000, 48_000][usize::from(bits >> 4) % 3];
+        let tone = Some(self.prompt.clone());
+        let options = RoomOptions { rate, join_tone: tone.clone(), hold_music: tone, ..RoomOptions::default() };
+        let coach = (bits >> 5 & 1 == 1).then_some(EndpointId(1 - id.0));
+        let member = MemberOptions { muted: bits >> 6 & 1 == 1, deaf: bits >> 7 == 1, coach, moderator: false };
+        self.command(Command::Join { id, room: RoomId(1), options, member });
+        self.command(Command::Update { id, member: MemberOptions { muted: false, ..member } });
+    }
+
+    fn record(&mut self, id: EndpointId, bits: u8) {
+        let sources = [RecordSource::Received, RecordSource::Mixed, RecordSource::Dual, RecordSource::Room];
+        let mut options = RecordOptions::new(std::path::Path::new("fuzz.wav"));
+        options.source = sources[usize::from(bits) % 4];
+        options.rate = [8_000, 16_000, 48_000][usize::from(bits >> 6) % 3];
+        (options.beep, options.max_ms) = (bits & 0x20 != 0, Some(u64::from(bits) * 50));
+        (options.silence_ms, options.trim) = (Some(u32::from(bits) * 20), true);
+        options.finish = "#5".into();
+        self.command(Command::Record { id, record: RecordId(u64::from(bits >> 4)), options });
+    }
+
+    fn detect(&mut self, id: EndpointId, bits: u8) {
+        let voice = (bits & 0x10 != 0).then(Default::default);
+        let beep = (bits & 0x20 != 0).then(Default::default);
+        let machine = (bits & 0x40 != 0).then(Default::default);
+        self.command(Command::Detect { id, detect: Detect { voice, beep, machine } });
     }
 
     /// A packet of a far end that counts on, mostly.

@@ -30,8 +30,9 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(event: u8, tone_ms: u16, gap_ms: u16) -> Self {
-        let samples = |ms: u16| u64::from(ms.max(MIN_KEY_MS)) * 8;
+    /// A key held and followed by a pause, in milliseconds, on a clock of `per_ms` ticks.
+    pub(crate) fn new(event: u8, tone_ms: u16, gap_ms: u16, per_ms: u64) -> Self {
+        let samples = |ms: u16| u64::from(ms.max(MIN_KEY_MS)) * per_ms;
         Self { event, tone: samples(tone_ms), gap: samples(gap_ms) }
     }
 }
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn a_key_is_a_growing_duration_and_three_ends() {
         let mut keys = Keys::default();
-        assert!(keys.press(&[Key::new(5, 50, 60), Key::new(6, 40, 40)]));
+        assert!(keys.press(&[Key::new(5, 50, 60, 8), Key::new(6, 40, 40, 8)]));
         assert_eq!(
             sent(&mut keys, 12),
             [
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_long_tone_goes_on_in_a_second_segment_without_marker() {
         let mut keys = Keys::default();
-        keys.press(&[Key::new(1, 10_000, 40)]);
+        keys.press(&[Key::new(1, 10_000, 40, 8)]);
         let packets: Vec<_> = sent(&mut keys, 510).into_iter().flatten().collect();
         assert!(packets.iter().skip(1).all(|packet| !packet.1), "one marker only");
         assert!(packets.contains(&(1000, false, 1, false, 65_535)));
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn more_keys_than_can_wait_are_refused_as_a_whole() {
         let mut keys = Keys::default();
-        assert!(keys.press(&[Key::new(1, 100, 50); MAX_KEYS]));
-        assert!(!keys.press(&[Key::new(1, 100, 50)]));
+        assert!(keys.press(&[Key::new(1, 100, 50, 8); MAX_KEYS]));
+        assert!(!keys.press(&[Key::new(1, 100, 50, 8)]));
     }
 }

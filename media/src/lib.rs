@@ -15,6 +15,7 @@ mod bursts;
 mod capture;
 mod codec;
 mod command;
+pub mod detect;
 mod digits;
 mod endpoint;
 mod event;
@@ -27,15 +28,20 @@ mod latch;
 pub mod mos;
 mod outbound;
 mod player;
+mod playout;
 mod ports;
 pub mod prompt;
 mod quality;
 mod reception;
+mod record;
 mod reports;
+mod resample;
+mod room;
 mod shard;
 mod srtp;
 mod stats;
 mod telephone_event;
+mod tone;
 mod voip_metrics;
 mod watch;
 mod wheel;
@@ -44,8 +50,8 @@ pub mod worker;
 
 pub use bursts::{BurstLoss, GMIN};
 pub use capture::{Capture, Gap, MAX_CAPTURE};
-pub use codec::Codec;
-pub use command::{Command, EndpointId, Latch, PlayId, StreamConfig};
+pub use codec::{Codec, Decoder, Encoder};
+pub use command::{Command, Detect, EndpointId, Latch, PlayId, StreamConfig};
 pub use digits::{LOST_END, MAX_DIGITS_PER_SECOND};
 pub use endpoint::{MAX_BEHIND, RELAY_PATIENCE_MS};
 pub use event::Event;
@@ -56,9 +62,15 @@ pub use ports::{PORT_QUARANTINE, PortPool, PortRange, PortRangeError};
 pub use prompt::{Prompt, PromptError};
 pub use quality::{FarReport, Quality, Received, Sent};
 pub use reception::{LATE_MS, MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL};
+pub use record::{
+    BLOCK_SAMPLES, Block, MAX_BLOCKS, MAX_RECORD_MS, MAX_RECORDINGS, RecordEnd, RecordId, RecordOptions, RecordOutput,
+    RecordSource,
+};
+pub use room::{MAX_MEMBERS, MAX_ROOMS, MemberOptions, RoomId, RoomOptions};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
 pub use srtp::{SrtpKey, SrtpKeyError, SrtpKeys, SrtpSuite};
 pub use stats::{Lateness, ShardStats};
+pub use tone::{ToneError, tone};
 pub use voip_metrics::VoipMetrics;
 pub use watch::NO_MEDIA_AFTER;
 #[cfg(feature = "worker")]

@@ -3,12 +3,16 @@
 //! The timestamp is the clock's: it runs on through silence, holds and pauses (RFC 3550 §5.1) and never steps back. It
 //! is kept in 64 bits and cut to 32 on the wire, so that it wraps in one place only.
 
-use crate::endpoint::{MAX_LEAD, Place};
+use crate::endpoint::{MAX_LEAD_MS, Place};
 use base::Rng;
 use rtp_rs::{RtpPacketBuilder, Seq};
 
-/// Timestamp units a millisecond (8 kHz).
-pub(crate) const PER_MS: u64 = 8;
+/// Ticks a millisecond until a stream is configured.
+const PER_MS: u64 = 8;
+
+/// Milliseconds that what was sent may be ahead of the clock: a relayed packet of [`MAX_BUILT`] octets of G.711, and one
+/// packet more.
+const MAX_AHEAD_MS: u64 = 207;
 
 /// Octets of the longest packet we build: an Ethernet frame's worth, which an echo may need, tag included.
 pub(crate) const MAX_BUILT: usize = 1500;
@@ -21,6 +25,8 @@ pub(crate) struct Outbound {
     /// The timestamp at the clock's origin, and that origin in milliseconds.
     origin: u64,
     origin_ms: u64,
+    /// Ticks a millisecond.
+    per_ms: u64,
     /// Where the audio sent so far ends: the next packet's timestamp if nothing is left out.
     end: u64,
     /// Something was sent: before it, the first packet starts a talkspurt.
@@ -42,6 +48,7 @@ impl Outbound {
             sequence: rng.u32() as u16 >> 1,
             origin,
             origin_ms: now_ms,
+            per_ms: PER_MS,
             end: origin,
             started: false,
             packets: 0,
@@ -49,6 +56,19 @@ impl Outbound {
             dropped: 0,
             skipped: 0,
         }
+    }
+
+    /// Another codec's clock from now on: it goes on from where this one stands, or from where the audio sent so far ends.
+    pub(crate) fn set_clock(&mut self, per_ms: u64, now_ms: u64) {
+        if self.per_ms != per_ms {
+            (self.origin, self.origin_ms) = (self.clock_at(now_ms).max(self.end), now_ms);
+            self.per_ms = per_ms;
+        }
+    }
+
+    /// Ticks a millisecond.
+    pub(crate) fn per_ms(&self) -> u64 {
+        self.per_ms
     }
 
     /// The timestamp of what starts at `ms`. Where a relay ran ahead of the clock, the clock goes on from there.
@@ -60,14 +80,14 @@ impl Outbound {
 
     /// The timestamp of the clock at `ms`, whatever was sent.
     pub(crate) fn clock_at(&self, ms: u64) -> u64 {
-        self.origin + ms.saturating_sub(self.origin_ms) * PER_MS
+        self.origin + ms.saturating_sub(self.origin_ms) * self.per_ms
     }
 
-    /// The millisecond, from `now_ms` on, at which the audio sent so far ends. A relayed packet of `MAX_BUILT` octets
-    /// ends 200 ms from now; a clock that is further behind catches up instead.
+    /// The millisecond, from `now_ms` on, at which the audio sent so far ends. No packet ends later than
+    /// [`MAX_AHEAD_MS`] from now; a clock that is further behind catches up instead.
     pub(crate) fn ends_at(&self, now_ms: u64) -> u64 {
-        let ahead = self.end.saturating_sub(self.clock_at(now_ms)).div_ceil(PER_MS);
-        now_ms + ahead.min(MAX_BUILT as u64 / PER_MS + 20)
+        let ahead = self.end.saturating_sub(self.clock_at(now_ms)).div_ceil(self.per_ms);
+        now_ms + ahead.min(MAX_AHEAD_MS)
     }
 
     /// The sequence number of the next packet of our own.
@@ -85,17 +105,18 @@ impl Outbound {
         self.end
     }
 
-    /// Builds an audio packet into `buffer`; returns its length. The marker says that a talkspurt starts: the first
+    /// Builds an audio packet that lasts `ticks` into `buffer`; returns its length. The marker says that a talkspurt starts: the first
     /// packet, and the first after a stretch in which no audio left (RFC 3551 §4.1).
     pub(crate) fn audio(
         &mut self,
         buffer: &mut [u8; MAX_BUILT],
         payload_type: u8,
         timestamp: u64,
+        ticks: u64,
         payload: &[u8],
     ) -> usize {
         let marker = !self.started || timestamp != self.end;
-        self.end = timestamp + payload.len() as u64;
+        self.end = timestamp + ticks;
         self.write(buffer, payload_type, marker, timestamp, payload)
     }
 
@@ -118,12 +139,13 @@ impl Outbound {
         length
     }
 
-    /// Keeps the clock within [`MAX_LEAD`] of a relayed stream's, so that what follows it follows at once: a sender's
+    /// Keeps the clock within [`MAX_LEAD_MS`] of a relayed stream's, so that what follows it follows at once: a sender's
     /// clock may drift from ours for hours.
     pub(crate) fn follow(&mut self, timestamp: u64, now_ms: u64) {
         let clock = self.clock_at(now_ms);
-        self.origin += timestamp.saturating_sub(clock + MAX_LEAD);
-        self.origin = self.origin.saturating_sub(clock.saturating_sub(timestamp + MAX_LEAD));
+        let lead = MAX_LEAD_MS * self.per_ms;
+        self.origin += timestamp.saturating_sub(clock + lead);
+        self.origin = self.origin.saturating_sub(clock.saturating_sub(timestamp + lead));
     }
 
     /// Builds a packet into `buffer`; returns its length, 0 where the payload does not fit.
@@ -167,7 +189,7 @@ mod tests {
     fn sent(outbound: &mut Outbound, ms: u64) -> (u16, u32, bool) {
         let mut buffer = [0; MAX_BUILT];
         let timestamp = outbound.timestamp_at(ms);
-        let length = outbound.audio(&mut buffer, 0, timestamp, &[0xFF; 160]);
+        let length = outbound.audio(&mut buffer, 0, timestamp, 160, &[0xFF; 160]);
         let packet = RtpReader::new(&buffer[..length]).unwrap();
         (u16::from(packet.sequence_number()), packet.timestamp(), packet.mark())
     }
@@ -182,10 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn another_codecs_clock_goes_on_from_where_this_one_stands() {
+        let mut outbound = Outbound::new(&mut Rng::from_u64(1), 1000);
+        outbound.wind(0, 0);
+        assert_eq!(sent(&mut outbound, 1000).1, 0);
+        outbound.set_clock(48, 1020);
+        assert_eq!([outbound.timestamp_at(1020), outbound.timestamp_at(1040)], [160, 1120]);
+    }
+
+    #[test]
     fn the_clock_goes_on_from_where_a_relay_left_it() {
         let mut outbound = Outbound::new(&mut Rng::from_u64(1), 0);
         outbound.wind(0, 0);
-        outbound.audio(&mut [0; MAX_BUILT], 0, 0, &[0; 400]);
+        outbound.audio(&mut [0; MAX_BUILT], 0, 0, 400, &[0; 400]);
         assert_eq!([outbound.timestamp_at(20), outbound.timestamp_at(40)], [400, 560]);
     }
 }

@@ -19,8 +19,8 @@ pub const MAX_MISORDER: u16 = 100;
 /// A packet that much behind the stream's own best transit time is late: a jitter buffer would have gone on without it.
 pub const LATE_MS: u32 = 60;
 
-/// A change of transit time beyond this, in samples, is a new timeline and not jitter (two seconds).
-const NEW_TIMELINE: u32 = 16_000;
+/// A change of transit time beyond this, in milliseconds, is a new timeline and not jitter.
+const NEW_TIMELINE_MS: u32 = 2_000;
 
 /// What a packet is to the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,10 @@ pub(crate) struct Block {
 }
 
 /// All that an endpoint heard.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Reception {
+    /// Ticks a millisecond of the RTP clock.
+    per_ms: u32,
     source: Option<Source>,
     /// Another SSRC on probation: the sequence number that must follow, and how many came in order.
     candidate: Option<(u32, u16, u32)>,
@@ -122,7 +124,38 @@ pub(crate) struct Reception {
     ssrc_changes: u32,
 }
 
+impl Default for Reception {
+    fn default() -> Self {
+        Self {
+            per_ms: 8,
+            source: None,
+            candidate: None,
+            past_expected: 0,
+            past_received: 0,
+            past_runs: 0,
+            octets: 0,
+            bursts: Bursts::default(),
+            reordered: 0,
+            duplicates: 0,
+            late: 0,
+            unknown_payload: 0,
+            ssrc_changes: 0,
+        }
+    }
+}
+
 impl Reception {
+    /// Another codec's clock: transit times on the old one say nothing any more.
+    pub(crate) fn set_clock(&mut self, per_ms: u64) {
+        if u64::from(self.per_ms) == per_ms {
+            return;
+        }
+        self.per_ms = per_ms as u32;
+        if let Some(source) = &mut self.source {
+            (source.transit, source.jitter, source.best) = (None, 0, [None; 2]);
+        }
+    }
+
     /// Takes one packet's sequence number. `known`: its payload type was negotiated; no other may start a source.
     pub(crate) fn sequence(&mut self, ssrc: u32, sequence: u16, octets: usize, known: bool) -> Arrival {
         let arrival = match &mut self.source {
@@ -202,10 +235,11 @@ impl Reception {
 
     /// Takes the timing of an audio packet (§A.8). Telephone events repeat their timestamp and say nothing here.
     pub(crate) fn timing(&mut self, timestamp: u32, now: Now) {
+        let per_ms = self.per_ms;
         let Some(source) = &mut self.source else { return };
-        let transit = ((now.mono / 125_000) as u32).wrapping_sub(timestamp);
+        let transit = ((now.mono * u64::from(per_ms / 8) / 125_000) as u32).wrapping_sub(timestamp);
         let change = source.transit.map_or(0, |before| transit.wrapping_sub(before) as i32).unsigned_abs();
-        if change > NEW_TIMELINE {
+        if change > NEW_TIMELINE_MS * per_ms {
             source.best = [None; 2];
         } else {
             source.jitter = source.jitter + change - ((source.jitter + 8) >> 4);
@@ -216,7 +250,7 @@ impl Reception {
             source.best[0] = Some(transit);
         }
         let lateness = source.best.iter().flatten().map(|&best| behind(best)).max().unwrap_or(0);
-        self.late += u64::from(lateness > LATE_MS as i32 * 8);
+        self.late += u64::from(lateness > (LATE_MS * per_ms) as i32);
     }
 
     /// Starts a new window for the best transit time, so that a clock that drifts is not taken for lateness.
@@ -244,8 +278,12 @@ impl Reception {
         })
     }
 
-    /// Bursts and gaps, at the mean packet time (8 octets a millisecond).
+    /// Bursts and gaps, at the mean packet time (8 octets a millisecond; Opus, whose octets tell no time, is taken to have
+    /// packets of 20 ms).
     fn burst_loss(&self) -> BurstLoss {
+        if self.per_ms != 8 {
+            return self.bursts.report(20.0);
+        }
         let received = self.past_received + self.source.map_or(0, |source| source.received);
         self.bursts.report(self.octets as f64 / 8.0 / received.max(1) as f64)
     }
@@ -268,7 +306,7 @@ impl Reception {
             bursts: self.burst_loss(),
             burst_ratio: (mean_run * (1.0 - fraction)).max(1.0),
             jitter,
-            jitter_ms: f64::from(jitter) / 8.0,
+            jitter_ms: f64::from(jitter) / f64::from(self.per_ms),
             reordered: self.reordered,
             duplicates: self.duplicates,
             late: self.late,

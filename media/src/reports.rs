@@ -37,6 +37,8 @@ pub(crate) struct Reports {
     /// The far end sends XR, and is sent it: nobody else is known to read it.
     pub speaks_xr: bool,
     pub rtt_ms: Option<f64>,
+    /// Ticks a millisecond of our stream.
+    pub per_ms: f64,
 }
 
 impl Reports {
@@ -51,6 +53,7 @@ impl Reports {
             far_voip: None,
             speaks_xr: false,
             rtt_ms: None,
+            per_ms: 8.0,
         }
     }
 
@@ -175,7 +178,7 @@ impl Reports {
                 loss_ppm: (u64::from(block.fraction_lost()) * 1_000_000 / 256) as u32,
                 lost: (block.cumulative_lost() << 8) as i32 >> 8,
                 jitter: block.interarrival_jitter(),
-                jitter_ms: f64::from(block.interarrival_jitter()) / 8.0,
+                jitter_ms: f64::from(block.interarrival_jitter()) / self.per_ms,
                 extended_sequence: block.extended_sequence_number(),
             });
             let (lsr, dlsr) = (block.last_sender_report_timestamp(), block.delay_since_last_sender_report_timestamp());

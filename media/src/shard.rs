@@ -4,6 +4,7 @@
 //! The driver calls `tick` when `next_wake` has come; a late tick is made up for over the next ones, never in a burst.
 
 mod bridge;
+mod room;
 
 use crate::command::{Command, EndpointId};
 use crate::endpoint::{Context, Endpoint};
@@ -11,6 +12,8 @@ use crate::event::Event;
 use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo};
 use crate::outbound::MAX_BUILT;
+use crate::record::{Block, RecordEnd, RecordId, RecordOutput, RecordSource, Records};
+use crate::room::Rooms;
 use crate::stats::ShardStats;
 use crate::wheel::Wheel;
 use base::{Now, Rng};
@@ -70,6 +73,8 @@ pub struct Shard {
     phases: [u32; PHASES as usize],
     events: Events,
     stats: ShardStats,
+    records: Records,
+    rooms: Rooms,
     scratch: Box<[u8; MAX_BUILT]>,
     /// A tick left work: the next one is a millisecond after it, in milliseconds.
     resume: Option<u64>,
@@ -89,6 +94,8 @@ impl Shard {
             phases: [0; PHASES as usize],
             events: Events::default(),
             stats: ShardStats::default(),
+            records: Records::default(),
+            rooms: Rooms::default(),
             scratch: Box::new([0; MAX_BUILT]),
             resume: None,
         }
@@ -113,6 +120,24 @@ impl Shard {
             Command::Echo { id, on } => self.with(id, now, io, |endpoint, _| endpoint.set_echo(on)),
             Command::Bridge { id, with } => self.bridge(id, with, now, io),
             Command::Unbridge { id } => self.unbridge(id, now, io),
+            Command::Join { id, room, options, member } => self.join(id, room, options, member, now, io),
+            Command::Update { id, member } => self.update(id, member),
+            Command::Leave { id } => self.leave(id),
+            Command::Detect { id, detect } => self.with(id, now, io, |endpoint, ctx| endpoint.detect(&detect, ctx)),
+            Command::Record { id, record, options } if options.source == RecordSource::Room => {
+                self.record_room(id, record, options);
+            }
+            Command::Record { id, record, options } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.record(record, options, ctx));
+            }
+            Command::StopRecord { id, record } => {
+                self.stop_room_record(record, RecordEnd::Stopped);
+                self.with(id, now, io, |endpoint, ctx| endpoint.stop_record(record, ctx));
+            }
+            Command::PauseRecord { id, record, paused } => {
+                self.pause_room_record(record, paused);
+                self.with(id, now, io, |endpoint, ctx| endpoint.pause_record(record, paused, ctx));
+            }
             Command::Capture { id, on } => self.with(id, now, io, |endpoint, ctx| endpoint.set_capture(on, ctx)),
         }
     }
@@ -178,12 +203,13 @@ impl Shard {
 
     fn close(&mut self, id: EndpointId, now: Now, io: &mut dyn PacketIo) {
         self.part(id, now, io);
+        self.leave(id);
         let Some((leg, endpoint)) = self.remove(id) else {
             self.stats.unknown_endpoint += 1;
             return;
         };
-        let Self { events, stats, rng, scratch, .. } = self;
-        endpoint.close(&mut Context { now, leg, io, events, stats, rng, scratch });
+        let Self { events, stats, rng, records, rooms, scratch, .. } = self;
+        endpoint.close(&mut Context { now, leg, io, events, stats, rng, records, rooms, scratch });
         io.close(leg);
     }
 
@@ -205,9 +231,9 @@ impl Shard {
 
     /// Lends the endpoint in that slot what it works with.
     fn act(&mut self, leg: Leg, now: Now, io: &mut dyn PacketIo, act: impl FnOnce(&mut Endpoint, &mut Context<'_>)) {
-        let Self { slots, events, stats, rng, scratch, .. } = self;
+        let Self { slots, events, stats, rng, records, rooms, scratch, .. } = self;
         match slots.get_mut(leg.slot as usize).and_then(Option::as_mut).filter(|endpoint| endpoint.id == leg.id) {
-            Some(endpoint) => act(endpoint, &mut Context { now, leg, io, events, stats, rng, scratch }),
+            Some(endpoint) => act(endpoint, &mut Context { now, leg, io, events, stats, rng, records, rooms, scratch }),
             None => stats.unknown_endpoint += 1,
         }
     }
@@ -299,6 +325,7 @@ impl Shard {
         let now_ms = now.mono / 1_000_000;
         self.stats.ticks += 1;
         self.resume = None;
+        self.mix(now);
         let mut served = 0;
         let limit = FRAMES_A_TICK.max(self.by_id.len() / 8);
         while let Some(slot) = self.wheel.expired(now_ms) {
@@ -318,8 +345,9 @@ impl Shard {
     /// When `tick` is to be called next, monotonic nanoseconds. `None`: not before a command or a packet.
     #[must_use]
     pub fn next_wake(&self) -> Option<u64> {
-        let next = self.wheel.next()?;
-        Some(next.max(self.resume.unwrap_or(0)) * 1_000_000)
+        let next = self.wheel.next().map(|next| next.max(self.resume.unwrap_or(0)));
+        let next = [next, self.rooms.due()].into_iter().flatten().min()?;
+        Some(next * 1_000_000)
     }
 
     /// The next event. Call it until `None` after every other call.
@@ -333,11 +361,31 @@ impl Shard {
         Some(event)
     }
 
-    /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here. Of two that
-    /// are joined, the other follows: until both are on one shard again, neither hears the other.
+    /// What the rim is to write next, in order. Call it until `None` after every other call.
+    pub fn poll_record(&mut self) -> Option<RecordOutput> {
+        self.records.poll()
+    }
+
+    /// A block that was written comes back.
+    pub fn recycle(&mut self, block: Block) {
+        self.records.recycle(block);
+    }
+
+    /// A recording could not be written: it ends as `RecordEnd::Disk`. One that is not here has ended.
+    pub fn fail_record(&mut self, id: EndpointId, record: RecordId, error: String, now: Now, io: &mut dyn PacketIo) {
+        self.stop_room_record(record, RecordEnd::Disk(error.clone()));
+        if self.by_id.contains_key(&id) {
+            self.with(id, now, io, |endpoint, ctx| endpoint.fail_record(record, error, ctx));
+        }
+    }
+
+    /// Takes an endpoint out, to be adopted by another shard. Poll the events out first: those stay here. It leaves its
+    /// room. Of two that are joined, the other follows: until both are on one shard again, neither hears the other.
     pub fn take(&mut self, id: EndpointId) -> Option<EndpointState> {
+        self.leave(id);
         let (_, mut endpoint) = self.remove(id)?;
         endpoint.reserve = Reserve::default();
+        endpoint.flush_records(&mut self.records);
         Some(EndpointState(endpoint))
     }
 

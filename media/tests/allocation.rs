@@ -8,8 +8,9 @@
 
 use base::{Now, Rng, millis};
 use media::{
-    Channel, Codec, Command, EndpointId, Latch, Leg, PacketIo, PlayId, Prompt, SendResult, Shard, ShardConfig, SrtpKey,
-    SrtpKeys, SrtpSuite, StreamConfig,
+    Channel, Codec, Command, EndpointId, Latch, Leg, MemberOptions, PacketIo, PlayId, Prompt, RecordId, RecordOptions,
+    RecordOutput, RecordSource, RoomId, RoomOptions, SendResult, Shard, ShardConfig, SrtpKey, SrtpKeys, SrtpSuite,
+    StreamConfig,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -109,7 +110,13 @@ impl Bench {
     }
 
     fn open(&mut self, id: u64, srtp: Option<SrtpKeys>) {
-        let config = config((self.far)(id), srtp);
+        self.open_as(id, Codec::Pcmu, srtp);
+    }
+
+    fn open_as(&mut self, id: u64, codec: Codec, srtp: Option<SrtpKeys>) {
+        let mut config = config((self.far)(id), srtp);
+        config.codec = codec;
+        (config.payload_type_out, config.payload_type_in) = (codec.payload_type(), codec.payload_type());
         let rtp_port = port(id);
         let id = EndpointId(id);
         self.command(Command::Create { id, rtp_port });
@@ -133,6 +140,11 @@ impl Bench {
         while let Some((leg, bytes, length)) = self.io.packets.pop() {
             let (from, to) = (address(leg.id.0), EndpointId((self.far)(leg.id.0)));
             self.shard.receive(to, Channel::Rtp, from, &bytes[..length], self.now, &mut self.io);
+        }
+        while let Some(output) = self.shard.poll_record() {
+            if let RecordOutput::Samples { block, .. } = output {
+                self.shard.recycle(block);
+            }
         }
         let mut digits = 0;
         while let Some(event) = self.shard.poll_event() {
@@ -196,6 +208,56 @@ fn relaying_allocates_nothing_in_clear_and_under_srtp() {
     assert!(sent >= 2 * LEGS * 99 && digits > 60, "{sent} packets, {digits} digits");
     assert_eq!(bench.shard.stats().unauthentic + bench.shard.stats().replayed, 0);
     assert_eq!(allocations, 0, "in {sent} packets");
+}
+
+#[test]
+fn transcoding_allocates_nothing() {
+    let mut bench = Bench::new(|id| if id < 1000 { id + 1000 } else { id - 1000 });
+    for (pair, codec) in [Codec::G722, Codec::Opus, Codec::Pcma, Codec::Opus].into_iter().enumerate() {
+        let (left, right) = (2 * pair as u64, 2 * pair as u64 + 1);
+        for (leg, codec) in [(left, Codec::Pcmu), (right, codec)] {
+            bench.open_as(leg, codec, None);
+            bench.open_as(1000 + leg, codec, None);
+            bench.play(leg);
+        }
+        bench.command(Command::Bridge { id: EndpointId(1000 + left), with: EndpointId(1001 + left) });
+    }
+    let (sent, _, allocations) = bench.measure();
+    assert!(sent >= 16 * 99, "{sent} packets");
+    assert_eq!(allocations, 0, "in {sent} packets");
+}
+
+#[test]
+fn conferences_and_recordings_allocate_nothing() {
+    let mut bench = Bench::new(|id| if id < 1000 { id + 1000 } else { id - 1000 });
+    let codecs = [Codec::Pcmu, Codec::G722, Codec::Pcma, Codec::Opus];
+    for member in 0..16 {
+        let codec = codecs[member as usize % 4];
+        bench.open_as(member, codec, None);
+        bench.open_as(1000 + member, codec, None);
+        if member < 3 {
+            bench.play(member);
+        }
+        let (id, room) = (EndpointId(1000 + member), RoomId(1));
+        let (options, member) = (RoomOptions::default(), MemberOptions::default());
+        bench.command(Command::Join { id, room, options, member });
+    }
+    for record in 0..4 {
+        let mut options = RecordOptions::new(std::path::Path::new("tape.wav"));
+        options.source = if record == 3 { RecordSource::Room } else { RecordSource::Dual };
+        bench.command(Command::Record { id: EndpointId(1000 + record), record: RecordId(record), options });
+    }
+    // The first blocks are made in the first second; after that those that the rim has written come back.
+    for _ in 0..1_200 {
+        bench.turn();
+    }
+    let (before, sent) = (ALLOCATIONS.get(), bench.shard.stats().packets_sent);
+    for _ in 0..1_200 {
+        bench.turn();
+    }
+    let sent = bench.shard.stats().packets_sent - sent;
+    assert!(sent >= 32 * 59, "{sent} packets");
+    assert_eq!(ALLOCATIONS.get() - before, 0, "in {sent} packets");
 }
 
 #[test]

@@ -5,7 +5,8 @@ mod lab;
 
 use base::Rng;
 use lab::{Lab, Rules, address, packet};
-use media::{Command, EndpointId, Event, MAX_DIGITS_PER_SECOND};
+use media::{Command, EndpointId, Event, MAX_DIGITS_PER_SECOND, PlayId, tone};
+use std::sync::Arc;
 
 const KEYS: &[u8] = b"0123456789*#ABCD";
 
@@ -30,6 +31,42 @@ fn every_key_of_seeded_streams_arrives_once_and_in_order() {
             pressed.push_str(&digits);
         }
         assert_eq!(lab.digits(ear), pressed, "seed {seed}");
+    }
+}
+
+/// The sound of a key (ITU-T Q.23).
+fn sound(key: u8) -> (u32, u32) {
+    let at = b"123A456B789C*0#D".iter().position(|known| *known == key).unwrap();
+    ([697, 770, 852, 941][at / 4], [1_209, 1_336, 1_477, 1_633][at % 4])
+}
+
+/// Ten thousand streams in all: by packets, and as sounds of a far end that negotiated no telephone-event.
+#[test]
+fn ten_thousand_streams_of_packets_and_of_sounds_arrive_once_and_in_order() {
+    for seed in 0..10_000u64 {
+        let mut rng = Rng::from_u64(seed ^ 0x5EED);
+        let mut lab = Lab::new(seed);
+        lab.wire.quiet = true;
+        let sounds = seed % 8 == 7;
+        let (hand, ear) = lab.pair(|stream| {
+            if sounds {
+                (stream.dtmf_in, stream.dtmf_out) = (None, None);
+            }
+        });
+        let digits = keys(&mut rng, 4);
+        let (tone_ms, gap_ms) = (80 + rng.below(100) as u16, 80 + rng.below(60) as u16);
+        if sounds {
+            lab.wire.rules = Rules { loss: 0.02, duplicate: 0.1, hold_back: 0.05, held_ms: 25, ..Rules::default() };
+            let part = |key: u8| format!("{}+{}/{tone_ms},0/{gap_ms}", sound(key).0, sound(key).1);
+            let specification: Vec<String> = digits.bytes().map(part).collect();
+            let prompt = Arc::new(tone(&specification.join(",")).unwrap());
+            lab.command(Command::Play { id: hand, play: PlayId(1), prompt, repeat: 1 });
+        } else {
+            lab.wire.rules = Rules { loss: 0.1, duplicate: 0.1, hold_back: 0.05, held_ms: 25, ..Rules::default() };
+            lab.command(Command::SendDigits { id: hand, digits: digits.clone(), tone_ms, gap_ms });
+        }
+        lab.run(4 * u64::from(tone_ms + gap_ms) + 400);
+        assert_eq!(lab.digits(ear), digits, "seed {seed}, tone {tone_ms}, gap {gap_ms}");
     }
 }
 

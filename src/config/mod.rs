@@ -121,6 +121,10 @@ pub struct Number {
 pub struct Config {
     /// `http.listen`.
     pub http: SocketAddr,
+    /// `http.public_url`: where the API is reached from outside.
+    pub public_url: Option<url::Url>,
+    /// `recordings.dir`.
+    pub recordings_dir: PathBuf,
     /// `api.bootstrap_key`.
     pub bootstrap_key: Option<String>,
     /// `database.url`.
@@ -149,6 +153,13 @@ pub struct Config {
     pub users: Vec<User>,
     /// What is set and has no effect in this version.
     pub notes: Vec<String>,
+}
+
+impl Config {
+    /// Where the API is reached: what is configured, or what it listens on.
+    pub fn api_url(&self) -> Option<url::Url> {
+        self.public_url.clone().or_else(|| url::Url::parse(&format!("http://{}", self.http)).ok())
+    }
 }
 
 /// Why there is no configuration.

@@ -18,7 +18,8 @@ const MAX_LISTENERS: usize = 64;
 /// The whole file.
 pub fn config(mut root: Section) -> Config {
     let mut notes = Vec::new();
-    let http = http(root.section("http"));
+    let (http, public_url) = http(root.section("http"));
+    let recordings_dir = recordings(root.section("recordings"));
     let bootstrap_key = api(root.section("api"));
     let database_url = database(root.section("database"));
     let (journal_dir, journal_max_mb) = journal(root.section("journal"));
@@ -35,6 +36,8 @@ pub fn config(mut root: Section) -> Config {
     root.finish();
     Config {
         http,
+        public_url,
+        recordings_dir,
         bootstrap_key,
         database_url,
         journal_dir,
@@ -54,7 +57,7 @@ pub fn config(mut root: Section) -> Config {
 
 /// Sections of the contract that later versions fill. They are taken, and said to have no effect.
 fn without_effect(root: &mut Section, notes: &mut Vec<String>) {
-    for key in ["secrets", "redis", "recordings", "egress"] {
+    for key in ["secrets", "redis", "egress"] {
         if root.json(key).is_some() {
             notes.push(format!("[{key}] is set and has no effect in this version"));
         }
@@ -65,7 +68,20 @@ fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, like \"127.0.0.1:3000\"".to_owned())
 }
 
-fn http(mut section: Section) -> SocketAddr {
+fn recordings(mut section: Section) -> PathBuf {
+    let dir = section.text("dir").map_or_else(|| "recordings".to_owned(), |found| found.value);
+    section.finish();
+    dir.into()
+}
+
+fn web_address(text: &str) -> Result<url::Url, String> {
+    url::Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| "write where the API is reached from outside, like \"https://voice.example.com\"".to_owned())
+}
+
+fn http(mut section: Section) -> (SocketAddr, Option<url::Url>) {
     let behind_proxy = section.flag("behind_proxy", false);
     let listen = section.parsed("listen", socket);
     if let Some(Found { value, place }) = &listen
@@ -77,8 +93,10 @@ fn http(mut section: Section) -> SocketAddr {
             format!("http.listen = \"{value}\" is open to the network without TLS; listen on 127.0.0.1, or put a proxy that speaks TLS in front and write behind_proxy = true"),
         );
     }
+    let public = section.parsed("public_url", web_address);
     section.finish();
-    listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)), |found| found.value)
+    let listen = listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)), |found| found.value);
+    (listen, public.map(|found| found.value))
 }
 
 fn api(mut section: Section) -> Option<String> {

@@ -1,6 +1,6 @@
 //! What the API asks of the switch.
 
-use crate::CallSid;
+use crate::{Brought, CallSid};
 use carrier::Number;
 use ivr::Answer;
 use std::sync::Arc;
@@ -58,6 +58,13 @@ pub enum Command {
         sid: CallSid,
         /// With what.
         answer: Answer,
+    },
+    /// What an errand of a call has brought.
+    Brought {
+        /// Whose errand it was.
+        sid: CallSid,
+        /// What it brought.
+        brought: Brought,
     },
     /// Make a prompt known, in place of an earlier one of that name.
     Prompt(Arc<media::Prompt>),

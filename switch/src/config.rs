@@ -4,9 +4,11 @@ use crate::registrar::RegistrarConfig;
 use carrier::TrunkConfig;
 use ipnet::IpNet;
 use ivr::Answer;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+use url::Url;
 
 /// A number that answers calls.
 #[derive(Clone, Debug)]
@@ -64,4 +66,10 @@ pub struct Config {
     pub trunk_access: BTreeSet<String>,
     /// Users, and who may register.
     pub registrar: RegistrarConfig,
+    /// The directory that recordings are written to.
+    pub recordings: PathBuf,
+    /// Where the API is reached from outside: what recordings' addresses begin with.
+    pub api_url: Option<Url>,
+    /// Each tenant's account (`AC` and 32 hexadecimal digits), as requests for documents name it.
+    pub accounts: BTreeMap<String, String>,
 }

@@ -1,6 +1,7 @@
 //! What every call works with: the user agent, the ports, the prompts, the trunks, the timers, and the way out.
 
 use crate::call::Call;
+use crate::call::room::Rooms;
 use crate::config::{Config, MediaAddress};
 use crate::letter::Letter;
 use crate::registrar::{Registrar, UserId};
@@ -8,11 +9,13 @@ use crate::route::Plan;
 use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
-use media::{EndpointId, PortPool, Prompt};
+use media::{EndpointId, PortPool, Prompt, RecordId};
 use sip_core::endpoint::{self, Endpoint, GateRates, InboundId, RequestId, SessionId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 use crate::call::leg::MediaPort;
 
@@ -27,6 +30,10 @@ pub(crate) enum Wake {
     Duration,
     /// Its program asked to be woken.
     Program,
+    /// The next keys that its program presses are due.
+    Keys,
+    /// It has ended, and what its program owes to others should be done by now.
+    Afterlife,
     /// Its far end, which has handed it on, should have hung up by now.
     HandedOn,
     /// Its media endpoint should have closed by now.
@@ -87,6 +94,15 @@ pub(crate) struct Desk {
     /// When the user agent wants to be woken.
     pub(crate) sip_wake: Option<u64>,
     next_media: u64,
+    /// Conferences that are held.
+    pub(crate) rooms: Rooms,
+    /// Which call a recording belongs to: its end may come after its endpoint's.
+    pub(crate) by_record: HashMap<RecordId, CallSid>,
+    /// Where recordings are written.
+    pub(crate) recordings: PathBuf,
+    api_url: Option<Url>,
+    accounts: BTreeMap<String, String>,
+    next_record: u64,
 }
 
 impl Desk {
@@ -112,6 +128,12 @@ impl Desk {
             born: VecDeque::new(),
             sip_wake: None,
             next_media: 1,
+            rooms: Rooms::default(),
+            by_record: HashMap::new(),
+            recordings: config.recordings.clone(),
+            api_url: config.api_url.clone(),
+            accounts: config.accounts.clone(),
+            next_record: 1,
         })
     }
 
@@ -136,6 +158,30 @@ impl Desk {
         self.ports.release(media.port, now);
     }
 
+    /// A recording's name, and whose it is.
+    pub(crate) fn open_recording(&mut self, sid: CallSid) -> RecordId {
+        let id = RecordId(self.next_record);
+        self.next_record += 1;
+        self.by_record.insert(id, sid);
+        id
+    }
+
+    /// Where a recording is fetched from, without a file's extension.
+    pub(crate) fn recording_url(&self, recording: &str) -> Option<Url> {
+        self.api_url.as_ref()?.join(&format!("/v1/recordings/{recording}")).ok()
+    }
+
+    /// The tenant's account, as Twilio's requests name it; empty where it has none.
+    pub(crate) fn account_of(&self, tenant: &str) -> String {
+        self.accounts.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// The media endpoint of a call, by the text of its sid.
+    pub(crate) fn media_of(&self, sid: &str) -> Option<EndpointId> {
+        let sid: CallSid = sid.parse().ok()?;
+        self.by_media.iter().find(|(_, call)| **call == sid).map(|(id, _)| *id)
+    }
+
     /// Wakes the call later.
     pub(crate) fn wake(&mut self, sid: CallSid, what: Wake, after: Duration, now: Now) {
         self.timers.set(Timer::Call(sid, what), now.after(after));
@@ -143,7 +189,7 @@ impl Desk {
 
     /// Stops every timer of a call but the one that waits for its media to close.
     pub(crate) fn quiet(&mut self, sid: CallSid) {
-        for what in [Wake::Queue, Wake::Ring, Wake::Duration, Wake::Program, Wake::HandedOn] {
+        for what in [Wake::Queue, Wake::Ring, Wake::Duration, Wake::Program, Wake::Keys, Wake::HandedOn] {
             self.timers.stop(Timer::Call(sid, what));
         }
     }

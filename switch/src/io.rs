@@ -1,6 +1,6 @@
 //! What crosses between the switch and the rim.
 
-use crate::{Command, Record};
+use crate::{Command, Errand, Record};
 use sip_core::transport;
 
 /// What the rim hands in.
@@ -16,6 +16,12 @@ pub enum Input {
     Timeout,
 }
 
+impl From<transport::Input> for Input {
+    fn from(input: transport::Input) -> Self {
+        Self::Sip(input)
+    }
+}
+
 /// What the rim is asked to do.
 #[derive(Debug)]
 pub enum Output {
@@ -25,6 +31,8 @@ pub enum Output {
     Media(media::Command),
     /// For the journal.
     Record(Box<Record>),
+    /// For whoever reaches the world outside.
+    Errand(Box<Errand>),
     /// There is nothing more to do before this time (monotonic nanoseconds), or before the next input.
     Timeout(Option<u64>),
 }

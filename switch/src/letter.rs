@@ -69,6 +69,8 @@ pub(crate) enum Letter {
         /// 180, or the final status.
         sip_status: u16,
     },
+    /// To a member of a conference: it is over.
+    Closed,
     /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.
     Flow(Direction),
 }

@@ -65,6 +65,8 @@ pub enum GatherEnd {
     Timeout,
     /// No digit at all.
     NoInput,
+    /// The caller spoke.
+    Speech,
 }
 
 /// What happened.
@@ -150,6 +152,52 @@ pub enum Fact {
     Unbridged {
         /// The other.
         with: CallSid,
+    },
+    /// A recording has begun.
+    Recording {
+        /// Its sid: `RE` and 32 hexadecimal digits.
+        recording: String,
+        /// 1 or 2.
+        channels: u8,
+    },
+    /// A recording is over, and its file whole.
+    Recorded {
+        /// Its sid.
+        recording: String,
+        /// How long it is.
+        duration_ms: u64,
+        /// Octets of its WAV file; 0 where there is none.
+        octets: u64,
+        /// 1 or 2.
+        channels: u8,
+        /// Why: `stopped`, `hangup`, `max_length`, `silence`, `key #`, `disk`, `slow_disk`.
+        reason: String,
+    },
+    /// The call has entered a conference.
+    Joined {
+        /// Its sid: `CF` and 32 hexadecimal digits.
+        conference: String,
+        /// Its name, within the tenant.
+        name: String,
+    },
+    /// It is in it no more.
+    Left {
+        /// Its sid.
+        conference: String,
+    },
+    /// The far end was asked to call somebody else (RFC 3515).
+    Referred {
+        /// Whom.
+        to: String,
+        /// What it answered; none where it could not be asked.
+        sip_status: Option<u16>,
+    },
+    /// Something that the program asked for is not as it should be; the call goes on.
+    Warning {
+        /// Twilio's number for it; 0 where it has none.
+        code: u32,
+        /// In words.
+        message: String,
     },
     /// The far end holds the call: it does not listen (RFC 3264 §8.4).
     Held,

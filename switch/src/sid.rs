@@ -30,6 +30,11 @@ impl CallSid {
     }
 }
 
+/// A sid of another kind: two letters and 32 hexadecimal digits.
+pub(crate) fn tagged(prefix: &str, rng: &mut Rng) -> String {
+    format!("{prefix}{}", rng.hex(32))
+}
+
 /// Characters of a sid.
 const LENGTH: usize = 34;
 

@@ -231,7 +231,12 @@ impl Switch {
     }
 
     fn on_media(&mut self, event: media::Event, now: Now) {
-        if let Some(sid) = self.desk.by_media.get(&event.id()).copied() {
+        if let media::Event::RecordEnded { record, .. } = &event {
+            // It may come after its endpoint's last event.
+            if let Some(sid) = self.desk.by_record.get(record).copied() {
+                self.with(sid, |call, desk| call.on_media(event, desk, now));
+            }
+        } else if let Some(sid) = self.desk.by_media.get(&event.id()).copied() {
             self.with(sid, |call, desk| call.on_media(event, desk, now));
         }
     }
@@ -241,6 +246,7 @@ impl Switch {
             Command::Originate(asked) => self.originate(*asked, now),
             Command::End { sid, how } => self.with(sid, |call, desk| call.on_end_request(how, desk, now)),
             Command::Replace { sid, answer } => self.with(sid, |call, desk| call.on_replace(answer, desk, now)),
+            Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,
             Command::Drain => self.drain(),
@@ -349,10 +355,13 @@ impl Switch {
             Event::Refreshed { session, response } => {
                 self.with_session(session, |call, desk| call.on_reoffer_done(Some(&response), desk, now));
             }
-            Event::ProgressAcked { .. }
-            | Event::RequestDone { .. }
-            | Event::ReferProgress { .. }
-            | Event::ReferDone { .. } => {}
+            Event::ReferProgress { session, status, terminated } => {
+                self.with_session(session, |call, desk| call.on_refer_progress(status, terminated, desk, now));
+            }
+            Event::ReferDone { session, result } => {
+                self.with_session(session, |call, desk| call.on_refer_done(&result, desk, now));
+            }
+            Event::ProgressAcked { .. } | Event::RequestDone { .. } => {}
         }
     }
 

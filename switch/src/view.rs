@@ -153,6 +153,12 @@ impl CallView {
             | Fact::Bridging { .. }
             | Fact::Bridged { .. }
             | Fact::Unbridged { .. }
+            | Fact::Recording { .. }
+            | Fact::Recorded { .. }
+            | Fact::Joined { .. }
+            | Fact::Left { .. }
+            | Fact::Referred { .. }
+            | Fact::Warning { .. }
             | Fact::Held
             | Fact::Resumed
             | Fact::NoMedia

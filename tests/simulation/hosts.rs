@@ -109,6 +109,7 @@ impl Node for Host {
                 switch::Output::Sip(effect) => Output::Sip(effect),
                 switch::Output::Media(command) => Output::Media(command),
                 switch::Output::Record(record) => Output::Report(Told::Record(record)),
+                switch::Output::Errand(errand) => panic!("no program here asks for the world outside: {errand:?}"),
                 switch::Output::Timeout(at) => Output::Timeout(at),
             },
             Self::Carrier(carrier) => match carrier.poll() {
@@ -133,11 +134,13 @@ pub struct Town {
     pub load: switch::Load,
     pub carrier_idle: bool,
     pub trace: u64,
+    /// What the switch has recorded.
+    pub recorded: Vec<Vec<i16>>,
     pub carried: Carried,
 }
 
 /// Half a second of noise: every frame of it is like no other.
-fn words() -> Arc<Prompt> {
+pub fn words() -> Arc<Prompt> {
     let mut rng = Rng::from_u64(99);
     let samples: Vec<i16> = (0..4_000).map(|_| (rng.below(16_000) as i32 - 8_000) as i16).collect();
     Arc::new(Prompt::new("words", samples))
@@ -188,6 +191,9 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
         numbers: numbers.iter().map(number).collect(),
         trunk_access: ["default".to_owned()].into(),
         registrar: switch::registrar::RegistrarConfig::default(),
+        recordings: "recordings".into(),
+        api_url: None,
+        accounts: std::collections::BTreeMap::new(),
     }
 }
 
@@ -286,6 +292,26 @@ pub fn one_call_in(answer: serde_json::Value, rules: &[(&str, &str)], script: &s
     network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
     let mut town = Town { inbound: 1, ..Town::default() };
     finish(&mut network, switch, carrier, &mut town);
+    town
+}
+
+/// Several calls from the carrier to a number of ours that `answer`s so, each this much later than the run's beginning.
+pub fn calls_in(answer: serde_json::Value, calls: &[(u64, &str)]) -> Town {
+    let mut rng = Rng::from_u64(1);
+    let numbers = [("+18325550100", answer)];
+    let config = CarrierConfig { keeps_captures: true, ..carrier_config() };
+    let (mut network, switch, carrier) = build(&mut rng, 1, GOOD, &numbers, config);
+    let mut at = 0;
+    for (nth, (later_ms, script)) in calls.iter().enumerate() {
+        network.run_for(Duration::from_millis(later_ms - at));
+        at = *later_ms;
+        let (from, to) = (format!("+1666555000{nth}"), "+18325550100".to_owned());
+        let script = script.parse().expect(script);
+        network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
+    }
+    let mut town = Town { inbound: calls.len() as u32, ..Town::default() };
+    finish(&mut network, switch, carrier, &mut town);
+    town.recorded = network.recordings(switch).values().map(|(_, samples)| samples.clone()).collect();
     town
 }
 

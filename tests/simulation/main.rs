@@ -7,6 +7,7 @@ mod hosts;
 mod laws;
 mod phone;
 mod phones;
+mod programs;
 
 /// The seed of a run, printed wherever it fails.
 fn seed() -> u64 {

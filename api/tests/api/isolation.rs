@@ -23,7 +23,9 @@ async fn without_a_key_there_is_nothing_but_the_health_routes() {
         ("authorization", format!("Bearer {}", &KEY[1..])),
         ("x-api-key", "tandem_0123456789012345678901234567890123456789abc".into()),
     ] {
-        for path in ["/v1/calls", "/v1/cdrs", "/v1/trunks", "/v1/events", "/v1/calls/CA00000000000000000000000000000001"] {
+        for path in
+            ["/v1/calls", "/v1/cdrs", "/v1/trunks", "/v1/events", "/v1/calls/CA00000000000000000000000000000001"]
+        {
             let request = Request::get(path).header(name, &value).body(Body::empty()).unwrap();
             let refused = board.send(request).await;
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path} {name}: {value}");

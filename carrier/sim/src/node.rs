@@ -36,6 +36,12 @@ pub enum Input<C> {
     Timeout,
 }
 
+impl<C> From<transport::Input> for Input<C> {
+    fn from(input: transport::Input) -> Self {
+        Self::Sip(input)
+    }
+}
+
 /// What a node gives.
 #[derive(Clone, Debug)]
 pub enum Output<R> {

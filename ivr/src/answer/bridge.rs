@@ -1,12 +1,16 @@
 //! `bridge`: who is called to be joined with the caller, and how (DESIGN.md §5). What an address means, and who may call
 //! it, is the switch's to say.
 
-use super::parse::{Parsed, Table, error, number, prompt, show, wrong};
-use crate::limits::{DEFAULT_RING_S, MAX_RING_S, MAX_TARGET_ADDRESS, MAX_TARGETS};
+use super::documents::action;
+use super::parse::{Parsed, Table, error, flag, number, prompt, show, wrong};
+use super::{Callback, Then, write};
+use crate::http::Method;
+use crate::limits::{DEFAULT_RING_S, MAX_RING_S, MAX_TALK_S, MAX_TARGET_ADDRESS, MAX_TARGETS};
 use crate::prompt::PromptName;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::Value;
+use url::Url;
 
 /// `{ "bridge": ["alice", "+15551234567"], "mode": "sequential", "timeout_s": 20 }`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +23,76 @@ pub struct Bridge {
     pub caller_id: Option<String>,
     /// What a caller who is answered already hears while the called ring, over and over.
     pub ringback: PromptName,
+    /// Seconds after which it ends, from the answer of the called; none: never.
+    pub time_limit_s: Option<u32>,
+    /// The caller ends it by pressing `*`, and the caller's program goes on.
+    pub hangup_on_star: bool,
+    /// A call that is not answered yet rings on, and is answered when the called answers; false: it is answered first.
+    pub answer_on_bridge: bool,
+    /// How it is recorded.
+    pub record: Option<RecordCall>,
+    /// What is run next.
+    pub then: Then,
+    /// Who answers a REFER that the called sends: the URL of a document, and how it is asked for.
+    pub on_refer: Option<(Url, Method)>,
+}
+
+/// How a bridge is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordCall {
+    /// From when on.
+    pub from: RecordFrom,
+    /// Each side in a channel of its own.
+    pub dual: bool,
+    /// `inbound`, `outbound` or `both`.
+    pub track: String,
+    /// Silence at its beginning and end is cut off.
+    pub trim: bool,
+    /// Who is told of the recording.
+    pub callback: Option<Callback>,
+}
+
+/// Since when a bridge is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordFrom {
+    /// The called rings.
+    Ringing,
+    /// The called has answered.
+    Answer,
 }
 
 /// One who is called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Target {
     /// A number, the name of a registered user, or a SIP URI.
     pub to: String,
     /// How long it may ring, in seconds, the wait for a trunk's permit included.
     pub timeout_s: u32,
+    /// The document that is run on the called before both are joined, as
+    /// [`Program::screening`](crate::Program::screening).
+    #[serde(skip)]
+    pub screening: Option<(Url, Method)>,
+    /// Keys that are sent once it has answered, with `w` for half a second of silence.
+    #[serde(skip)]
+    pub send_digits: Option<String>,
+    /// Who is told of its progress ([`callbacks::status`](crate::callbacks::status)).
+    #[serde(skip)]
+    pub callback: Option<Callback>,
+    /// Credentials for a SIP target that challenges.
+    #[serde(skip)]
+    pub credentials: Option<(String, String)>,
+    /// Headers of its INVITE, `X-` and `User-to-User` alone.
+    #[serde(skip)]
+    pub headers: Vec<(String, String)>,
+}
+
+impl Target {
+    /// Somebody who is called, with nothing else said.
+    #[must_use]
+    pub fn new(to: impl Into<String>, timeout_s: u32) -> Self {
+        Self { to: to.into(), timeout_s, ..Self::default() }
+    }
 }
 
 /// In what order the targets of a [`Bridge`] are called.
@@ -50,7 +115,26 @@ pub(super) fn parse(argument: &Value, table: &Table, path: &str) -> Parsed<Bridg
         mode: mode(table, path)?,
         caller_id: caller_id(table, path)?,
         ringback: ringback(table, path)?,
+        time_limit_s: limit(table, path)?,
+        hangup_on_star: flag(table, "hangup_on_star", path, false)?,
+        answer_on_bridge: flag(table, "answer_on_bridge", path, true)?,
+        record: flag(table, "recorded", path, false)?.then(RecordCall::plain),
+        then: action(table, path)?.map_or(Then::Next, Then::Ask),
+        on_refer: None,
     })
+}
+
+impl RecordCall {
+    /// Both sides in one channel, from the answer on.
+    fn plain() -> Self {
+        Self { from: RecordFrom::Answer, dual: false, track: "both".to_owned(), trim: false, callback: None }
+    }
+}
+
+/// `time_limit_s`, where it is said.
+pub(super) fn limit(table: &Table, path: &str) -> Parsed<Option<u32>> {
+    let seconds = number(table, "time_limit_s", path, 1..=MAX_TALK_S, MAX_TALK_S)?;
+    Ok(table.contains_key("time_limit_s").then_some(seconds))
 }
 
 fn targets(argument: &Value, timeout_s: u32, path: &str) -> Parsed<Vec<Target>> {
@@ -70,7 +154,7 @@ fn targets(argument: &Value, timeout_s: u32, path: &str) -> Parsed<Vec<Target>> 
 
 fn target(value: &Value, timeout_s: u32, path: &str) -> Parsed<Target> {
     match value {
-        Value::String(to) => Ok(Target { to: address(to, path)?, timeout_s }),
+        Value::String(to) => Ok(Target::new(address(to, path)?, timeout_s)),
         Value::Object(table) => {
             if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "to" | "timeout_s")) {
                 return wrong(&format!("{path}.{key}"), "a target has `to` and `timeout_s`");
@@ -79,7 +163,7 @@ fn target(value: &Value, timeout_s: u32, path: &str) -> Parsed<Target> {
                 return wrong(&format!("{path}.to"), "write whom to call: a number, a user or a SIP URI");
             };
             let timeout_s = number(table, "timeout_s", path, 1..=MAX_RING_S, timeout_s)?;
-            Ok(Target { to: address(to, &format!("{path}.to"))?, timeout_s })
+            Ok(Target::new(address(to, &format!("{path}.to"))?, timeout_s))
         }
         other => {
             wrong(path, format!("a target is a string such as \"+15551234567\" or \"alice\"; found {}", show(other)))
@@ -87,7 +171,7 @@ fn target(value: &Value, timeout_s: u32, path: &str) -> Parsed<Target> {
     }
 }
 
-fn address(text: &str, path: &str) -> Parsed<String> {
+pub(crate) fn address(text: &str, path: &str) -> Parsed<String> {
     let speaks = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | ',');
     if !text.is_empty() && text.len() <= MAX_TARGET_ADDRESS && text.chars().all(speaks) {
         return Ok(text.to_owned());
@@ -131,5 +215,10 @@ pub(super) fn write<M: SerializeMap>(table: &mut M, bridge: &Bridge) -> Result<(
     table.serialize_entry("bridge", &bridge.targets)?;
     table.serialize_entry("mode", &bridge.mode)?;
     table.serialize_entry("caller_id", &bridge.caller_id)?;
-    table.serialize_entry("ringback", &bridge.ringback)
+    table.serialize_entry("ringback", &bridge.ringback)?;
+    write::optional(table, "time_limit_s", bridge.time_limit_s.as_ref())?;
+    write::optional(table, "hangup_on_star", bridge.hangup_on_star.then_some(&true))?;
+    write::optional(table, "answer_on_bridge", (!bridge.answer_on_bridge).then_some(&false))?;
+    write::optional(table, "recorded", bridge.record.is_some().then_some(&true))?;
+    write::then(table, &bridge.then)
 }

@@ -3,13 +3,25 @@
 //! An [`Answer`] exists only as the result of [`Answer::parse`], so whatever runs one finds every limit kept and every
 //! prompt named well. It says nothing about whether a prompt exists: that is asked with [`Answer::prompts`].
 
-mod bridge;
-mod parse;
+pub(crate) mod bridge;
+pub(crate) mod documents;
+mod gather;
+pub(crate) mod parse;
+mod rooms;
+pub(crate) mod sound;
+mod verbs;
 mod words;
 mod write;
 
-pub use bridge::{Bridge, Mode, RINGBACK, Target};
+pub use bridge::{Bridge, Mode, RINGBACK, RecordCall, RecordFrom, Target};
 pub(crate) use parse::is_key;
+pub use sound::{Play, Say, Sound};
+pub(crate) use verbs::ALL_KEYS;
+pub use verbs::{
+    Action, Beep, CallFlow, Callback, Conference, ConferenceOptions, Fetch, Gather, Inline, Link, Record,
+    RecordOptions, Refer, Speech, Then, Wait,
+};
+pub(crate) use words::nearest;
 
 use crate::prompt::PromptName;
 use serde_json::Value;
@@ -34,43 +46,33 @@ pub struct AnswerError {
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Play a prompt to its end.
-    Play(Play),
-    /// Collect digits, while a prompt plays and after it.
-    Gather(Gather),
+    /// Play, say, be silent, or send keys.
+    Hear(Sound),
+    /// Collect digits or speech, while prompts play and after them.
+    Gather(Box<Gather>),
+    /// Record the caller.
+    Record(Box<Record>),
     /// Call others, and join the caller with the one who answers.
-    Bridge(Bridge),
+    Bridge(Box<Bridge>),
+    /// Join a conference.
+    Conference(Box<Conference>),
+    /// Ask for a TwiML document and run it in the place of this program.
+    Fetch(Box<Fetch>),
+    /// Run a TwiML document in the place of this program.
+    Twiml(Inline),
+    /// Run a flow, and then the next verb.
+    Flow(CallFlow),
+    /// Refer the caller to somebody else (RFC 3515).
+    Refer(Refer),
+    /// Do not take the call; once it is answered, end it.
+    Reject {
+        /// What its INVITE is answered with: 400 to 699.
+        status: u16,
+    },
     /// Send the caller's audio back, until the caller hangs up.
     Echo,
     /// End the call.
     Hangup,
-}
-
-/// `{ "play": "welcome", "loop": 1 }`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Play {
-    /// Which prompt.
-    pub prompt: PromptName,
-    /// How often, in a row; 0: for ever. At most [`MAX_LOOP`](crate::limits::MAX_LOOP).
-    pub repeat: u32,
-}
-
-/// `{ "gather": "menu", "max_digits": 1, "timeout_s": 5, "finish_on": "#", "attempts": 1, "on": { … } }`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gather {
-    /// What is played while the caller may press already, and how often (0: for ever); any key stops it.
-    pub prompt: Option<Play>,
-    /// The gather ends when this many digits have been pressed (1 to
-    /// [`MAX_GATHER_DIGITS`](crate::limits::MAX_GATHER_DIGITS)). Not said: the longest digits of `on`.
-    pub max_digits: u32,
-    /// Seconds of patience, from the end of the prompt to the first digit and from each digit to the next.
-    pub timeout_s: u32,
-    /// The key that ends the gather and is no digit of it; none (`""`): every key is a digit.
-    pub finish_on: Option<char>,
-    /// How often it is asked, as long as nothing is entered. Pressing only the finish key enters nothing.
-    pub attempts: u32,
-    /// What is run next, by what was entered; where nothing matches, the verb after the gather is.
-    pub on: Branches,
 }
 
 /// The `on` of a [`Gather`].
@@ -93,9 +95,13 @@ impl Branches {
             .chain(self.other.iter().map(|verbs| ("other", verbs)))
     }
 
-    /// Takes the branch that what was entered leads to.
-    pub(crate) fn take(mut self, entered: &str) -> Option<Vec<Verb>> {
-        if entered.is_empty() { self.none } else { self.digits.remove(entered).or(self.other) }
+    /// Takes the branch that what was entered leads to; what was only said leads to `other`.
+    pub(crate) fn take(mut self, entered: &str, said: bool) -> Option<Vec<Verb>> {
+        match (entered, said) {
+            ("", false) => self.none,
+            ("", true) => self.other,
+            (entered, _) => self.digits.remove(entered).or(self.other),
+        }
     }
 }
 
@@ -114,6 +120,11 @@ impl Answer {
         &self.verbs
     }
 
+    /// A program of these verbs, which are known to be within every limit.
+    pub(crate) fn of(verbs: Vec<Verb>) -> Self {
+        Self { verbs }
+    }
+
     /// Hands out the outermost verbs.
     pub(crate) fn into_verbs(self) -> Vec<Verb> {
         self.verbs
@@ -130,19 +141,21 @@ impl Answer {
 
 fn collect_prompts<'a>(verbs: &'a [Verb], named: &mut Vec<&'a str>) {
     for verb in verbs {
-        let prompt = match verb {
-            Verb::Play(play) => Some(&play.prompt),
-            Verb::Gather(gather) => gather.prompt.as_ref().map(|play| &play.prompt),
-            Verb::Bridge(bridge) => Some(&bridge.ringback),
-            Verb::Echo | Verb::Hangup => None,
+        let prompts: Vec<&PromptName> = match verb {
+            Verb::Hear(sound) => sound.prompt().into_iter().collect(),
+            Verb::Gather(gather) => gather.prompts.iter().filter_map(Sound::prompt).collect(),
+            Verb::Bridge(bridge) => vec![&bridge.ringback],
+            _ => Vec::new(),
         };
-        if let Some(name) = prompt.map(PromptName::as_str)
-            && !named.contains(&name)
-        {
-            named.push(name);
+        for name in prompts.into_iter().map(PromptName::as_str) {
+            if !named.contains(&name) {
+                named.push(name);
+            }
         }
-        if let Verb::Gather(gather) = verb {
-            gather.on.iter().for_each(|(_, branch)| collect_prompts(branch, named));
+        match verb {
+            Verb::Gather(gather) => gather.on.iter().for_each(|(_, branch)| collect_prompts(branch, named)),
+            Verb::Twiml(inline) => collect_prompts(&inline.document.verbs, named),
+            _ => {}
         }
     }
 }

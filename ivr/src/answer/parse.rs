@@ -1,23 +1,20 @@
 //! From JSON to a program. Nothing here may panic or recurse deeper than [`MAX_DEPTH`], whatever the input holds.
 
-use super::bridge;
 use super::words::{LATER, VERBS, list, nearest, options};
-use super::{AnswerError, Branches, Gather, Play, Verb};
-use crate::limits::{
-    DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, MAX_BRANCHES, MAX_DEPTH, MAX_GATHER_DIGITS, MAX_LOOP, MAX_TIMEOUT_S, MAX_VERBS,
-};
+use super::{AnswerError, Verb, bridge, documents, rooms, sound};
+use crate::limits::{MAX_VERBS, MAX_WORD};
 use crate::prompt::PromptName;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 
-pub(super) type Parsed<T> = Result<T, AnswerError>;
-pub(super) type Table = Map<String, Value>;
+pub(crate) type Parsed<T> = Result<T, AnswerError>;
+pub(crate) type Table = Map<String, Value>;
 
 /// Characters of a wrong value that an error repeats.
 const MAX_SHOWN: usize = 40;
 
 /// Parses the outermost verb or verbs.
-pub(super) fn answer(value: &Value) -> Parsed<Vec<Verb>> {
+pub(crate) fn answer(value: &Value) -> Parsed<Vec<Verb>> {
     let verbs = Parser { verbs: 0 }.sequence(value, "answer", 1)?;
     if verbs.is_empty() {
         return wrong("answer", "a program has at least one verb: write one such as { \"hangup\": true }");
@@ -31,12 +28,12 @@ pub(crate) fn is_key(key: char) -> bool {
 }
 
 /// Counts the verbs of one program while it is read.
-struct Parser {
+pub(super) struct Parser {
     verbs: usize,
 }
 
 impl Parser {
-    fn sequence(&mut self, value: &Value, path: &str, depth: usize) -> Parsed<Vec<Verb>> {
+    pub(super) fn sequence(&mut self, value: &Value, path: &str, depth: usize) -> Parsed<Vec<Verb>> {
         match value {
             Value::Array(items) => {
                 items.iter().enumerate().map(|(i, item)| self.verb(item, &format!("{path}[{i}]"), depth)).collect()
@@ -67,79 +64,26 @@ impl Parser {
         only_options_of(word, table, path)?;
         let path = format!("{path}.{word}");
         match word {
-            "play" => play(argument, table, &path).map(Verb::Play),
-            "gather" => self.gather(argument, table, &path, depth).map(Verb::Gather),
-            "bridge" => bridge::parse(argument, table, &path).map(Verb::Bridge),
+            "play" => sound::play(argument, table, &path).map(Verb::Hear),
+            "say" => sound::say(argument, table, &path).map(Verb::Hear),
+            "pause" => sound::pause(argument, &path).map(Verb::Hear),
+            "gather" => self.gather(argument, table, &path, depth).map(|gather| Verb::Gather(Box::new(gather))),
+            "record" => rooms::record(argument, table, &path).map(|record| Verb::Record(Box::new(record))),
+            "bridge" => bridge::parse(argument, table, &path).map(|bridge| Verb::Bridge(Box::new(bridge))),
+            "conference" => rooms::conference(argument, table, &path).map(|room| Verb::Conference(Box::new(room))),
+            "refer" => rooms::refer(argument, table, &path).map(Verb::Refer),
+            "reject" => rooms::reject(argument, &path),
+            "url" | "redirect" => documents::fetch(argument, table, &path).map(|fetch| Verb::Fetch(Box::new(fetch))),
+            "twiml" => documents::twiml(argument, table, &path).map(Verb::Twiml),
+            "flow" => documents::flow(argument, table, &path).map(Verb::Flow),
             "echo" => just_true(argument, &path).map(|()| Verb::Echo),
             _ => just_true(argument, &path).map(|()| Verb::Hangup),
         }
     }
-
-    fn gather(&mut self, argument: &Value, table: &Table, path: &str, depth: usize) -> Parsed<Gather> {
-        let prompt = match argument {
-            Value::Bool(true) if table.contains_key("loop") => {
-                return wrong(&format!("{path}.loop"), "`loop` repeats a prompt, and this gather names none");
-            }
-            Value::Bool(true) => None,
-            name => Some(play(name, table, path)?),
-        };
-        let finish_on = finish_key(table, path)?;
-        let on = self.branches(table, path, depth)?;
-        let longest = on.digits.keys().map(String::len).max();
-        let unsaid = longest.map_or(MAX_GATHER_DIGITS, |len| MAX_GATHER_DIGITS.min(len.try_into().unwrap_or(u32::MAX)));
-        let max_digits = number(table, "max_digits", path, 1..=MAX_GATHER_DIGITS, unsaid)?;
-        each_branch_can_be_reached(&on, max_digits, finish_on, path)?;
-        Ok(Gather {
-            prompt,
-            max_digits,
-            timeout_s: number(table, "timeout_s", path, 1..=MAX_TIMEOUT_S, DEFAULT_TIMEOUT_S)?,
-            finish_on,
-            attempts: number(table, "attempts", path, 1..=MAX_ATTEMPTS, 1)?,
-            on,
-        })
-    }
-
-    fn branches(&mut self, table: &Table, path: &str, depth: usize) -> Parsed<Branches> {
-        let path = format!("{path}.on");
-        let entries = match table.get("on") {
-            None => return Ok(Branches::default()),
-            Some(Value::Object(entries)) => entries,
-            Some(other) => {
-                return wrong(
-                    &path,
-                    format!(
-                        "`on` is a table from what was entered to verbs, such as {{ \"1\": {{ \"hangup\": true }} }}; found {}",
-                        show(other)
-                    ),
-                );
-            }
-        };
-        if depth >= MAX_DEPTH {
-            return wrong(&path, format!("gathers are nested at most {MAX_DEPTH} deep"));
-        }
-        if entries.len() > MAX_BRANCHES {
-            return wrong(
-                &path,
-                format!("a gather has at most {MAX_BRANCHES} branches, this one has {}", entries.len()),
-            );
-        }
-        let mut branches = Branches::default();
-        for (entered, verbs) in entries {
-            let path = format!("{path}.{}", shorten(entered));
-            branch_name(entered, &path)?;
-            let verbs = self.sequence(verbs, &path, depth + 1)?;
-            match entered.as_str() {
-                "none" => branches.none = Some(verbs),
-                "other" => branches.other = Some(verbs),
-                _ => drop(branches.digits.insert(entered.clone(), verbs)),
-            }
-        }
-        Ok(branches)
-    }
 }
 
 /// The one verb in a table, or why there is none.
-fn the_verb<'a>(table: &'a Table, path: &str) -> Parsed<(&'a str, &'a Value)> {
+pub(crate) fn the_verb<'a>(table: &'a Table, path: &str) -> Parsed<(&'a str, &'a Value)> {
     let mut verbs = table.iter().filter(|(key, _)| VERBS.contains(&key.as_str()));
     match (verbs.next(), verbs.next()) {
         (Some((word, argument)), None) => Ok((word.as_str(), argument)),
@@ -169,7 +113,7 @@ fn no_verb<T>(table: &Table, path: &str) -> Parsed<T> {
 }
 
 /// Refuses any key beside the verb that is no option of it.
-fn only_options_of(verb: &str, table: &Table, path: &str) -> Parsed<()> {
+pub(crate) fn only_options_of(verb: &str, table: &Table, path: &str) -> Parsed<()> {
     let known = options(verb);
     let Some(word) = table.keys().find(|key| *key != verb && !known.contains(&key.as_str())) else { return Ok(()) };
     let shown = shorten(word);
@@ -182,18 +126,14 @@ fn only_options_of(verb: &str, table: &Table, path: &str) -> Parsed<()> {
     wrong(&format!("{path}.{verb}.{shown}"), format!("`{shown}` is no option of `{verb}`{later}: {instead}"))
 }
 
-fn play(name: &Value, table: &Table, path: &str) -> Parsed<Play> {
-    Ok(Play { prompt: prompt(name, path)?, repeat: number(table, "loop", path, 0..=MAX_LOOP, 1)? })
-}
-
-pub(super) fn prompt(name: &Value, path: &str) -> Parsed<PromptName> {
+pub(crate) fn prompt(name: &Value, path: &str) -> Parsed<PromptName> {
     let Value::String(name) = name else {
         return wrong(path, format!("the name of a prompt is a string such as \"welcome\"; found {}", show(name)));
     };
     name.parse().map_err(|why: crate::PromptNameError| error(path, why.to_string()))
 }
 
-pub(super) fn number(table: &Table, option: &str, path: &str, range: RangeInclusive<u32>, unsaid: u32) -> Parsed<u32> {
+pub(crate) fn number(table: &Table, option: &str, path: &str, range: RangeInclusive<u32>, unsaid: u32) -> Parsed<u32> {
     let Some(value) = table.get(option) else { return Ok(unsaid) };
     let number = value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n));
     number.ok_or_else(|| {
@@ -204,7 +144,27 @@ pub(super) fn number(table: &Table, option: &str, path: &str, range: RangeInclus
     })
 }
 
-fn finish_key(table: &Table, path: &str) -> Parsed<Option<char>> {
+/// A yes or no, or what stands in its place.
+pub(crate) fn flag(table: &Table, option: &str, path: &str, unsaid: bool) -> Parsed<bool> {
+    match table.get(option) {
+        None => Ok(unsaid),
+        Some(Value::Bool(said)) => Ok(*said),
+        Some(other) => wrong(&format!("{path}.{option}"), format!("true or false; found {}", show(other))),
+    }
+}
+
+/// A word or a line, where there is one.
+pub(crate) fn text(table: &Table, option: &str, path: &str) -> Parsed<Option<String>> {
+    match table.get(option) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(said)) if (1..=MAX_WORD).contains(&said.chars().count()) => Ok(Some(said.clone())),
+        Some(other) => {
+            wrong(&format!("{path}.{option}"), format!("a string of 1 to {MAX_WORD} characters; found {}", show(other)))
+        }
+    }
+}
+
+pub(crate) fn finish_key(table: &Table, path: &str) -> Parsed<Option<char>> {
     let Some(value) = table.get("finish_on") else { return Ok(Some('#')) };
     let keys = value.as_str().map(|keys| keys.chars().collect::<Vec<_>>());
     match keys.as_deref() {
@@ -217,55 +177,23 @@ fn finish_key(table: &Table, path: &str) -> Parsed<Option<char>> {
     }
 }
 
-fn just_true(argument: &Value, path: &str) -> Parsed<()> {
+pub(crate) fn just_true(argument: &Value, path: &str) -> Parsed<()> {
     match argument {
         Value::Bool(true) => Ok(()),
         other => wrong(path, format!("write true, or leave the verb out; found {}", show(other))),
     }
 }
 
-/// A branch is named by digits, `none` or `other`.
-fn branch_name(entered: &str, path: &str) -> Parsed<()> {
-    let keys = !entered.is_empty() && entered.chars().all(is_key);
-    if keys || matches!(entered, "none" | "other") {
-        return Ok(());
-    }
-    let instead = match nearest(entered, ["none", "other"]) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None => "write the keys that lead here (0-9 * # A-D), `none` or `other`".to_owned(),
-    };
-    wrong(path, format!("`{}` is nothing a caller can enter: {instead}", shorten(entered)))
-}
-
-/// Refuses branches that no caller could reach.
-fn each_branch_can_be_reached(on: &Branches, max_digits: u32, finish_on: Option<char>, path: &str) -> Parsed<()> {
-    for digits in on.digits.keys() {
-        let path = || format!("{path}.on.{}", shorten(digits));
-        if digits.len() > max_digits as usize {
-            return wrong(&path(), format!("has more digits than `max_digits` lets in, which is {max_digits}"));
-        }
-        if let Some(key) = finish_on.filter(|key| digits.contains(*key)) {
-            return wrong(
-                &path(),
-                format!(
-                    "\"{key}\" ends this gather, so it cannot be entered: set `finish_on` to another key or to \"\""
-                ),
-            );
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn error(path: &str, message: impl Into<String>) -> AnswerError {
+pub(crate) fn error(path: &str, message: impl Into<String>) -> AnswerError {
     AnswerError { path: path.to_owned(), message: message.into() }
 }
 
-pub(super) fn wrong<T>(path: &str, message: impl Into<String>) -> Parsed<T> {
+pub(crate) fn wrong<T>(path: &str, message: impl Into<String>) -> Parsed<T> {
     Err(error(path, message))
 }
 
 /// A wrong value as an error repeats it: its JSON, cut short; tables and arrays by their kind.
-pub(super) fn show(value: &Value) -> String {
+pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::Object(_) => "a table".to_owned(),
         Value::Array(_) => "an array".to_owned(),
@@ -273,7 +201,7 @@ pub(super) fn show(value: &Value) -> String {
     }
 }
 
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     if text.chars().count() <= MAX_SHOWN {
         return text.to_owned();
     }

@@ -1,18 +1,77 @@
 //! The vocabulary, and the nearest word to one that is not in it.
 
 /// The verbs that this version runs.
-pub(super) const VERBS: &[&str] = &["play", "gather", "bridge", "echo", "hangup"];
+pub(super) const VERBS: &[&str] = &[
+    "play",
+    "say",
+    "pause",
+    "gather",
+    "record",
+    "bridge",
+    "conference",
+    "redirect",
+    "refer",
+    "reject",
+    "flow",
+    "url",
+    "twiml",
+    "echo",
+    "hangup",
+];
 
 /// The verbs that DESIGN.md §5 promises and this version does not run yet.
-pub(super) const LATER: &[&str] =
-    &["say", "pause", "record", "conference", "queue", "redirect", "refer", "reject", "flow", "url", "twiml", "stream"];
+pub(super) const LATER: &[&str] = &["queue", "stream"];
 
 /// The options of `verb`.
 pub(super) fn options(verb: &str) -> &'static [&'static str] {
     match verb {
         "play" => &["loop"],
-        "gather" => &["loop", "max_digits", "timeout_s", "finish_on", "attempts", "on"],
-        "bridge" => &["mode", "timeout_s", "caller_id", "ringback"],
+        "say" => &["voice", "language", "loop"],
+        "gather" => &[
+            "loop",
+            "max_digits",
+            "timeout_s",
+            "finish_on",
+            "attempts",
+            "on",
+            "input",
+            "language",
+            "hints",
+            "action",
+            "method",
+            "action_on_empty",
+        ],
+        "record" => &["timeout_s", "max_s", "finish_on", "beep", "trim", "action", "method", "callback"],
+        "bridge" => &[
+            "mode",
+            "timeout_s",
+            "caller_id",
+            "ringback",
+            "time_limit_s",
+            "hangup_on_star",
+            "answer_on_bridge",
+            "recorded",
+            "action",
+            "method",
+        ],
+        "conference" => &[
+            "muted",
+            "beep",
+            "start_on_enter",
+            "end_on_exit",
+            "wait",
+            "max_members",
+            "recorded",
+            "label",
+            "time_limit_s",
+            "hangup_on_star",
+            "action",
+            "method",
+        ],
+        "refer" => &["action", "method"],
+        "redirect" | "url" => &["method", "fallback_url", "fallback_method"],
+        "twiml" => &["fallback_url", "fallback_method"],
+        "flow" => &["with"],
         _ => &[],
     }
 }
@@ -22,7 +81,7 @@ const MAX_EDITS: usize = 2;
 
 /// The word of `known` that `word` was probably meant to be: at most two edits away (a swap of neighbours is one), and
 /// fewer than the word has letters. The first of several.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > 32 {
         return None;
     }

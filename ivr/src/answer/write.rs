@@ -1,8 +1,7 @@
 //! From a program to JSON, canonically: always an array, every option written out, branches in one order. Parsing what
 //! is written gives the same program again.
 
-use super::bridge;
-use super::{Answer, Branches, Gather, Play, Verb};
+use super::{Answer, Branches, Link, Then, Verb, bridge, documents, gather, rooms, sound};
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,9 +22,19 @@ impl Serialize for Verb {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut table = to.serialize_map(None)?;
         match self {
-            Self::Play(play) => write_play(&mut table, "play", play)?,
-            Self::Gather(gather) => write_gather(&mut table, gather)?,
+            Self::Hear(sound) => sound::write(&mut table, sound)?,
+            Self::Gather(gather) => gather::write(&mut table, gather)?,
+            Self::Record(record) => rooms::write_record(&mut table, record)?,
             Self::Bridge(bridge) => bridge::write(&mut table, bridge)?,
+            Self::Conference(room) => rooms::write_conference(&mut table, room)?,
+            Self::Fetch(fetch) => documents::write_fetch(&mut table, fetch)?,
+            Self::Twiml(inline) => documents::write_twiml(&mut table, inline)?,
+            Self::Flow(flow) => documents::write_flow(&mut table, flow)?,
+            Self::Refer(refer) => {
+                table.serialize_entry("refer", &refer.to)?;
+                then(&mut table, &refer.then)?;
+            }
+            Self::Reject { status } => table.serialize_entry("reject", status)?,
             Self::Echo => table.serialize_entry("echo", &true)?,
             Self::Hangup => table.serialize_entry("hangup", &true)?,
         }
@@ -39,19 +48,22 @@ impl Serialize for Branches {
     }
 }
 
-fn write_play<M: SerializeMap>(table: &mut M, verb: &'static str, play: &Play) -> Result<(), M::Error> {
-    table.serialize_entry(verb, &play.prompt)?;
-    table.serialize_entry("loop", &play.repeat)
+/// An entry that is left out where it says nothing.
+pub(super) fn optional<M: SerializeMap, T: Serialize>(
+    table: &mut M,
+    option: &'static str,
+    value: Option<&T>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| table.serialize_entry(option, value))
 }
 
-fn write_gather<M: SerializeMap>(table: &mut M, gather: &Gather) -> Result<(), M::Error> {
-    match &gather.prompt {
-        Some(play) => write_play(table, "gather", play)?,
-        None => table.serialize_entry("gather", &true)?,
+/// `action` and `method`, where a verb asks for a document.
+pub(super) fn then<M: SerializeMap>(table: &mut M, then: &Then) -> Result<(), M::Error> {
+    if let Then::Ask(action) = then
+        && let Link::Url(url) = &action.link
+    {
+        table.serialize_entry("action", url.as_str())?;
+        table.serialize_entry("method", &action.method)?;
     }
-    table.serialize_entry("max_digits", &gather.max_digits)?;
-    table.serialize_entry("timeout_s", &gather.timeout_s)?;
-    table.serialize_entry("finish_on", &gather.finish_on.map(String::from).unwrap_or_default())?;
-    table.serialize_entry("attempts", &gather.attempts)?;
-    table.serialize_entry("on", &gather.on)
+    Ok(())
 }

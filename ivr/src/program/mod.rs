@@ -1,31 +1,56 @@
-//! The machine that runs a call program: verbs on a stack of frames, one state at a time.
+//! The machine that runs a call program: verbs on a stack of frames, one state at a time. JSON programs, TwiML documents
+//! and flows run on it alike.
 //!
 //! It is driven like every core (DESIGN.md §2): [`Program::handle`] an input, then [`Program::poll`] until it says
-//! [`Output::Timeout`]. A program has no jumps, so every verb runs at most once and a run always comes to an end, or to
-//! a state that waits for a named input: the end of a prompt, a key, a time, the end of the call. It must never ask
-//! anything of a call that is gone.
+//! [`Output::Timeout`]. A document may lead to another, and a flow round in a circle; both are counted
+//! ([`limits`](crate::limits)), so that a run always comes to an end, or to a state that waits for a named input: the
+//! end of a prompt, a key, a time, a report, the end of the call. Of a call that is gone it must never ask what a caller
+//! could hear.
 
+mod ends;
+mod fetch;
 mod gather;
 mod io;
+mod outbox;
+mod run;
+mod show;
+mod sounding;
+mod talk;
 mod typed;
 
-pub use io::{BridgeId, GatherReason, Gathered, Input, Output, PlayId};
+pub(crate) use ends::Outcome;
+pub use ends::{BridgeEnd, BridgeStatus, ConferenceEnd, Recording, ReferEnd};
+pub use io::{
+    BridgeId, ConferenceId, FetchId, GatherReason, Gathered, Input, ListenId, Output, PlayId, RecordId, ReferId,
+    Warning,
+};
 
-use crate::answer::{Answer, Verb, is_key};
+use crate::answer::{Answer, Fetch, Verb, is_key};
+use crate::context::CallContext;
+use crate::flow::Running;
 use base::Now;
+use fetch::{Documents, Fetching};
 use gather::{Collecting, Step};
-use io::Outbox;
+use outbox::Outbox;
+use sounding::Sounding;
 use std::vec;
+use talk::{End, Talking};
 use typed::TypedAhead;
 
 /// A call program that runs.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The verbs still to run: those of the innermost branch are last.
-    frames: Vec<vec::IntoIter<Verb>>,
+    frames: Vec<Frame>,
     state: State,
     typed: TypedAhead,
     out: Outbox,
+    call: CallContext,
+    role: Role,
+    life: Life,
+    documents: Documents,
+    /// Verbs and states that have run.
+    steps: u32,
 }
 
 /// What a program does next.
@@ -35,21 +60,53 @@ pub enum Next {
     Heard,
     /// It calls others: the call is answered when they answer.
     Bridge,
+    /// Something that the caller need not be answered for, and that may lead to anything: give it [`Input::Early`].
+    Early,
     /// It ends.
     End,
+}
+
+/// Whose verbs are run.
+#[derive(Clone, Debug)]
+enum Frame {
+    Verbs(vec::IntoIter<Verb>),
+    Flow(Box<Running>),
+}
+
+/// What the end of a program means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Role {
+    /// The end of the call.
+    Call,
+    /// The called is joined with the caller.
+    Screening,
+    /// It begins again.
+    Waiting(Box<Fetch>),
+}
+
+/// How far the call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Ringing,
+    Answered,
+    Gone,
 }
 
 /// What the machine waits for.
 #[derive(Clone, Debug)]
 enum State {
-    /// [`Input::Start`].
+    /// [`Input::Start`] or [`Input::Early`].
     Fresh,
-    /// The end of this prompt.
-    Playing(PlayId),
-    /// Keys, the end of a prompt, a time.
+    /// [`Input::Start`], and then this verb is run.
+    Answering(Box<Verb>),
+    /// The end of this sound.
+    Sounding(Sounding),
+    /// Keys, speech, the end of a prompt, a time.
     Gathering(Collecting),
-    /// The end of this bridge.
-    Bridging(BridgeId),
+    /// The end of what the caller does with others.
+    Talking(Talking),
+    /// A document, or what a flow has asked for.
+    Fetching(Box<Fetching>),
     /// The end of the call.
     Echoing,
     /// Nothing more.
@@ -57,39 +114,66 @@ enum State {
 }
 
 impl Program {
-    /// A machine that waits for [`Input::Start`].
+    /// A machine that waits for [`Input::Start`] or [`Input::Early`], for a call of which nothing is known.
     #[must_use]
     pub fn new(answer: Answer) -> Self {
+        Self::with_context(answer, CallContext::default())
+    }
+
+    /// A machine whose requests say this of the call.
+    #[must_use]
+    pub fn with_context(answer: Answer, call: CallContext) -> Self {
+        Self::with(answer.into_verbs(), call, Role::Call)
+    }
+
+    /// What is run on somebody who was called, before both are joined (TWILIO.md §4.3, 9): the document of
+    /// [`Target::screening`](crate::Target::screening). It says [`Output::Join`] at its end, and [`Output::Hangup`] where
+    /// they are not to be joined. It calls nobody.
+    #[must_use]
+    pub fn screening(fetch: Fetch, call: CallContext) -> Self {
+        Self::with(vec![Verb::Fetch(Box::new(fetch))], call, Role::Screening)
+    }
+
+    /// What is run for somebody who waits, over and over: the document of [`Wait::Document`](crate::Wait::Document).
+    /// It calls nobody; [`Output::Hangup`] ends the call.
+    #[must_use]
+    pub fn waiting(fetch: Fetch, call: CallContext) -> Self {
+        let role = Role::Waiting(Box::new(fetch.clone()));
+        Self::with(vec![Verb::Fetch(Box::new(fetch))], call, role)
+    }
+
+    fn with(verbs: Vec<Verb>, call: CallContext, role: Role) -> Self {
         Self {
-            frames: vec![answer.into_verbs().into_iter()],
+            frames: vec![Frame::Verbs(verbs.into_iter())],
             state: State::Fresh,
             typed: TypedAhead::default(),
             out: Outbox::default(),
+            call,
+            role,
+            life: Life::Ringing,
+            documents: Documents::default(),
+            steps: 0,
         }
     }
 
     /// Takes in what has happened. What no state waits for is ignored: a prompt that had been stopped and now ends, a
     /// wake that comes early or twice, a character that is no key.
     pub fn handle(&mut self, input: Input, now: Now) {
-        self.state = match (self.take_state(), input) {
+        let state = self.take_state();
+        self.state = match (state, input) {
             (State::Done, _) => State::Done,
-            (_, Input::Ended) => self.gone(),
-            (State::Gathering(gather), Input::Digit(key)) if is_key(key) => self.pressed(gather, key, now),
-            // What is pressed on a bridge is meant for the one at its other end.
-            (State::Bridging(bridge), Input::Digit(_)) => State::Bridging(bridge),
-            (state, Input::Digit(key)) => {
-                self.typed.keep(key);
-                state
+            (state, Input::Ended) => self.gone(state, now),
+            (state, Input::Start) => self.answered(state, now),
+            (state, Input::Early) => self.early(state, now),
+            (state, Input::Digit(key)) => self.key(state, key, now),
+            (State::Sounding(sounding), Input::PlayEnded { play }) if sounding == Sounding::Play(play) => {
+                self.advance(now)
             }
-            (State::Fresh, Input::Start) => self.advance(now),
-            (State::Playing(current), Input::PlayEnded { play }) if play == current => self.advance(now),
-            (State::Bridging(current), Input::BridgeEnded { bridge }) if bridge == current => self.advance(now),
-            (State::Gathering(gather), Input::PlayEnded { play }) => State::Gathering(gather.prompt_ended(play, now)),
-            (State::Gathering(gather), Input::Timeout) => {
-                let step = gather.woken(now, &mut self.out);
-                self.follow(step, now)
-            }
-            (state, Input::Start | Input::PlayEnded { .. } | Input::BridgeEnded { .. } | Input::Timeout) => state,
+            (State::Sounding(sounding), Input::Timeout) if sounding.is_over(now) => self.advance(now),
+            (State::Gathering(gather), input) => self.gathering(gather, input, now),
+            (State::Talking(talking), input) => self.talking(talking, input, now),
+            (State::Fetching(fetching), input) => self.fetching(fetching, input, now),
+            (state, _) => state,
         };
     }
 
@@ -100,16 +184,18 @@ impl Program {
 
     /// Puts another program in the place of the one that runs: what is heard now is stopped, what was typed ahead is
     /// forgotten, and the new program begins at once (where this one had not begun, it waits for [`Input::Start`]).
-    /// A machine that is done stays done.
+    /// A machine that is done, or whose caller has gone, stays as it is.
     pub fn replace(&mut self, answer: Answer, now: Now) {
-        let state = self.take_state();
-        if matches!(state, State::Done) {
+        if self.life == Life::Gone || self.is_done() {
             return;
         }
-        self.frames = vec![answer.into_verbs().into_iter()];
+        let state = self.take_state();
+        self.frames = vec![Frame::Verbs(answer.into_verbs().into_iter())];
         self.typed = TypedAhead::default();
+        self.documents.forget();
         self.state = match state {
-            State::Fresh => State::Fresh,
+            // An answer that was asked for comes with a start.
+            State::Fresh | State::Answering(_) => State::Fresh,
             running => {
                 running.fall_silent(&mut self.out);
                 self.advance(now)
@@ -120,24 +206,36 @@ impl Program {
     /// What comes next, for a call that is not answered yet.
     #[must_use]
     pub fn next(&self) -> Next {
-        match self.frames.iter().rev().find_map(|frame| frame.as_slice().first()) {
-            None | Some(Verb::Hangup) => Next::End,
-            Some(Verb::Bridge(_)) => Next::Bridge,
-            Some(_) => Next::Heard,
-        }
+        let upcoming = self.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Verbs(verbs) => verbs.as_slice().first().map(run::next_of),
+            Frame::Flow(_) => Some(Next::Early),
+        });
+        upcoming.unwrap_or(if self.role == Role::Call { Next::End } else { Next::Early })
     }
 
     /// True once the machine will ask for nothing beyond what [`Program::poll`] still holds: it has asked for the
-    /// hang-up, or the call is gone.
+    /// hang-up, or the call is gone and nothing is owed for it.
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }
 
+    /// True while keys are waited for: by a gather, or by a recording that they end.
+    pub(crate) fn takes_keys(&self) -> bool {
+        match &self.state {
+            State::Gathering(gather) => gather.takes_keys(),
+            State::Talking(talking) => talking.recording().is_some(),
+            _ => false,
+        }
+    }
+
     fn deadline(&self) -> Option<u64> {
         match &self.state {
             State::Gathering(gather) => gather.deadline(),
-            State::Fresh | State::Playing(_) | State::Bridging(_) | State::Echoing | State::Done => None,
+            State::Sounding(sounding) => sounding.deadline(),
+            State::Talking(talking) => talking.deadline(),
+            State::Fetching(fetching) => Some(fetching.until()),
+            State::Fresh | State::Answering(_) | State::Echoing | State::Done => None,
         }
     }
 
@@ -145,25 +243,39 @@ impl Program {
         std::mem::replace(&mut self.state, State::Done)
     }
 
-    /// Runs verbs until one of them waits.
-    fn advance(&mut self, now: Now) -> State {
-        while let Some(frame) = self.frames.last_mut() {
-            match frame.next() {
-                None => drop(self.frames.pop()),
-                Some(Verb::Play(play)) => return State::Playing(self.out.play(&play)),
-                Some(Verb::Gather(gather)) => match Collecting::begin(gather, &mut self.typed, now, &mut self.out) {
-                    Step::More(gather) => return State::Gathering(gather),
-                    Step::Over { branch, .. } => self.enter(branch),
-                },
-                Some(Verb::Bridge(with)) => return State::Bridging(self.out.bridge(with)),
-                Some(Verb::Echo) => {
-                    self.out.push(Output::Echo(true));
-                    return State::Echoing;
+    fn answered(&mut self, state: State, now: Now) -> State {
+        if self.life == Life::Ringing {
+            self.life = Life::Answered;
+        }
+        match state {
+            State::Fresh => self.advance(now),
+            State::Answering(verb) => self.run_or_advance(*verb, now),
+            running => running,
+        }
+    }
+
+    fn early(&mut self, state: State, now: Now) -> State {
+        match state {
+            State::Fresh => self.advance(now),
+            running => running,
+        }
+    }
+
+    fn key(&mut self, state: State, key: char, now: Now) -> State {
+        match state {
+            State::Gathering(gather) if is_key(key) => self.pressed(gather, key, now),
+            // What is pressed while others are on the line is meant for them, or for what the caller does with them.
+            State::Talking(mut talking) => {
+                if is_key(key) && self.life != Life::Gone {
+                    talking.key(key, now, &mut self.out);
                 }
-                Some(Verb::Hangup) => break,
+                State::Talking(talking)
+            }
+            state => {
+                self.typed.keep(key);
+                state
             }
         }
-        self.hang_up()
     }
 
     fn pressed(&mut self, gather: Collecting, key: char, now: Now) -> State {
@@ -174,32 +286,59 @@ impl Program {
         self.follow(step, now)
     }
 
-    fn follow(&mut self, step: Step, now: Now) -> State {
-        match step {
-            Step::More(gather) => State::Gathering(gather),
-            Step::Over { branch, reason } => {
-                self.typed.gather_over(reason, now);
-                self.enter(branch);
-                self.advance(now)
+    fn gathering(&mut self, gather: Collecting, input: Input, now: Now) -> State {
+        let step = match input {
+            Input::PlayEnded { play } => Step::More(gather.prompt_ended(play, now, &mut self.out)),
+            Input::Timeout => gather.woken(now, &mut self.out),
+            Input::SpeechStarted { listen } => Step::More(gather.speaks(listen, now, &mut self.out)),
+            Input::SpeechPartial { listen, stable, unstable } => {
+                self.tell_partial(&gather, listen, &stable, unstable);
+                Step::More(gather)
             }
+            Input::SpeechResult { listen, text, confidence } => {
+                gather.said(listen, text, confidence, now, &mut self.out)
+            }
+            _ => Step::More(gather),
+        };
+        self.follow(step, now)
+    }
+
+    fn talking(&mut self, mut talking: Talking, input: Input, now: Now) -> State {
+        let gone = self.life == Life::Gone;
+        let outcome = match input {
+            Input::BridgeAnswered { bridge } => {
+                talking.answered(bridge, now);
+                None
+            }
+            Input::RecordEnded { record, recording } => talking.ended(End::Record(record, recording), gone),
+            Input::BridgeEnded { bridge, end } => talking.ended(End::Bridge(bridge, end), gone),
+            Input::ConferenceEnded { conference, end } => talking.ended(End::Conference(conference, end), gone),
+            Input::ReferEnded { refer, end } => talking.ended(End::Refer(refer, end), gone),
+            Input::Timeout => talking.woken(now, gone, &mut self.out),
+            _ => None,
+        };
+        match outcome {
+            None => State::Talking(talking),
+            Some(outcome) => self.talk_over(talking, outcome, now),
         }
     }
 
-    fn enter(&mut self, branch: Option<Vec<Verb>>) {
-        self.frames.extend(branch.map(Vec::into_iter));
-    }
-
-    fn hang_up(&mut self) -> State {
-        self.frames.clear();
-        self.out.push(Output::Hangup);
-        State::Done
-    }
-
-    /// The call is gone: what was still to be asked for is not.
-    fn gone(&mut self) -> State {
-        self.frames.clear();
-        self.out.clear();
-        State::Done
+    /// The call is gone: what was still to be asked for is not, but for what is owed to others.
+    fn gone(&mut self, state: State, now: Now) -> State {
+        self.life = Life::Gone;
+        self.out.keep_what_is_owed();
+        match state {
+            State::Talking(mut talking) if self.is_owed(&talking) => {
+                talking.gone(now);
+                State::Talking(talking)
+            }
+            State::Fetching(fetching) if fetching.is_for_a_flow() => State::Fetching(fetching),
+            _ => {
+                self.out.drop_fetches();
+                self.frames.clear();
+                State::Done
+            }
+        }
     }
 }
 
@@ -207,11 +346,11 @@ impl State {
     /// Stops whatever is heard in this state.
     fn fall_silent(self, out: &mut Outbox) {
         match self {
-            Self::Playing(play) => out.push(Output::StopPlay { play }),
-            Self::Gathering(gather) => gather.stop_prompt(out),
-            Self::Bridging(bridge) => out.push(Output::Unbridge { bridge }),
+            Self::Sounding(sounding) => sounding.stop(out),
+            Self::Gathering(gather) => gather.fall_silent(out),
+            Self::Talking(talking) => talking.stop(out),
             Self::Echoing => out.push(Output::Echo(false)),
-            Self::Fresh | Self::Done => {}
+            Self::Fresh | Self::Answering(_) | Self::Fetching(_) | Self::Done => {}
         }
     }
 }

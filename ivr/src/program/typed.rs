@@ -32,6 +32,9 @@ impl TypedAhead {
     /// The next kept key for `gather`. A finish key with nothing before it is dropped: whatever it was meant to end is
     /// over, and the gather has not been heard yet.
     pub(super) fn take_for(&mut self, gather: &Collecting) -> Option<char> {
+        if !gather.takes_keys() {
+            return None;
+        }
         while gather.is_empty() && self.keys.front().is_some_and(|key| gather.ends_on(*key)) {
             self.keys.pop_front();
         }

@@ -6,8 +6,8 @@
 /// Without a packet for this long the echo is silent, and silence is sent in its place.
 const HOLD_MS: u64 = 60;
 
-/// A step of the far end's timestamp beyond this, in samples, is a new mapping (one second).
-const MAX_STEP: i32 = 8_000;
+/// A step of the far end's timestamp beyond this, in milliseconds, is a new mapping.
+const MAX_STEP_MS: i32 = 1_000;
 
 /// The packet that was echoed last.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +34,16 @@ impl Echo {
         self.last = None;
     }
 
-    /// Our timestamp for the far end's; `None` for what is older than what was echoed. `clock` is ours now.
-    pub(crate) fn map(&mut self, from: u32, clock: u64, now_ms: u64) -> Option<u64> {
+    /// Our timestamp for the far end's; `None` for what is older than what was echoed. `clock` is ours now, of
+    /// `per_ms` ticks a millisecond.
+    pub(crate) fn map(&mut self, from: u32, clock: u64, per_ms: u64, now_ms: u64) -> Option<u64> {
+        let max_step = MAX_STEP_MS * per_ms as i32;
         let step = self.last.map(|last| from.wrapping_sub(last.from) as i32);
         let to = match (self.last, step) {
-            (Some(last), Some(1..=MAX_STEP)) if self.flows(now_ms) => last.to + u64::from(from.wrapping_sub(last.from)),
-            (Some(_), Some(step)) if (-MAX_STEP..=0).contains(&step) => return None,
+            (Some(last), Some(step)) if (1..=max_step).contains(&step) && self.flows(now_ms) => {
+                last.to + u64::from(from.wrapping_sub(last.from))
+            }
+            (Some(_), Some(step)) if (-max_step..=0).contains(&step) => return None,
             _ => clock,
         };
         self.last = Some(Echoed { from, to, at_ms: now_ms });

@@ -3,11 +3,15 @@
 //! It composes parts that know nothing of each other; `send` drives what goes out, `receive` what comes in. It holds no
 //! socket: that is how it moves between shards.
 
+mod audio;
+mod ear;
 mod echo;
 mod receive;
+mod record;
 mod relay;
 mod secure;
 mod send;
+mod transcode;
 
 use crate::capture::{Capture, Taker};
 use crate::codec::Codec;
@@ -24,17 +28,20 @@ use crate::player::Player;
 use crate::prompt::Prompt;
 use crate::quality::{Quality, Received, Sent};
 use crate::reception::Reception;
+use crate::record::Records;
 use crate::reports::{MAX_COMPOUND, Reports};
+use crate::room::{Rooms, Seat};
 use crate::srtp::{MAX_RTCP_TAG, Srtp};
 use crate::stats::ShardStats;
 use crate::telephone_event::event_of;
 use crate::voip_metrics::VoipMetrics;
 use crate::watch::Watch;
+use audio::Audio;
 use base::{Now, Rng, secs};
 use echo::Echo;
 pub use relay::RELAY_PATIENCE_MS;
 use relay::{Kind, Relay};
-pub(crate) use relay::{MAX_LEAD, Passed, Place};
+pub(crate) use relay::{MAX_LEAD_MS, Passed, Place};
 pub use send::MAX_BEHIND;
 use std::sync::Arc;
 
@@ -47,9 +54,6 @@ const ASSUMED_DELAY_MS: f64 = 60.0;
 /// The jitter buffer of it.
 const ASSUMED_BUFFER_MS: u16 = 40;
 
-/// Packet times we send, in milliseconds: whole tens up to the largest the buffers are made for.
-const PTIMES: std::ops::RangeInclusive<u16> = 10..=60;
-
 /// What an endpoint works with and does not own.
 pub(crate) struct Context<'a> {
     pub now: Now,
@@ -58,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub events: &'a mut Events,
     pub stats: &'a mut ShardStats,
     pub rng: &'a mut Rng,
+    pub records: &'a mut Records,
+    pub rooms: &'a mut Rooms,
     /// Where packets are built.
     pub scratch: &'a mut [u8; MAX_BUILT],
 }
@@ -118,6 +124,8 @@ pub(crate) struct Endpoint {
     srtp: Option<Box<Srtp>>,
     unauthentic: u64,
     replayed: u64,
+    /// What works on samples: nothing of it is there while packets are only played, echoed and relayed.
+    audio: Option<Box<Audio>>,
 }
 
 impl Endpoint {
@@ -148,6 +156,7 @@ impl Endpoint {
             srtp: None,
             unauthentic: 0,
             replayed: 0,
+            audio: None,
         }
     }
 
@@ -157,6 +166,8 @@ impl Endpoint {
             return ctx.events.push(Event::Failed { id: self.id, error });
         }
         self.take_keys(&config);
+        self.take_clock(config.codec, ctx);
+        self.take_ear(&config, ctx.ms());
         let gate = match self.stream.take() {
             Some(stream) => {
                 let mut gate = stream.gate;
@@ -169,6 +180,7 @@ impl Endpoint {
                 Gate::new(&config)
             }
         };
+        self.end_transcoding();
         self.met &= gate.is_locked();
         if config.dtmf_out.is_none() {
             self.keys.clear();
@@ -179,16 +191,40 @@ impl Endpoint {
         self.stream = Some(Box::new(Stream { config, gate }));
     }
 
+    /// What counts in ticks counts by the codec's clock.
+    fn take_clock(&mut self, codec: Codec, ctx: &Context<'_>) {
+        let per_ms = codec.per_ms();
+        self.outbound.set_clock(per_ms, ctx.ms());
+        self.reception.set_clock(per_ms);
+        self.digits.set_clock(per_ms);
+        self.reports.per_ms = per_ms as f64;
+    }
+
     /// Joins it with another, or parts it: what it relayed so far says nothing about the next.
     pub(crate) fn join(&mut self, peer: Option<Leg>, ctx: &Context<'_>) {
         self.peer = peer;
         self.fall_silent(ctx);
     }
 
+    /// Takes a seat in a room, or gets up.
+    pub(crate) fn sit(&mut self, seat: Option<Seat>) {
+        self.audio.get_or_insert_default().seat = seat.map(Box::new);
+    }
+
+    pub(crate) fn seat(&mut self) -> Option<&mut Seat> {
+        self.audio.as_mut()?.seat.as_deref_mut()
+    }
+
+    /// The place on this shard of the room it is in.
+    pub(crate) fn room(&self) -> Option<usize> {
+        Some(self.audio.as_ref()?.seat.as_ref()?.index)
+    }
+
     /// The peer is silent by agreement: our own stream takes over where it left off.
     pub(crate) fn fall_silent(&mut self, ctx: &Context<'_>) {
         self.take_floor(ctx);
         self.relay.stop();
+        self.end_transcoding();
     }
 
     /// What is heard is passed on: the stream is not held.
@@ -219,12 +255,12 @@ impl Endpoint {
     pub(crate) fn play(&mut self, play: PlayId, prompt: Arc<Prompt>, repeat: u32, ctx: &mut Context<'_>) {
         self.take_floor(ctx);
         self.end_play(false, ctx);
-        self.player = Some(Player::new(play, prompt, repeat));
+        self.player = Some(Player::new(Some(play), prompt, repeat));
         self.end_play_if_over(ctx);
     }
 
     pub(crate) fn stop_play(&mut self, play: PlayId, ctx: &mut Context<'_>) {
-        if self.player.as_ref().is_some_and(|player| player.play == play) {
+        if self.player.as_ref().is_some_and(|player| player.play == Some(play)) {
             self.end_play(false, ctx);
         }
     }
@@ -238,7 +274,9 @@ impl Endpoint {
     fn end_play(&mut self, finished: bool, ctx: &mut Context<'_>) {
         if let Some(player) = self.player.take() {
             let samples = player.samples();
-            ctx.events.push(Event::PlayEnded { id: self.id, play: player.play, finished, samples });
+            if let Some(play) = player.play {
+                ctx.events.push(Event::PlayEnded { id: self.id, play, finished, samples });
+            }
         }
     }
 
@@ -253,9 +291,10 @@ impl Endpoint {
         if self.stream.as_ref().is_none_or(|stream| stream.config.dtmf_out.is_none()) {
             return Err("digits cannot be sent: telephone-event was not negotiated".into());
         }
+        let per_ms = self.outbound.per_ms();
         let key = |key: char| {
             let unknown = || format!("digits cannot be sent: `{key}` is none of 0-9, *, #, A-D");
-            event_of(key).map(|event| Key::new(event, tone_ms, gap_ms)).ok_or_else(unknown)
+            event_of(key).map(|event| Key::new(event, tone_ms, gap_ms, per_ms)).ok_or_else(unknown)
         };
         let keys = digits.chars().map(key).collect::<Result<Vec<_>, _>>()?;
         if self.keys.press(&keys) { Ok(()) } else { Err(format!("digits cannot be sent: more than {MAX_KEYS} wait")) }
@@ -281,6 +320,7 @@ impl Endpoint {
     /// Says goodbye and gives up what is left.
     pub(crate) fn close(mut self, ctx: &mut Context<'_>) {
         self.end_play(false, ctx);
+        self.close_records(ctx);
         if self.outbound.packets > 0 || self.reports.has_spoken() {
             self.report(true, ctx);
         }
@@ -367,8 +407,9 @@ impl Endpoint {
 /// What cannot be done is said at once, and not heard in mid-call.
 fn check(config: &StreamConfig) -> Result<(), String> {
     let ptime = config.ptime_ms;
-    if !PTIMES.contains(&ptime) || !ptime.is_multiple_of(10) {
-        return Err(format!("a packet time of {ptime} ms cannot be sent; 10 to 60 ms in steps of 10 can"));
+    if !config.codec.has_ptime(ptime) {
+        let without = if config.codec == Codec::Opus { ", of Opus not 30 and 50" } else { "" };
+        return Err(format!("a packet time of {ptime} ms cannot be sent; 10 to 60 ms in steps of 10 can{without}"));
     }
     let types = [Some(config.payload_type_out), Some(config.payload_type_in), config.dtmf_out, config.dtmf_in];
     if let Some(bad) = types.into_iter().flatten().find(|payload_type| *payload_type > 127) {

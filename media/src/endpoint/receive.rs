@@ -3,9 +3,10 @@
 //! Nothing a packet holds may end more than that packet: a short one, a strange one or one of a payload type nobody
 //! negotiated is counted and goes nowhere (SECURITY.md rows 1-3 and 22).
 
-use super::{Context, Endpoint, Kind, Passed, Stream};
+use super::{Context, Endpoint, Kind, Passed, Stream, transcode};
 use crate::capture::Taker;
 use crate::codec::Codec;
+use crate::command::StreamConfig;
 use crate::digits::Heard;
 use crate::event::Event;
 use crate::io::Channel;
@@ -16,6 +17,9 @@ use std::net::SocketAddr;
 
 /// Payload octets of the longest packet that is heard; a longer one cannot have come in one Ethernet frame.
 const MAX_PAYLOAD: usize = 1460;
+
+/// The static payload type of comfort noise at 8 kHz (RFC 3389 §4); nobody needs to offer it to send it.
+const COMFORT_NOISE: u8 = 13;
 
 /// Octets of the header we build (RFC 3550 §5.1): no CSRC, no extension.
 const HEADER: usize = 12;
@@ -77,8 +81,8 @@ impl Endpoint {
             return None;
         };
         let kind = stream.kind_of(rtp.payload_type());
-        let known = kind != Kind::Other;
-        self.reception.unknown_payload += u64::from(!known);
+        let known = !matches!(kind, Kind::Noise | Kind::Other);
+        self.reception.unknown_payload += u64::from(kind == Kind::Other);
         if known {
             self.meet(stream, from, ctx);
         }
@@ -94,12 +98,13 @@ impl Endpoint {
             return None;
         }
         match kind {
-            Kind::Audio(_) => self.hear_audio(stream, &rtp, ctx),
+            Kind::Audio => self.hear_audio(stream, &rtp, arrival != Arrival::Fresh, ctx),
             Kind::TelephoneEvent if stream.config.receive => self.hear_event(&rtp, ctx),
-            Kind::TelephoneEvent | Kind::Other => {}
+            Kind::Noise if stream.config.receive => self.hear_noise(rtp.payload()),
+            Kind::TelephoneEvent | Kind::Noise | Kind::Other => {}
         }
         let heard = stream.config.receive && self.peer.is_some();
-        heard.then(|| passed(kind, sequence, arrival != Arrival::Fresh, &rtp))
+        heard.then(|| passed(&stream.config, kind, sequence, arrival != Arrival::Fresh, &rtp))
     }
 
     /// The first valid packet locks its source, and is announced.
@@ -120,7 +125,7 @@ impl Endpoint {
         }
     }
 
-    fn hear_audio(&mut self, stream: &Stream, rtp: &RtpReader<'_>, ctx: &mut Context<'_>) {
+    fn hear_audio(&mut self, stream: &Stream, rtp: &RtpReader<'_>, leaps: bool, ctx: &mut Context<'_>) {
         self.reception.timing(rtp.timestamp(), ctx.now);
         if !stream.config.receive {
             return;
@@ -128,45 +133,55 @@ impl Endpoint {
         if self.capturing {
             self.capture(stream.config.codec, rtp, ctx);
         }
+        if self.audio.is_some() {
+            self.hear_for_records(stream, rtp, leaps, ctx);
+            self.hear_for_ear(stream, rtp, leaps, ctx);
+            if let Some(seat) = self.seat() {
+                return seat.hear(stream.config.codec, rtp.timestamp(), leaps, rtp.payload(), ctx.now);
+            }
+        }
         if self.peer.is_none() && self.pace.is_some() && self.player.is_none() && self.keys.is_idle() {
             self.echo_back(stream, rtp, ctx);
         }
     }
 
+    fn hear_noise(&mut self, payload: &[u8]) {
+        if let (Some(seat), Some(&level)) = (self.seat(), payload.first()) {
+            seat.hear_noise(level);
+        }
+    }
+
     fn capture(&mut self, codec: Codec, rtp: &RtpReader<'_>, ctx: &Context<'_>) {
         let taker = self.taker.get_or_insert_with(|| Box::new(Taker::new(codec)));
-        let (ssrc, timestamp, payload) = (rtp.ssrc(), rtp.timestamp(), rtp.payload());
-        if taker.codec() == codec {
-            return taker.push(ssrc, timestamp, payload, ctx.now);
-        }
-        // The codec changed in mid-capture: the take stays in the one it began with.
-        let mut other = [0; MAX_PAYLOAD];
-        let kept = taker.codec();
-        let octets = other.iter_mut().zip(payload);
-        let length = octets.map(|(to, &from)| *to = kept.encode_sample(codec.decode_sample(from))).count();
-        taker.push(ssrc, timestamp, other.get(..length).unwrap_or_default(), ctx.now);
+        taker.take(codec, rtp.ssrc(), rtp.timestamp(), rtp.payload(), ctx.now);
     }
 
     fn echo_back(&mut self, stream: &Stream, rtp: &RtpReader<'_>, ctx: &mut Context<'_>) {
         let Some(echo) = &mut self.echo else { return };
         let (now_ms, payload) = (ctx.ms(), rtp.payload());
         let clock = self.outbound.timestamp_at(now_ms);
-        let Some(to) = echo.map(rtp.timestamp(), clock, now_ms) else { return };
+        let Some(to) = echo.map(rtp.timestamp(), clock, self.outbound.per_ms(), now_ms) else { return };
         // Something else was sent meanwhile: what would step back waits for the next packet's new mapping.
         if to < self.outbound.end() {
             return echo.forget();
         }
-        let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, to, payload);
+        let ticks = stream.config.codec.ticks(payload);
+        let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, to, ticks, payload);
         self.emit(stream, length, payload.len(), ctx);
     }
 
     /// Sends what the peer heard, unless something else has the floor.
     pub(crate) fn relay(&mut self, passed: &Passed<'_>, ctx: &mut Context<'_>) {
         let Some(stream) = self.stream.take() else { return };
+        if transcode::is_needed(passed, &stream.config) {
+            self.transcode(passed, &stream, ctx);
+            self.stream = Some(stream);
+            return;
+        }
         let payload_type = match passed.kind {
-            Kind::Audio(_) => Some(stream.config.payload_type_out),
+            Kind::Audio => Some(stream.config.payload_type_out),
             Kind::TelephoneEvent => stream.config.dtmf_out,
-            Kind::Other => None,
+            Kind::Noise | Kind::Other => None,
         };
         match payload_type.filter(|_| !passed.payload.is_empty()) {
             Some(payload_type) => self.relay_as(payload_type, &stream, passed, ctx),
@@ -181,12 +196,11 @@ impl Endpoint {
             return self.relay.withhold(passed.sequence);
         }
         let Some(place) = self.relay.place(passed, &self.outbound, ctx.ms()) else { return };
-        let samples = if passed.kind == Kind::TelephoneEvent { 0 } else { passed.payload.len() as u64 };
-        let length = self.outbound.relay(ctx.scratch, payload_type, place, samples, passed.payload);
-        if let Kind::Audio(codec) = passed.kind {
+        let length = self.outbound.relay(ctx.scratch, payload_type, place, passed.samples(), passed.payload);
+        if passed.kind == Kind::Audio {
             self.outbound.follow(place.timestamp, ctx.ms());
             let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
-            codec.transcode(stream.config.codec, payload);
+            passed.codec.transcode(stream.config.codec, payload);
         }
         self.emit(stream, length, passed.payload.len(), ctx);
     }
@@ -205,23 +219,36 @@ impl Endpoint {
     pub(super) fn say_digit(&mut self, heard: Heard, ctx: &mut Context<'_>) {
         let event = Event::Digit { id: self.id, digit: heard.key, duration_ms: heard.duration_ms };
         ctx.stats.digits_dropped += u64::from(!ctx.events.push_reserved(&mut self.reserve, event));
+        self.key_to_records(heard.key, ctx);
     }
 }
 
 impl Stream {
     fn kind_of(&self, payload_type: u8) -> Kind {
         if payload_type == self.config.payload_type_in {
-            Kind::Audio(self.config.codec)
+            Kind::Audio
         } else if self.config.dtmf_in == Some(payload_type) {
             Kind::TelephoneEvent
+        } else if payload_type == COMFORT_NOISE && self.config.codec.clock_rate() == 8_000 {
+            Kind::Noise
         } else {
             Kind::Other
         }
     }
 }
 
-fn passed<'a>(kind: Kind, sequence: u16, leaps: bool, rtp: &RtpReader<'a>) -> Passed<'a> {
-    Passed { kind, sequence, timestamp: rtp.timestamp(), marker: rtp.mark(), leaps, payload: rtp.payload() }
+fn passed<'a>(config: &StreamConfig, kind: Kind, sequence: u16, leaps: bool, rtp: &RtpReader<'a>) -> Passed<'a> {
+    let StreamConfig { codec, ptime_ms, .. } = *config;
+    Passed {
+        kind,
+        codec,
+        ptime_ms,
+        sequence,
+        timestamp: rtp.timestamp(),
+        marker: rtp.mark(),
+        leaps,
+        payload: rtp.payload(),
+    }
 }
 
 /// On a shared port, RTCP is what has its packet types where RTP has marker and payload type (RFC 5761 §4).

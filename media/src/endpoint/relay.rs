@@ -5,18 +5,18 @@
 //! is one, its clock never steps back, and no change adds delay that stays.
 
 use crate::codec::Codec;
-use crate::outbound::{Outbound, PER_MS};
+use crate::outbound::Outbound;
 
-/// How far, in samples, a relayed stream may run from our own clock before that follows it: one packet, which is what a
+/// How far, in milliseconds, a relayed stream may run from our own clock before that follows it: one packet, which is what a
 /// relay may lead by where it begins within the last packet of a prompt.
-pub(crate) const MAX_LEAD: u64 = 20 * PER_MS;
+pub(crate) const MAX_LEAD_MS: u64 = 20;
 
 /// Without a packet for so many milliseconds the peer is silent, and silence is sent in its place: beyond what a jitter
 /// buffer makes up for, and short of what a listener takes for a dead line.
 pub const RELAY_PATIENCE_MS: u64 = 160;
 
-/// A step of the sender's timestamp beyond this, in samples, is a new timeline (one second).
-const MAX_STEP: u32 = 8_000;
+/// A step of the sender's timestamp beyond this, in milliseconds, is a new timeline.
+const MAX_STEP_MS: u32 = 1_000;
 
 /// The same of a telephone-event: its next segment begins so much later, and must adjoin (RFC 4733 §2.5.1.3).
 const MAX_EVENT_STEP: u32 = 0xFFFF;
@@ -24,14 +24,16 @@ const MAX_EVENT_STEP: u32 = 0xFFFF;
 /// A step of the sender's sequence beyond this is a new timeline and not loss: more than fits in the patience.
 const MAX_GAP: u16 = 64;
 
-/// What comes later than this, in samples, was not held up: its sender's clock stood still (half a second).
-const MAX_LATE: u64 = 4_000;
+/// What comes later than this, in milliseconds, was not held up: its sender's clock stood still.
+const MAX_LATE_MS: u64 = 500;
 
 /// What a packet carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Audio(Codec),
+    Audio,
     TelephoneEvent,
+    /// Comfort noise (RFC 3389), on its static payload type.
+    Noise,
     /// Of a payload type nobody negotiated: it takes a sequence number and goes nowhere.
     Other,
 }
@@ -40,6 +42,9 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passed<'a> {
     pub kind: Kind,
+    /// The codec of the leg that heard it, and the packet time it sends by itself.
+    pub codec: Codec,
+    pub ptime_ms: u16,
     pub sequence: u16,
     pub timestamp: u32,
     pub marker: bool,
@@ -51,12 +56,12 @@ pub(crate) struct Passed<'a> {
 impl Passed<'_> {
     /// How far its timestamp may be from the one before it on the same timeline.
     fn max_step(&self) -> u32 {
-        if self.kind == Kind::TelephoneEvent { MAX_EVENT_STEP } else { MAX_STEP }
+        if self.kind == Kind::TelephoneEvent { MAX_EVENT_STEP } else { MAX_STEP_MS * self.codec.per_ms() as u32 }
     }
 
-    /// Samples of audio in it.
-    fn samples(&self) -> u64 {
-        if matches!(self.kind, Kind::Audio(_)) { self.payload.len() as u64 } else { 0 }
+    /// Ticks of audio in it.
+    pub(super) fn samples(&self) -> u64 {
+        if self.kind == Kind::Audio { self.codec.ticks(self.payload) } else { 0 }
     }
 }
 
@@ -180,7 +185,7 @@ impl Relay {
             return Some(floor);
         }
         // What silence has covered meanwhile is too late, unless the sender began anew or its clock had stopped.
-        let anew = !interrupted || passed.marker || clock.saturating_sub(mapped) > MAX_LATE;
+        let anew = !interrupted || passed.marker || clock.saturating_sub(mapped) > MAX_LATE_MS * outbound.per_ms();
         anew.then(|| clock.max(end))
     }
 }

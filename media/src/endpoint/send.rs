@@ -6,27 +6,32 @@
 //! sample of a prompt is lost by it.
 
 use super::{Context, Endpoint, Pace, QUALITY_EVERY, Stream};
-use crate::codec::Codec;
+use crate::codec::{Codec, opus};
 use crate::event::Event;
 use crate::io::{Channel, SendResult};
-use crate::outbound::PER_MS;
+use crate::prompt::Frame;
 use crate::watch::Silence;
+use base::Now;
 
 /// How late, in milliseconds, a packet is still made up for.
 pub const MAX_BEHIND: u64 = 200;
 
-/// Samples in the longest packet time, 60 ms.
+/// Octets in the longest packet time, 60 ms, of all but Opus.
 const MAX_FRAME: usize = 480;
 
 static SILENT_PCMU: [u8; MAX_FRAME] = [Codec::Pcmu.silence(); MAX_FRAME];
 static SILENT_PCMA: [u8; MAX_FRAME] = [Codec::Pcma.silence(); MAX_FRAME];
+/// Both bands of G.722 at their smallest step: a decoder settles on zero.
+static SILENT_G722: [u8; MAX_FRAME] = [0xFD; MAX_FRAME];
 
-fn silence(codec: Codec, samples: usize) -> &'static [u8] {
+pub(super) fn silence(codec: Codec, ms: u16) -> &'static [u8] {
     let silent: &[u8] = match codec {
         Codec::Pcmu => &SILENT_PCMU,
         Codec::Pcma => &SILENT_PCMA,
+        Codec::G722 => &SILENT_G722,
+        Codec::Opus => return opus::silence(ms),
     };
-    silent.get(..samples).unwrap_or(silent)
+    silent.get(..usize::from(ms) * 8).unwrap_or(silent)
 }
 
 impl Endpoint {
@@ -35,14 +40,19 @@ impl Endpoint {
         if let Some(pace) = self.pace.filter(|pace| pace.at <= ctx.ms()) {
             self.send_due(pace, ctx);
         }
+        if self.audio.is_some() {
+            self.run_ear(ctx);
+            self.run_records(ctx);
+        }
         self.chores(ctx);
     }
 
     /// The next millisecond at which something is due. `None`: nothing until a command comes.
     pub(crate) fn wake(&self) -> Option<u64> {
+        let records = self.record_wake();
         let chores = [self.digits.deadline(), self.watch.deadline(), self.reports.due, self.quality_due];
         let chore = chores.into_iter().flatten().min().map(|at| at.div_ceil(1_000_000));
-        [chore, self.pace.map(|pace| pace.at)].into_iter().flatten().min()
+        [chore, records, self.ear_wake(), self.pace.map(|pace| pace.at)].into_iter().flatten().min()
     }
 
     fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {
@@ -66,10 +76,10 @@ impl Endpoint {
     }
 
     fn send_frame(&mut self, stream: &Stream, due: u64, ctx: &mut Context<'_>) {
-        let samples = u64::from(stream.config.ptime_ms) * PER_MS;
+        let ticks = u64::from(stream.config.ptime_ms) * self.outbound.per_ms();
         let timestamp = self.outbound.timestamp_at(due);
         if let Some(payload_type) = stream.config.dtmf_out
-            && let Some(key) = self.keys.next(timestamp, samples)
+            && let Some(key) = self.keys.next(timestamp, ticks)
         {
             let payload = key.event.to_bytes();
             let length = self.outbound.write(ctx.scratch, payload_type, key.marker, key.timestamp, &payload);
@@ -78,28 +88,43 @@ impl Endpoint {
         if self.keys.is_idle() && self.echo.is_some_and(|echo| self.player.is_none() && echo.flows(ctx.ms())) {
             return;
         }
-        self.send_audio(stream, timestamp, samples as usize, ctx);
+        self.release_passed(stream, ctx.now);
+        self.send_audio(stream, due, timestamp, ticks, ctx);
     }
 
-    /// A frame of the prompt, or of silence.
-    fn send_audio(&mut self, stream: &Stream, timestamp: u64, samples: usize, ctx: &mut Context<'_>) {
-        let codec = stream.config.codec;
+    /// A frame of the prompt, of what it is joined with, or of silence.
+    fn send_audio(&mut self, stream: &Stream, due: u64, timestamp: u64, ticks: u64, ctx: &mut Context<'_>) {
+        let (codec, ms) = (stream.config.codec, stream.config.ptime_ms);
+        let Self { player, keys, audio, .. } = self;
+        let player = player.as_mut().filter(|_| keys.is_idle());
+        let silent = silence(codec, ms);
         let mut padded;
-        let player = self.player.as_mut().filter(|_| self.keys.is_idle());
-        let payload = match player.and_then(|player| player.next(codec, samples)) {
-            Some(frame) if frame.len() == samples => frame,
-            Some(frame) => {
+        let payload = match player.and_then(|player| player.next(codec, ms)) {
+            Some(Frame::Ready(frame)) if frame.len() >= silent.len() || codec == Codec::Opus => frame,
+            Some(Frame::Ready(frame)) => {
                 padded = [0; MAX_FRAME];
-                pad(&mut padded, frame, silence(codec, samples))
+                pad(&mut padded, frame, silent)
             }
-            None => silence(codec, samples),
+            Some(Frame::Raw { samples, rate }) => {
+                let made = audio.get_or_insert_default().encode(codec, rate, ms, samples);
+                if made.is_empty() { silent } else { made }
+            }
+            None => {
+                let due = Now::new(due * 1_000_000, ctx.now.wall);
+                audio.as_mut().and_then(|audio| audio.next(codec, ms, due, ctx.rooms)).unwrap_or(silent)
+            }
         };
-        let length = self.outbound.audio(ctx.scratch, stream.config.payload_type_out, timestamp, payload);
-        self.emit(stream, length, samples, ctx);
+        let payload_type = stream.config.payload_type_out;
+        let length = self.outbound.audio(ctx.scratch, payload_type, timestamp, ticks, payload);
+        let octets = payload.len();
+        self.emit(stream, length, octets, ctx);
     }
 
     /// Hands the packet in the scratch buffer to the network, protected where keys were agreed.
     pub(super) fn emit(&mut self, stream: &Stream, length: usize, octets: usize, ctx: &mut Context<'_>) {
+        if self.audio.is_some() {
+            self.send_for_records(stream, length, ctx);
+        }
         let length = match self.srtp.as_mut().filter(|_| stream.config.srtp.is_some()) {
             Some(srtp) => srtp.protect(ctx.scratch, length),
             None => length,

@@ -25,6 +25,7 @@ impl Shard {
         }
         for (leg, peer) in [(left, right), (right, left)] {
             self.part(leg.id, now, io);
+            self.leave(leg.id);
             self.with(leg.id, now, io, |endpoint, ctx| endpoint.join(Some(peer), ctx));
         }
     }
@@ -67,20 +68,20 @@ impl Shard {
 
     /// Passes on what one heard, where both are joined.
     pub(super) fn relay(&mut self, from: EndpointId, to: Leg, passed: &Passed<'_>, now: Now, io: &mut dyn PacketIo) {
-        let Self { slots, events, stats, rng, scratch, .. } = self;
+        let Self { slots, events, stats, rng, records, rooms, scratch, .. } = self;
         let endpoint = slots.get_mut(to.slot as usize).and_then(Option::as_mut);
         let joined =
             |endpoint: &&mut Box<Endpoint>| endpoint.id == to.id && endpoint.peer.is_some_and(|peer| peer.id == from);
         if let Some(endpoint) = endpoint.filter(joined) {
-            endpoint.relay(passed, &mut Context { now, leg: to, io, events, stats, rng, scratch });
+            endpoint.relay(passed, &mut Context { now, leg: to, io, events, stats, rng, records, rooms, scratch });
         }
     }
 
-    fn at(&self, id: EndpointId) -> Option<&Endpoint> {
+    pub(super) fn at(&self, id: EndpointId) -> Option<&Endpoint> {
         self.slots.get(*self.by_id.get(&id)? as usize)?.as_deref()
     }
 
-    fn at_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
+    pub(super) fn at_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
         self.slots.get_mut(*self.by_id.get(&id)? as usize)?.as_deref_mut()
     }
 

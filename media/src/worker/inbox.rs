@@ -3,6 +3,7 @@
 use super::EngineError;
 use super::sockets::Pair;
 use crate::command::{Command, EndpointId};
+use crate::record::{Block, RecordId};
 use crate::shard::EndpointState;
 use crate::stats::ShardStats;
 use rustix::event::{EventfdFlags, eventfd};
@@ -32,6 +33,14 @@ pub(super) enum Message {
         id: EndpointId,
         endpoint: Option<Box<(EndpointState, Pair)>>,
     },
+    /// A block that was written.
+    Recycle(Block),
+    /// A recording that could not be.
+    RecordFailed {
+        id: EndpointId,
+        record: RecordId,
+        error: String,
+    },
     Stats(mpsc::Sender<ShardStats>),
     Stop,
 }
@@ -43,7 +52,9 @@ impl Message {
             Self::Command(Command::Bridge { id, with }) => [Some(*id), Some(*with)],
             Self::Command(command) => [Some(command.id()), None],
             Self::Expect(id) | Self::Move { id, .. } => [Some(*id), None],
-            Self::Adopt { .. } | Self::Stats(_) | Self::Stop => [None; 2],
+            Self::RecordFailed { .. } | Self::Recycle(_) | Self::Adopt { .. } | Self::Stats(_) | Self::Stop => {
+                [None; 2]
+            }
         }
     }
 }
@@ -51,8 +62,8 @@ impl Message {
 #[derive(Debug)]
 struct Bell {
     waiting: AtomicUsize,
-    /// The bell was rung and not yet heard: one write wakes for many messages.
-    rung: AtomicBool,
+    /// The loop looks at the queue by itself, or has been told to: there is no need to ring.
+    awake: AtomicBool,
     eventfd: OwnedFd,
 }
 
@@ -72,7 +83,7 @@ pub(super) struct Receiver {
 impl Inbox {
     pub(super) fn new() -> io::Result<(Self, Receiver)> {
         let eventfd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        let bell = Arc::new(Bell { waiting: AtomicUsize::new(0), rung: AtomicBool::new(false), eventfd });
+        let bell = Arc::new(Bell { waiting: AtomicUsize::new(0), awake: AtomicBool::new(true), eventfd });
         let (sender, receiver) = mpsc::channel();
         Ok((Self { sender, bell: bell.clone() }, Receiver { receiver, bell }))
     }
@@ -86,7 +97,7 @@ impl Inbox {
     }
 
     pub(super) fn push(&self, message: Message) -> Result<(), ()> {
-        self.bell.waiting.fetch_add(1, Ordering::Relaxed);
+        self.bell.waiting.fetch_add(1, Ordering::SeqCst);
         self.sender.send(message).map_err(|_| ())?;
         self.bell.ring();
         Ok(())
@@ -95,7 +106,7 @@ impl Inbox {
 
 impl Bell {
     fn ring(&self) {
-        if !self.rung.swap(true, Ordering::SeqCst) {
+        if !self.awake.swap(true, Ordering::SeqCst) {
             // It fails only where the counter is full, and then the loop is awake.
             let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
         }
@@ -108,15 +119,25 @@ impl Receiver {
         self.bell.eventfd.as_fd()
     }
 
-    /// Before the queue is emptied: what comes later rings again.
-    pub(super) fn silence(&self) {
-        let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
-        self.bell.rung.store(false, Ordering::SeqCst);
+    /// Before the loop sleeps: what comes from now on rings. True where something waits already.
+    pub(super) fn doze(&self) -> bool {
+        self.bell.awake.store(false, Ordering::SeqCst);
+        self.waits()
     }
 
-    /// The loop's own ring: messages are left for its next turn.
-    pub(super) fn ring(&self) {
-        self.bell.ring();
+    /// After a sleep: nobody need ring.
+    pub(super) fn wake(&self) {
+        self.bell.awake.store(true, Ordering::SeqCst);
+    }
+
+    /// The bell was heard.
+    pub(super) fn silence(&self) {
+        let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
+    }
+
+    /// True where a message waits.
+    pub(super) fn waits(&self) -> bool {
+        self.bell.waiting.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn next(&self) -> Option<Message> {

@@ -9,9 +9,11 @@
 mod inbox;
 mod sockets;
 mod thread;
+mod writer;
 
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
+use crate::room::RoomId;
 use crate::shard::ShardConfig;
 use crate::stats::ShardStats;
 use base::Rng;
@@ -27,6 +29,8 @@ use std::{
 pub use inbox::INBOX_LIMIT;
 pub use sockets::RECEIVE_BUFFER;
 pub use thread::{HELD_COMMANDS, REST};
+pub use writer::WRITER_QUEUE;
+use writer::Writer;
 
 /// How long `stats` waits for a shard's answer. A shard that is that busy is left out.
 const STATS_WAIT: Duration = Duration::from_secs(1);
@@ -72,6 +76,11 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     /// Endpoints that were moved, until they close: where they are. All others are where `pick` says.
     moved: HashMap<EndpointId, usize>,
+    /// Rooms that have members: their shard, and how many; and where each member is.
+    rooms: HashMap<RoomId, (usize, usize)>,
+    seats: HashMap<EndpointId, RoomId>,
+    /// Dropped last: what the shards say at their end is still written.
+    _writer: Writer,
 }
 
 impl Engine {
@@ -85,10 +94,21 @@ impl Engine {
         let start = |shard| move |source| EngineError::Start { shard, source };
         let made = (0..threads).map(|shard| Inbox::new().map_err(start(shard))).collect::<Result<Vec<_>, _>>()?;
         let (inboxes, receivers): (Vec<_>, Vec<_>) = made.into_iter().unzip();
-        let mut engine = Self { inboxes: inboxes.into(), threads: Vec::new(), moved: HashMap::new() };
+        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let writer = Writer::start(inboxes.clone(), sink.clone()).map_err(start(threads))?;
+        let orders = writer.orders();
+        let mut engine = Self {
+            inboxes,
+            threads: Vec::new(),
+            moved: HashMap::new(),
+            rooms: HashMap::new(),
+            seats: HashMap::new(),
+            _writer: writer,
+        };
         let mut rng = config.rng.clone();
         for (shard, receiver) in receivers.into_iter().enumerate() {
-            let worker = thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver);
+            let worker =
+                thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver, orders.clone());
             let worker = worker.map_err(start(shard))?;
             let sink = sink.clone();
             let builder = std::thread::Builder::new().name(format!("media-{shard}"));
@@ -111,19 +131,52 @@ impl Engine {
     }
 
     /// Hands a command to the shard that has (or, for `Create`, shall have) its endpoint. A `Bridge` brings both onto one
-    /// shard first.
+    /// shard first, a `Join` the member to its room's.
     ///
     /// # Errors
     /// [`EngineError::Full`] where too many wait, never for a `Close`; [`EngineError::Stopped`] after a shutdown.
     pub fn send(&mut self, command: Command) -> Result<(), EngineError> {
         if let Command::Bridge { id, with } = command {
+            self.get_up(id);
+            self.get_up(with);
             self.bring_together(id, with)?;
+        }
+        match &command {
+            Command::Join { id, room, .. } => self.sit_down(*id, *room)?,
+            Command::Leave { id } | Command::Close { id } => self.get_up(*id),
+            _ => {}
         }
         let shard = self.shard_of(command.id());
         if let Command::Close { id } = command {
             self.moved.remove(&id);
         }
         self.inbox(shard)?.command(shard, command)
+    }
+
+    /// A member goes to where its room is; the first one decides.
+    fn sit_down(&mut self, id: EndpointId, room: RoomId) -> Result<(), EngineError> {
+        self.get_up(id);
+        let here = self.shard_of(id);
+        let shard = self.rooms.get(&room).map_or(here, |(shard, _)| *shard);
+        if shard != here {
+            // Whom it was joined with stays behind, and is told.
+            let part = Message::Command(Command::Unbridge { id });
+            self.inbox(here)?.push(part).map_err(|()| EngineError::Stopped(here))?;
+        }
+        self.move_endpoint(id, shard)?;
+        self.rooms.entry(room).or_insert((shard, 0)).1 += 1;
+        self.seats.insert(id, room);
+        Ok(())
+    }
+
+    fn get_up(&mut self, id: EndpointId) {
+        let Some(room) = self.seats.remove(&id) else { return };
+        if let Some((_, members)) = self.rooms.get_mut(&room) {
+            *members -= 1;
+            if *members == 0 {
+                self.rooms.remove(&room);
+            }
+        }
     }
 
     /// Which of the two moves is left to the first one's number, so that callers, whose numbers are all even where each

@@ -3,16 +3,17 @@
 use super::EngineConfig;
 use super::inbox::{Inbox, Message, Receiver};
 use super::sockets::{INBOX_TOKEN, Pair, Sockets};
+use super::writer::Order;
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
 use crate::shard::{EndpointState, Shard};
 use base::{Now, Rng};
 use rustix::event::epoll;
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     io,
     num::NonZeroU64,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,7 +21,7 @@ use std::{
 /// (a relayed packet waits for half of it in the mean). It bounds what a rest adds to a packet's or a command's way.
 pub const REST: Duration = Duration::from_micros(500);
 
-/// Packets in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
+/// Packets and messages in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
 const PACKETS_BEFORE_REST: usize = 2;
 
 /// Messages taken in a row, so that a flood of commands cannot hold up the tick.
@@ -33,6 +34,9 @@ const EVENTS_A_WAIT: usize = 512;
 /// microseconds, so that only a shard that stands still gets there.
 pub const HELD_COMMANDS: usize = 4_096;
 
+/// When a file's thread that had no room is asked again.
+const ORDER_AGAIN: Duration = Duration::from_millis(20);
+
 /// What a packet is read into: more than any that is heard.
 const MAX_DATAGRAM: usize = 2048;
 
@@ -43,6 +47,9 @@ pub(super) struct Worker {
     sockets: Sockets,
     inboxes: Arc<[Inbox]>,
     receiver: Receiver,
+    /// The way to the recordings' files, and what is on it next.
+    orders: mpsc::SyncSender<Order>,
+    ordered: VecDeque<Order>,
     /// Endpoints that are on their way here.
     expected: HashSet<EndpointId>,
     /// What was said meanwhile about them, and about those they are to be joined with, in order.
@@ -82,6 +89,7 @@ impl Worker {
         rng: Rng,
         inboxes: Arc<[Inbox]>,
         receiver: Receiver,
+        orders: mpsc::SyncSender<Order>,
     ) -> io::Result<Self> {
         let sockets = Sockets::new(config.bind_ip)?;
         sockets.watch_inbox(receiver.as_fd())?;
@@ -92,6 +100,8 @@ impl Worker {
             sockets,
             inboxes,
             receiver,
+            orders,
+            ordered: VecDeque::new(),
             expected: HashSet::new(),
             held: Vec::new(),
             leaving: Vec::new(),
@@ -115,30 +125,45 @@ impl Worker {
         let (mut rests, mut packets) = (Rests::default(), 0);
         while !self.stopping {
             // Where something was there, a socket may have more.
-            let patience = if packets > 0 { Some(Duration::ZERO) } else { self.patience() };
+            let at_once = packets > 0 || self.receiver.waits();
+            let patience = if at_once || self.receiver.doze() { Some(Duration::ZERO) } else { self.patience() };
             self.sockets.wait(&mut ready, patience);
+            self.receiver.wake();
             packets = self.receive(&ready, &mut buffer);
             if ready.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
-                self.messages();
+                self.receiver.silence();
             }
+            let messages = self.messages();
             let now = self.now();
             if self.shard.next_wake().is_some_and(|at| at <= now.mono) {
                 self.shard.tick(now, &mut self.sockets);
             }
             self.flush(&sink);
             self.hand_over();
-            let until = rests.after(packets, now.mono);
-            if packets == 0 {
+            let until = rests.after(packets + messages, now.mono);
+            if packets == 0 && !self.receiver.waits() {
                 self.rest(until);
             }
         }
         self.close_all();
         self.flush(&sink);
+        // At the end the disk is waited for: what was said is kept.
+        for order in self.ordered.drain(..) {
+            if self.orders.send(order).is_err() {
+                break;
+            }
+        }
     }
 
     /// How long nothing is due.
     fn patience(&self) -> Option<Duration> {
-        let at = self.shard.next_wake()?;
+        let at = match self.shard.next_wake() {
+            // The files' thread does not say when it has room.
+            wake if !self.ordered.is_empty() => {
+                wake.unwrap_or(u64::MAX).min(self.origin.elapsed().as_nanos() as u64 + ORDER_AGAIN.as_nanos() as u64)
+            }
+            wake => wake?,
+        };
         Some(Duration::from_nanos(at.saturating_sub(self.origin.elapsed().as_nanos() as u64)))
     }
 
@@ -153,12 +178,29 @@ impl Worker {
     }
 
     fn flush(&mut self, sink: &impl Fn(Event)) {
-        while let Some(event) = self.shard.poll_event() {
-            sink(event);
+        while let Some(output) = self.shard.poll_record() {
+            self.ordered.push_back(Order::Record(self.number, output));
         }
+        while let Some(event) = self.shard.poll_event() {
+            match event {
+                // Told when its file is complete.
+                Event::RecordEnded { .. } => self.ordered.push_back(Order::Tell(Box::new(event))),
+                event => sink(event),
+            }
+        }
+        self.order();
         for id in self.refused.drain(..) {
             let error = format!("a command was refused: {HELD_COMMANDS} wait for the endpoint to arrive on its shard");
             sink(Event::Failed { id, error });
+        }
+    }
+
+    /// Hands over what the files' thread has room for; the rest waits here, in blocks that the shard counts.
+    fn order(&mut self) {
+        while let Some(order) = self.ordered.pop_front() {
+            if let Err(mpsc::TrySendError::Full(order)) = self.orders.try_send(order) {
+                return self.ordered.push_front(order);
+            }
         }
     }
 
@@ -187,14 +229,13 @@ impl Worker {
         packets
     }
 
-    fn messages(&mut self) {
-        self.receiver.silence();
-        for _ in 0..MESSAGES_A_TURN {
-            let Some(message) = self.receiver.next() else { return };
+    /// How many were there; what is beyond a turn's waits until sockets and tick have had theirs.
+    fn messages(&mut self) -> usize {
+        for taken in 0..MESSAGES_A_TURN {
+            let Some(message) = self.receiver.next() else { return taken };
             self.message(message);
         }
-        // There may be more: ring for ourselves, so that sockets and tick have their turn first.
-        self.receiver.ring();
+        MESSAGES_A_TURN
     }
 
     fn message(&mut self, message: Message) {
@@ -234,6 +275,11 @@ impl Worker {
             }
             Message::Move { id, to } => self.give(id, to),
             Message::Adopt { id, endpoint } => self.adopt(id, endpoint),
+            Message::Recycle(block) => self.shard.recycle(block),
+            Message::RecordFailed { id, record, error } => {
+                let now = self.now();
+                self.shard.fail_record(id, record, error, now, &mut self.sockets);
+            }
             Message::Stats(reply) => drop(reply.send(self.shard.stats().clone())),
             Message::Stop => self.stopping = true,
         }

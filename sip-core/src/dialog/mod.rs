@@ -45,7 +45,7 @@ impl DialogId {
         Ok(Self::new(response.call_id()?, from.tag().unwrap_or_default(), to.tag().unwrap_or_default()))
     }
 
-    fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
+    pub(crate) fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
         Self { call_id: call_id.into(), local_tag: local_tag.into(), remote_tag: remote_tag.into() }
     }
 }

@@ -13,9 +13,7 @@ use super::timer::{SessionTimer, TimerKey};
 use super::transactions::ServerId;
 use super::{Endpoint, SessionId};
 use crate::dialog::{Dialog, DialogId};
-use crate::message::{
-    Message, Method, ParseError, ResponseBuilder, Salvage, StatusCode, check_request, check_response,
-};
+use crate::message::{Message, Method, ParseError, ResponseBuilder, Salvage, StatusCode, check_response, essentials};
 use crate::transaction::{MergeKey, OwnedParts, ServerInput, ServerKey};
 use crate::transport::framing::FrameError;
 use crate::transport::{FlowId, LocalId, Transport, is_behind_nat};
@@ -156,7 +154,7 @@ impl Endpoint {
 
     fn on_request(&mut self, message: Message, arrival: Arrival) {
         let method = message.method();
-        let checked = check_request(&message).and_then(|()| OwnedParts::of(&message).map_err(Into::into));
+        let checked = essentials(&message).and_then(|read| OwnedParts::of(&message, read).map_err(Into::into));
         let parts = match checked {
             Ok(parts) => parts,
             Err(_) if !self.lets_in(&arrival) => return,
@@ -193,9 +191,9 @@ impl Endpoint {
         if self.arrivals.find(&key).is_some() {
             return self.core.ladder_received(None, request.arrival.peer(), &request.message, true);
         }
-        match DialogId::of_request(&request.message) {
-            Ok(Some(dialog)) => self.on_in_dialog(request, key, &dialog),
-            _ => self.on_out_of_dialog(request, key),
+        match request.parts.dialog() {
+            Some(dialog) => self.on_in_dialog(request, key, &dialog),
+            None => self.on_out_of_dialog(request, key),
         }
     }
 
@@ -336,8 +334,7 @@ impl Endpoint {
 
     /// §17.2.3: an ACK belongs to its INVITE's transaction, or (for a 2xx) to its dialog. It is never answered.
     fn on_ack(&mut self, request: Request) {
-        let dialog = DialogId::of_request(&request.message).ok().flatten();
-        let found = dialog.and_then(|id| self.core.dialogs.get(&id).map(|(session, _)| *session));
+        let found = request.parts.dialog().and_then(|id| self.core.dialogs.get(&id).map(|(session, _)| *session));
         let server = self.core.servers.find(&ServerKey::of(&request.parts.parts()));
         let owner = server.and_then(|server| self.core.servers.table.get(&server)).and_then(|tx| tx.session);
         self.core.ladder_received(owner.or(found), request.arrival.peer(), &request.message, false);

@@ -73,7 +73,7 @@ pub(super) struct NewClient {
 /// All client transactions.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    pub(super) table: BTreeMap<ClientId, ClientTx>,
+    pub(super) table: BTreeMap<ClientId, Box<ClientTx>>,
     keys: HashMap<ClientKey, ClientId>,
 }
 
@@ -84,7 +84,12 @@ pub(super) struct ServerTx {
     intervals: Intervals,
     key: ServerKey,
     merge: Option<MergeKey>,
-    pub(super) request: Message,
+    /// Until its final response has left: then copies of it are known by their key, and 64·T1 is long to hold it.
+    pub(super) request: Option<Message>,
+    /// Its CSeq number.
+    pub(super) cseq: Option<u32>,
+    /// The port of its sent-by.
+    sent_by_port: Option<u16>,
     pub(super) target: Target,
     pub(super) source: Source,
     pub(super) session: Option<SessionId>,
@@ -96,7 +101,7 @@ pub(super) struct ServerTx {
 /// All server transactions.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
-    pub(super) table: BTreeMap<ServerId, ServerTx>,
+    pub(super) table: BTreeMap<ServerId, Box<ServerTx>>,
     keys: HashMap<ServerKey, ServerId>,
     merges: HashMap<MergeKey, ServerId>,
 }
@@ -194,7 +199,7 @@ impl Core {
             heard: Vec::new(),
             canceled: false,
         };
-        self.clients.table.insert(id, tx);
+        self.clients.table.insert(id, Box::new(tx));
         self.act_client(id, &actions, None);
         id
     }
@@ -304,7 +309,7 @@ impl Core {
 
     /// 64·T1 after the CANCEL, still no final response: the INVITE is given up (§9.1).
     pub(super) fn cancel_unanswered(&mut self, id: ClientId) {
-        if self.clients.table.get(&id).is_some_and(ClientTx::is_pending) {
+        if self.clients.table.get(&id).is_some_and(|tx| tx.is_pending()) {
             self.broken(id, Failure::Canceled);
             self.client_input(id, ClientInput::Abandon, None);
         }
@@ -359,8 +364,24 @@ impl Core {
         if let Some(merge) = &merge {
             self.servers.merges.insert(merge.clone(), id);
         }
-        let tx = ServerTx { machine, intervals, key, merge, request, target, source, session, tag, last: None };
-        self.servers.table.insert(id, tx);
+        let cseq = request.cseq().ok().map(|cseq| cseq.seq);
+        let sent_by_port = request.top_via().ok().map(|via| via.port_or_default());
+        let request = Some(request);
+        let tx = ServerTx {
+            machine,
+            intervals,
+            key,
+            merge,
+            request,
+            cseq,
+            sent_by_port,
+            target,
+            source,
+            session,
+            tag,
+            last: None,
+        };
+        self.servers.table.insert(id, Box::new(tx));
         self.act_server(id, &actions, None);
         id
     }
@@ -386,9 +407,13 @@ impl Core {
     /// Answers a request by its transaction. To's tag is the transaction's.
     pub(super) fn reply(&mut self, id: ServerId, answer: Answer) -> Option<Wire> {
         let tx = self.servers.table.get(&id)?;
+        let is_final = answer.status.is_final();
         let class = Class::of(answer.status.code());
-        let wire = answer.tag(&tx.tag).wire(&self.config, &tx.request, tx.source.addr);
+        let wire = answer.tag(&tx.tag).wire(&self.config, tx.request.as_ref()?, tx.source.addr);
         self.server_input(id, ServerInput::Reply(class), Some(wire.clone()));
+        if let Some(tx) = self.servers.table.get_mut(&id).filter(|_| is_final) {
+            tx.request = None;
+        }
         Some(wire)
     }
 
@@ -429,7 +454,7 @@ impl Core {
 
     fn trying(&self, id: ServerId) -> Option<Wire> {
         let tx = self.servers.table.get(&id)?;
-        Some(Answer::new(StatusCode::TRYING).wire(&self.config, &tx.request, tx.source.addr))
+        Some(Answer::new(StatusCode::TRYING).wire(&self.config, tx.request.as_ref()?, tx.source.addr))
     }
 
     /// Sends a new response, or the last one again.
@@ -459,8 +484,7 @@ impl Core {
 
     fn reopen_for(&mut self, id: ServerId) -> Option<Target> {
         let tx = self.servers.table.get(&id)?;
-        let port = tx.request.top_via().ok()?.port_or_default();
-        let peer = std::net::SocketAddr::new(tx.source.addr.ip(), port);
+        let peer = std::net::SocketAddr::new(tx.source.addr.ip(), tx.sent_by_port?);
         let name = tx.source.addr.ip().to_string();
         self.flow_to(tx.source.transport, peer, &name).map(Target::Stream)
     }

@@ -25,7 +25,7 @@ mod status;
 mod typed;
 
 pub use build::{HeaderValue, RequestBuilder};
-pub use check::{check_request, check_response};
+pub use check::{Essentials, check_request, check_response, essentials};
 pub use error::{Fault, ParseError, Part, Reject};
 #[doc(hidden)]
 pub use fuzz::fuzz;
@@ -43,7 +43,7 @@ use index::{Index, Line, Span};
 use start_line::StartLine;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The largest message that is read, in bytes: what a UDP datagram can carry. A larger one is answered 413.
 pub const MAX_MESSAGE_BYTES: usize = 65_535;
@@ -54,9 +54,12 @@ pub const MAX_HEADERS: usize = 256;
 /// The longest header line with its continuations, in bytes. A longer one makes its message a 400.
 pub const MAX_LINE_BYTES: usize = 16_384;
 
-/// A message as it arrived; immutable and cheap to clone.
+/// A message as it arrived; immutable. A clone is the same message: it is handed from stratum to stratum by its handle.
 #[derive(Clone)]
-pub struct Message {
+pub struct Message(Arc<Indexed>);
+
+/// The bytes, and where what lies in them.
+struct Indexed {
     bytes: Bytes,
     start: StartLine,
     end_of_start: u16,
@@ -111,23 +114,24 @@ impl Message {
         let length = body(content_length(&bytes, &lines)?, bytes.len() - at)
             .map_err(|fault| ParseError::new(Part::Header(Name::ContentLength), fault))?;
         let body_at = Span::new(at, at + length);
-        Ok(Self { start, end_of_start: end as u16, lines, body_at, body: OnceLock::new(), bytes })
+        let end_of_start = end as u16;
+        Ok(Self(Arc::new(Indexed { start, end_of_start, lines, body_at, body: OnceLock::new(), bytes })))
     }
 
     fn each(&self, name: Name) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(move |line| line.name == name)
+        self.0.lines.iter().filter(move |line| line.name == name)
     }
 
     /// True for a request, false for a response.
     #[must_use]
-    pub const fn is_request(&self) -> bool {
-        matches!(self.start, StartLine::Request { .. })
+    pub fn is_request(&self) -> bool {
+        matches!(self.0.start, StartLine::Request { .. })
     }
 
     /// The status code of a response.
     #[must_use]
-    pub const fn status(&self) -> Option<StatusCode> {
-        match self.start {
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.0.start {
             StartLine::Response { status, .. } => Some(status),
             StartLine::Request { .. } => None,
         }
@@ -136,8 +140,8 @@ impl Message {
     /// The reason phrase of a response, as far as it is UTF-8; empty for a request.
     #[must_use]
     pub fn reason_phrase(&self) -> Cow<'_, str> {
-        match self.start {
-            StartLine::Response { reason, .. } => String::from_utf8_lossy(reason.of(&self.bytes)),
+        match self.0.start {
+            StartLine::Response { reason, .. } => String::from_utf8_lossy(reason.of(&self.0.bytes)),
             StartLine::Request { .. } => Cow::Borrowed(""),
         }
     }
@@ -145,8 +149,9 @@ impl Message {
     /// The first line for ladders and logs: control characters and what is not UTF-8 are escaped.
     #[must_use]
     pub fn start_line(&self) -> Cow<'_, str> {
-        let start = leading_line_ends(&self.bytes);
-        let text = String::from_utf8_lossy(self.bytes.get(start..usize::from(self.end_of_start)).unwrap_or_default());
+        let start = leading_line_ends(&self.0.bytes);
+        let text =
+            String::from_utf8_lossy(self.0.bytes.get(start..usize::from(self.0.end_of_start)).unwrap_or_default());
         if text.chars().any(char::is_control) {
             text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
         } else {
@@ -157,7 +162,7 @@ impl Message {
     /// The value of the first header line of this name, on one line and trimmed.
     #[must_use]
     pub fn header(&self, name: Name) -> Option<Cow<'_, [u8]>> {
-        self.each(name).next().map(|line| line.value(&self.bytes))
+        self.each(name).next().map(|line| line.value(&self.0.bytes))
     }
 
     /// As [`Message::header`], with what is not UTF-8 replaced.
@@ -177,25 +182,25 @@ impl Message {
         let known = Name::from_bytes(name.as_bytes());
         self.each(known)
             .filter(move |line| {
-                known != Name::Other || line.name_text(&self.bytes).eq_ignore_ascii_case(name.as_bytes())
+                known != Name::Other || line.name_text(&self.0.bytes).eq_ignore_ascii_case(name.as_bytes())
             })
-            .map(|line| line.value(&self.bytes))
+            .map(|line| line.value(&self.0.bytes))
     }
 
     /// The value of every header line of this name, each on one line and trimmed, in order.
     pub fn lines(&self, name: Name) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        self.each(name).map(|line| line.value(&self.bytes))
+        self.each(name).map(|line| line.value(&self.0.bytes))
     }
 
     /// The values of a list header, across lines and across commas, in order. Quotes, angle brackets and comments are
     /// respected.
     pub fn values(&self, name: Name) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        self.each(name).flat_map(|line| split_list(line.raw(&self.bytes)).map(|value| line.on_one_line(value)))
+        self.each(name).flat_map(|line| split_list(line.raw(&self.0.bytes)).map(|value| line.on_one_line(value)))
     }
 
     /// All header lines in order: the name as it was written, and the value on one line.
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
-        self.lines.iter().map(|line| (line.name_text(&self.bytes), line.value(&self.bytes)))
+        self.0.lines.iter().map(|line| (line.name_text(&self.0.bytes), line.value(&self.0.bytes)))
     }
 
     /// How many header lines have this name.
@@ -207,16 +212,16 @@ impl Message {
     /// The body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        self.body.get_or_init(|| match self.body_at.of(&self.bytes) {
+        self.0.body.get_or_init(|| match self.0.body_at.of(&self.0.bytes) {
             [] => Bytes::new(),
-            body => self.bytes.slice_ref(body),
+            body => self.0.bytes.slice_ref(body),
         })
     }
 
     /// All that arrived, line ends before the message and octets after the body included.
     #[must_use]
-    pub const fn raw(&self) -> &Bytes {
-        &self.bytes
+    pub fn raw(&self) -> &Bytes {
+        &self.0.bytes
     }
 }
 

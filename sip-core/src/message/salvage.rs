@@ -41,8 +41,8 @@ impl Salvage {
 
     pub(super) fn of_message(message: &Message) -> Self {
         let mut found = Self::default();
-        for line in &message.lines {
-            found.keep(line.name, &line.value(&message.bytes));
+        for line in &message.0.lines {
+            found.keep(line.name, &line.value(&message.0.bytes));
         }
         found
     }

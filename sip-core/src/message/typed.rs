@@ -20,7 +20,7 @@ impl Message {
     /// not pass [`super::check_response`]).
     #[must_use]
     pub fn method(&self) -> Method {
-        match &self.start {
+        match &self.0.start {
             StartLine::Request { method, .. } => method.clone(),
             StartLine::Response { .. } => self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method),
         }
@@ -31,8 +31,8 @@ impl Message {
     /// # Errors
     /// Where it is malformed, or this is a response.
     pub fn request_uri(&self) -> Result<Uri, ParseError> {
-        match &self.start {
-            StartLine::Request { uri, .. } => Uri::parse(uri.of(&self.bytes)).map_err(|e| e.at(Part::RequestUri)),
+        match &self.0.start {
+            StartLine::Request { uri, .. } => Uri::parse(uri.of(&self.0.bytes)).map_err(|e| e.at(Part::RequestUri)),
             StartLine::Response { .. } => Err(ParseError::new(Part::RequestUri, Fault::Missing)),
         }
     }
@@ -40,8 +40,8 @@ impl Message {
     /// The Request-URI as it arrived: what digest's `uri` is compared with; empty for a response.
     #[must_use]
     pub fn request_uri_raw(&self) -> &[u8] {
-        match &self.start {
-            StartLine::Request { uri, .. } => uri.of(&self.bytes),
+        match &self.0.start {
+            StartLine::Request { uri, .. } => uri.of(&self.0.bytes),
             StartLine::Response { .. } => b"",
         }
     }
@@ -110,7 +110,7 @@ impl Message {
         if lines.next().is_some() {
             return Err(ParseError::new(at, Fault::Repeated));
         }
-        let text = std::str::from_utf8(line.raw(&self.bytes)).unwrap_or_default();
+        let text = std::str::from_utf8(line.raw(&self.0.bytes)).unwrap_or_default();
         let is_word = !text.is_empty() && text.bytes().all(|b| b > b' ' && b != 0x7f);
         if is_word { Ok(text) } else { Err(ParseError::new(at, Fault::Syntax("a word"))) }
     }

@@ -1,7 +1,7 @@
 //! Binding: every address, or a sentence that says which one and why not.
 
 use super::tls::{Tls, TlsError};
-use super::udp::{self, UdpSender};
+use super::udp::{self, Datagrams, UdpSender};
 use super::{Shared, accept};
 use crate::transport::{LocalId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -107,11 +107,16 @@ fn socket(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
 }
 
 impl Bound {
-    /// Begins to read; gives what datagrams are sent with.
-    pub fn start(self, handle: &Handle, shared: &Arc<Shared>, tls: &Arc<Tls>) -> Result<Option<UdpSender>, BindError> {
+    /// Begins to accept, where it is a stream; gives both halves of what datagrams go by, where it is none.
+    pub fn start(
+        self,
+        handle: &Handle,
+        shared: &Arc<Shared>,
+        tls: &Arc<Tls>,
+    ) -> Result<Option<(UdpSender, Datagrams)>, BindError> {
         let Self { local, transport, address, socket } = self;
         let started = match transport {
-            Transport::Udp => udp::start(local, socket.into(), handle, shared).map(Some),
+            Transport::Udp => udp::halves(local, socket.into(), shared).map(Some),
             stream => {
                 let tls = stream.is_secure().then_some(tls);
                 accept::start((local, stream), socket.into(), tls, handle, shared).map(|()| None)

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `udp`, `icmp` | datagrams both ways, and what ICMP says about them |
+//! | `inbox` | what the thread that owns the endpoint waits at |
 //! | `accept` | who may connect, and how many |
 //! | `flow` | one task a stream connection: open, read, write, close |
 //! | `websocket` | the same for a WebSocket (RFC 7118) |
@@ -23,6 +24,7 @@ mod counters;
 mod dns;
 mod flow;
 mod icmp;
+mod inbox;
 mod listen;
 #[cfg(test)]
 mod tests;
@@ -33,9 +35,10 @@ mod websocket;
 pub use counters::Counters;
 pub use dns::{Dns, MAX_RESOLVES, MAX_SERVICES, MAX_SRV_TARGETS, RESOLVE_TIMEOUT};
 pub use flow::{CLOSE_TIMEOUT, MAX_QUEUED_BYTES, MAX_QUEUED_WRITES, READ_CHUNK, WRITE_TIMEOUT};
+pub use inbox::{DATAGRAMS_A_LOOK, Ended, INBOX, Inbox, NEW_WORK_LIMIT, Outlet, REST, Rests, TurnedAway, inbox};
 pub use listen::{BindError, Listener};
 pub use tls::{Identity, Roots, TlsConfig, TlsError};
-pub use udp::{RECV_BATCH, SOCKET_BUFFER};
+pub use udp::{Datagrams, RECV_BATCH, SOCKET_BUFFER};
 pub use websocket::{MAX_FRAME, PING_EVERY};
 
 use crate::endpoint::GateRates;
@@ -58,6 +61,14 @@ use udp::UdpSender;
 /// How soon something that cannot be dropped is offered to a full inbox again; meanwhile nothing more is read from that
 /// connection, so TCP slows its peer down.
 const SINK_RETRY: Duration = Duration::from_millis(2);
+
+/// What was bound, in the order of the listeners: number, transport, address.
+pub type BoundAddresses = Vec<(LocalId, Transport, SocketAddr)>;
+
+/// The UDP ones of them.
+fn udp_of(bound: &[(LocalId, Transport, SocketAddr)]) -> impl Iterator<Item = (LocalId, Transport, SocketAddr)> {
+    bound.iter().copied().filter(|(_, transport, _)| *transport == Transport::Udp)
+}
 
 /// The inbox is full. A datagram is then dropped and counted (its sender retransmits); everything else waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,11 +185,7 @@ impl Net {
     ///
     /// # Errors
     /// [`BindError`]: an address that cannot be bound, by name; a TLS listener without a certificate; an unusable one.
-    pub async fn bind<S>(
-        listeners: &[Listener],
-        tls: TlsConfig,
-        sink: S,
-    ) -> Result<(Self, Vec<(LocalId, Transport, SocketAddr)>), BindError>
+    pub async fn bind<S>(listeners: &[Listener], tls: TlsConfig, sink: S) -> Result<(Self, BoundAddresses), BindError>
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
     {
@@ -189,14 +196,37 @@ impl Net {
     ///
     /// # Errors
     /// As [`Net::bind`].
-    // Nothing is awaited; `async` ties the call to a runtime, which tokio's sockets need.
     pub async fn bind_with<S>(
         listeners: &[Listener],
         tls: TlsConfig,
         limits: Limits,
         dns: Dns,
         sink: S,
-    ) -> Result<(Self, Vec<(LocalId, Transport, SocketAddr)>), BindError>
+    ) -> Result<(Self, BoundAddresses), BindError>
+    where
+        S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
+    {
+        let (net, bound, datagrams) = Self::bind_apart(listeners, tls, limits, dns, sink).await?;
+        for (halves, (_, transport, address)) in datagrams.into_iter().zip(udp_of(&bound)) {
+            let started = halves.start(&net.0.handle);
+            started.map_err(|source| BindError::Address { transport, address, source })?;
+        }
+        Ok((net, bound))
+    }
+
+    /// As [`Net::bind_with`], but datagrams are left to be read by the thread that owns the endpoint, in the order of the
+    /// UDP listeners: [`Outlet::hear`].
+    ///
+    /// # Errors
+    /// As [`Net::bind`].
+    // Nothing is awaited; `async` ties the call to a runtime, which tokio's sockets need.
+    pub async fn bind_apart<S>(
+        listeners: &[Listener],
+        tls: TlsConfig,
+        limits: Limits,
+        dns: Dns,
+        sink: S,
+    ) -> Result<(Self, BoundAddresses, Vec<Datagrams>), BindError>
     where
         S: Fn(Input) -> Result<(), Full> + Send + Sync + 'static,
     {
@@ -218,15 +248,18 @@ impl Net {
         });
         let tls = Arc::new(tls::Tls::new(tls)?);
         let sockets = listen::bind(listeners, &tls)?;
-        let bound = sockets.iter().map(|socket| (socket.local, socket.transport, socket.address)).collect();
+        let bound: BoundAddresses =
+            sockets.iter().map(|socket| (socket.local, socket.transport, socket.address)).collect();
         let dns = Arc::new(Resolver::new(dns));
         let handle = Handle::current();
-        let mut udp = Vec::with_capacity(sockets.len());
+        let (mut udp, mut datagrams) = (Vec::with_capacity(sockets.len()), Vec::new());
         for socket in sockets {
-            udp.push(socket.start(&handle, &shared, &tls)?);
+            let (sender, receiver) = socket.start(&handle, &shared, &tls)?.unzip();
+            udp.push(sender);
+            datagrams.extend(receiver);
         }
         let listeners = listeners.to_vec();
-        Ok((Self(Arc::new(Inner { handle, udp, listeners, shared, tls, dns })), bound))
+        Ok((Self(Arc::new(Inner { handle, udp, listeners, shared, tls, dns })), bound, datagrams))
     }
 
     /// Does what the core asks for. Never waits.

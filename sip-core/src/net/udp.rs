@@ -1,4 +1,5 @@
-//! Datagrams: one socket a listener, read by one task, written by whoever calls (RFC 3261 §18, RFC 3581 §4).
+//! Datagrams: one socket a listener, read by the thread that owns the endpoint or by one task, written by whoever calls
+//! (RFC 3261 §18, RFC 3581 §4).
 
 use super::{Shared, icmp};
 use crate::transport::{Input, LocalId};
@@ -6,6 +7,7 @@ use bytes::Bytes;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -27,28 +29,79 @@ pub(super) struct UdpSender {
     socket: StdUdpSocket,
 }
 
-/// Begins to read, on one task.
-pub(super) fn start(
+/// The receiving half: for the thread that owns the endpoint ([`super::Outlet::hear`]), or for a task.
+pub struct Datagrams {
     local: LocalId,
     socket: StdUdpSocket,
-    handle: &Handle,
-    shared: &Arc<Shared>,
-) -> io::Result<UdpSender> {
+    shared: Arc<Shared>,
+    buffer: Box<[u8]>,
+}
+
+impl std::fmt::Debug for Datagrams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Datagrams").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl AsFd for Datagrams {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Both halves of a listener.
+pub(super) fn halves(local: LocalId, socket: StdUdpSocket, shared: &Arc<Shared>) -> io::Result<(UdpSender, Datagrams)> {
     let options = SockRef::from(&socket);
     // Best effort: a smaller buffer is no reason not to start.
     let _ = options.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = options.set_send_buffer_size(SOCKET_BUFFER);
     icmp::ask_for_errors(&socket)?;
     let sender = UdpSender { local, socket: socket.try_clone()? };
-    let receiver = UdpSocket::from_std(socket)?;
-    let task_shared = Arc::clone(shared);
-    shared.spawn(handle, async move {
-        tokio::select! {
-            () = receive(local, &receiver, &task_shared) => {}
-            () = task_shared.stopped() => {}
+    let buffer = vec![0; MAX_DATAGRAM].into();
+    Ok((sender, Datagrams { local, socket, shared: Arc::clone(shared), buffer }))
+}
+
+impl Datagrams {
+    /// Reads what is there, at most `most` datagrams, and hands out those that may come in.
+    pub(super) fn read(&mut self, most: usize, mut take: impl FnMut(Input)) {
+        for _ in 0..most {
+            match self.socket.recv_from(&mut self.buffer) {
+                Ok((len, from)) => {
+                    let bytes = self.buffer.get(..len).unwrap_or_default();
+                    if let Some(datagram) = let_in(self.local, from, bytes, &self.shared) {
+                        self.shared.tally.datagrams_received.one();
+                        take(datagram);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // It tells of an earlier datagram, which the error queue names, and is gone once told.
+                Err(_) => {}
+            }
         }
-    });
-    Ok(sender)
+    }
+
+    /// Hands out what ICMP has said.
+    pub(super) fn errors(&self, mut take: impl FnMut(Input)) {
+        while let Ok(error) = icmp::next_error(&self.socket) {
+            if let Some(to) = error {
+                self.shared.tally.unreachable.one();
+                take(Input::Unreachable { local: self.local, to });
+            }
+        }
+    }
+
+    /// Reads on a task from now on; what is read goes to the sink.
+    pub(super) fn start(self, handle: &Handle) -> io::Result<()> {
+        let receiver = UdpSocket::from_std(self.socket)?;
+        let (local, shared) = (self.local, Arc::clone(&self.shared));
+        self.shared.spawn(handle, async move {
+            tokio::select! {
+                () = receive(local, &receiver, &shared) => {}
+                () = shared.stopped() => {}
+            }
+        });
+        Ok(())
+    }
 }
 
 impl UdpSender {
@@ -100,15 +153,21 @@ async fn receive(local: LocalId, socket: &UdpSocket, shared: &Shared) {
     }
 }
 
-fn take(local: LocalId, from: SocketAddr, bytes: &[u8], shared: &Shared) {
+/// A datagram, unless its sender has sent too many.
+fn let_in(local: LocalId, from: SocketAddr, bytes: &[u8], shared: &Shared) -> Option<Input> {
     // An empty datagram holds a NAT binding open, and nothing else.
     if bytes.is_empty() {
-        return;
+        return None;
     }
     if !shared.lets_in(&shared.datagrams, from.ip()) {
-        return shared.tally.datagrams_refused.one();
+        shared.tally.datagrams_refused.one();
+        return None;
     }
-    let datagram = Input::Datagram { local, from, bytes: Bytes::copy_from_slice(bytes) };
+    Some(Input::Datagram { local, from, bytes: Bytes::copy_from_slice(bytes) })
+}
+
+fn take(local: LocalId, from: SocketAddr, bytes: &[u8], shared: &Shared) {
+    let Some(datagram) = let_in(local, from, bytes, shared) else { return };
     match (shared.sink)(datagram) {
         Ok(()) => shared.tally.datagrams_received.one(),
         Err(super::Full) => shared.tally.datagrams_dropped.one(),

@@ -3,8 +3,9 @@
 //!
 //! A key is plain text, compared whole; nothing here looks into a table.
 
+use crate::dialog::DialogId;
 use crate::header::{MAGIC_COOKIE, Via};
-use crate::message::{Message, ParseError};
+use crate::message::{Essentials, Message, ParseError};
 
 /// A client transaction: the branch of the top Via, and CSeq's method, since a CANCEL shares its INVITE's branch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +50,7 @@ pub struct OwnedParts {
     via: Via,
     sent_by: String,
     from_tag: Option<String>,
+    to_tag: Option<String>,
     call_id: String,
     cseq: u32,
 }
@@ -58,17 +60,25 @@ impl OwnedParts {
     ///
     /// # Errors
     /// Where one of them cannot be read.
-    pub fn of(request: &Message) -> Result<Self, ParseError> {
-        let via = request.top_via()?;
+    pub fn of(request: &Message, read: Essentials) -> Result<Self, ParseError> {
+        let Essentials { via, from, to, cseq } = read;
         Ok(Self {
             method: request.method().as_str().to_owned(),
             uri: String::from_utf8_lossy(request.request_uri_raw()).into_owned(),
             sent_by: format!("{}:{}", via.host, via.port_or_default()),
-            from_tag: request.from()?.tag().map(str::to_owned),
+            from_tag: from.tag().map(str::to_owned),
+            to_tag: to.tag().map(str::to_owned),
             call_id: request.call_id()?.to_owned(),
-            cseq: request.cseq()?.seq,
+            cseq,
             via,
         })
+    }
+
+    /// The dialog that the request is in: none where To has no tag (§12.2.2).
+    #[must_use]
+    pub fn dialog(&self) -> Option<DialogId> {
+        let local_tag = self.to_tag.as_deref()?;
+        Some(DialogId::new(&self.call_id, local_tag, self.from_tag.as_deref().unwrap_or_default()))
     }
 
     /// As the keys want them.

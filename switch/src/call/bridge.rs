@@ -5,6 +5,7 @@
 
 use super::outbound::{NewLeg, dial_leg};
 use super::talking::Talk;
+use super::taping::For;
 use super::{Call, Stage};
 use crate::desk::Desk;
 use crate::ending::Ending;
@@ -45,6 +46,10 @@ pub(crate) struct Bridging {
     /// Its ringing is played to the caller.
     rings: bool,
     ringback: String,
+    /// Who answered, and when (monotonic nanoseconds).
+    answered: Option<(CallSid, u64)>,
+    /// How it is recorded.
+    record: Option<ivr::RecordCall>,
 }
 
 impl Call {
@@ -67,13 +72,61 @@ impl Call {
             best: None,
             rings: false,
             ringback: with.ringback.as_str().to_owned(),
+            answered: None,
+            record: with.record,
         });
         self.call_out(first, desk, now);
+    }
+
+    /// What a document may ask of a target and this version does not do: said, not passed over.
+    fn warn_of_target(&mut self, target: &Target, desk: &mut Desk, now: Now) {
+        let asked = [
+            ("a screening document", target.screening.is_some()),
+            ("keys sent after the answer", target.send_digits.is_some()),
+            ("status callbacks of a leg", target.callback.is_some()),
+            ("credentials", target.credentials.is_some()),
+            ("headers of its own", !target.headers.is_empty()),
+        ];
+        for (what, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
+            self.warn(
+                0,
+                format!("{} asks for {what}: not in this version, it is called without", target.to),
+                desk,
+                now,
+            );
+        }
+    }
+
+    /// The caller and the one who answered hear each other: the program is told, and a recording begins.
+    fn bridge_stands(&mut self, leg: CallSid, desk: &mut Desk, now: Now) {
+        let Some(bridge) = &mut self.bridge else { return };
+        bridge.answered = Some((leg, now.mono));
+        let (id, record) = (bridge.id, bridge.record.take());
+        if let Some(record) = record {
+            let source = if record.dual { media::RecordSource::Dual } else { media::RecordSource::Mixed };
+            let told = record.callback.clone().map(|callback| (callback, "DialVerb"));
+            let tape = |tape: media::RecordOptions| media::RecordOptions { source, trim: record.trim, ..tape };
+            self.tape(For::Others(told), tape, desk, now);
+        }
+        if let Some(bridge) = id {
+            self.on_program(ivr::Input::BridgeAnswered { bridge }, desk, now);
+        }
+    }
+
+    /// What the program is told of a bridge that ends with its call.
+    pub(super) fn bridge_news(&self, ending: &Ending, now: Now) -> Option<ivr::Input> {
+        let bridge = self.bridge.as_ref()?;
+        let end = match bridge.answered {
+            Some(_) => bridge.end(&Ending::cleared(ending.cause.origin, OTHER_ENDED), now),
+            None => bridge.end(&Ending::canceled(), now),
+        };
+        Some(ivr::Input::BridgeEnded { bridge: bridge.id?, end })
     }
 
     /// Calls these; where none of them can be called, those after them, and then it is over.
     pub(super) fn call_out(&mut self, targets: VecDeque<Target>, desk: &mut Desk, now: Now) {
         for target in targets {
+            self.warn_of_target(&target, desk, now);
             self.call_one(&target, desk, now);
         }
         let Some(bridge) = &mut self.bridge else { return };
@@ -139,6 +192,7 @@ impl Call {
             Letter::Take { with, media } => self.take(with, media, desk, now),
             Letter::Key(key) => self.press(key, desk, now),
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
+            Letter::Closed => self.on_room_closed(desk, now),
         }
     }
 
@@ -214,6 +268,7 @@ impl Call {
         desk.media(media::Command::Bridge { id: own.id, with: media });
         self.join(leg, desk, now);
         desk.letters.push_back((leg, Letter::Joined { with: self.sid }));
+        self.bridge_stands(leg, desk, now);
     }
 
     /// Lets go of everyone who rings, but one.
@@ -271,17 +326,21 @@ impl Call {
 
     /// What the bridge was for is over: the program's step, or the leg itself where it runs none.
     fn bridge_done(&mut self, ending: Ending, desk: &mut Desk, now: Now) {
-        match self.bridge.take().and_then(|bridge| bridge.id) {
-            Some(id) => self.bridge_over(id, ending, desk, now),
+        self.stop_recordings_of_others(desk);
+        let bridge = self.bridge.take();
+        let end = bridge.as_ref().map(|bridge| bridge.end(&ending, now)).unwrap_or_default();
+        match bridge.and_then(|bridge| bridge.id) {
+            Some(id) => self.bridge_over(id, end, ending, desk, now),
             None => self.end(Ending::cleared(ending.cause.origin, OTHER_ENDED), desk, now),
         }
     }
 
     /// The program goes on. A caller who has not been answered yet is, where there is something to be heard; where there
     /// is not, the end of the bridge is the end of the call.
-    fn bridge_over(&mut self, bridge: BridgeId, ending: Ending, desk: &mut Desk, now: Now) {
-        let input = ivr::Input::BridgeEnded { bridge };
-        let is_heard = self.running().is_some_and(|talk| talk.next() == Next::Heard);
+    fn bridge_over(&mut self, bridge: BridgeId, end: ivr::BridgeEnd, ending: Ending, desk: &mut Desk, now: Now) {
+        let input = ivr::Input::BridgeEnded { bridge, end };
+        // One that was begun before the answer asks for it itself.
+        let is_heard = self.running().is_some_and(|talk| !talk.early && talk.next() == Next::Heard);
         if matches!(self.stage, Stage::Alerting(_)) && is_heard {
             return self.accept(Some(input), desk, now);
         }
@@ -310,6 +369,7 @@ impl Call {
     /// The program does something else: whoever was called for it goes.
     pub(super) fn take_bridge_apart(&mut self, desk: &mut Desk, now: Now) {
         self.stop_ringback(desk);
+        self.stop_recordings_of_others(desk);
         let release = Release::new(Origin::Program, "the program went on");
         self.release_legs(None, &release, desk);
         if let Some(peer) = self.peer {
@@ -321,8 +381,10 @@ impl Call {
 
     /// A leg is given a program of its own: it leaves the call that it was joined with.
     pub(super) fn run_of_its_own(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
-        *talk = Talk::new(talk.session(), Some(answer));
+        let Stage::Talking(talk) = &self.stage else { return };
+        let session = talk.session();
+        let talk = Talk::new(session, Some(answer), self.context(desk));
+        self.stage = Stage::Talking(talk);
         if let Some(other) = self.peer {
             let ending = Ending::cleared(Origin::Api, "the other leg was given something else to do");
             desk.letters.push_back((other, Letter::Over { call: self.sid, ending }));
@@ -360,6 +422,19 @@ impl Call {
     }
 }
 
+/// How a bridge has ended, as its program hears it.
+fn end_of_bridge(ending: &Ending) -> ivr::BridgeEnd {
+    let status = match ending.status {
+        Status::Busy => ivr::BridgeStatus::Busy,
+        Status::NoAnswer => ivr::BridgeStatus::NoAnswer,
+        Status::Canceled => ivr::BridgeStatus::Canceled,
+        Status::Failed => ivr::BridgeStatus::Failed,
+        Status::Completed | Status::InProgress | Status::Ringing | Status::Queued => ivr::BridgeStatus::Completed,
+    };
+    let bridged = status == ivr::BridgeStatus::Completed;
+    ivr::BridgeEnd { status, bridged, sip_status: ending.cause.sip_status, ..ivr::BridgeEnd::default() }
+}
+
 impl Bridging {
     /// What a transfer needs, of a leg that runs no program.
     pub(super) fn of_a_leg() -> Self {
@@ -373,6 +448,19 @@ impl Bridging {
             best: None,
             rings: false,
             ringback: ivr::RINGBACK.to_owned(),
+            answered: None,
+            record: None,
+        }
+    }
+
+    /// How it has ended, as its program hears it.
+    fn end(&self, ending: &Ending, now: Now) -> ivr::BridgeEnd {
+        const SECOND: u64 = 1_000_000_000;
+        let seconds = |at: u64| u32::try_from(now.mono.saturating_sub(at) / SECOND).unwrap_or(u32::MAX);
+        ivr::BridgeEnd {
+            sid: self.answered.map(|(leg, _)| leg.to_string()),
+            duration_s: self.answered.map(|(_, at)| seconds(at)),
+            ..end_of_bridge(ending)
         }
     }
 

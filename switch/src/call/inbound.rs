@@ -95,7 +95,7 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // One that takes another's place runs nothing of its own.
     let answer = arrival.replaces.is_none().then(|| arrival.number.answer.clone());
-    let talk = Talk::new(arrival.session, answer);
+    let talk = Talk::new(arrival.session, answer, call.context(desk));
     let encrypts = arrival.trunk.is_some_and(|trunk| desk.trunks.encrypts(trunk));
     call.reopen(Arriving { talk, offer, peer: arrival.source.addr.ip(), encrypts, ports_tried: 0 }, desk, now);
     Ok(call)
@@ -138,6 +138,11 @@ impl Call {
             self.take_over(old, desk, now);
         } else if next == Next::Bridge {
             self.on_program(ivr::Input::Start, desk, now);
+        } else if next == Next::Early {
+            if let Some(talk) = self.running() {
+                talk.early = true;
+            }
+            self.on_program(ivr::Input::Early, desk, now);
         } else {
             self.accept(Some(ivr::Input::Start), desk, now);
         }
@@ -222,7 +227,11 @@ impl Call {
         };
         match negotiated {
             Ok(negotiated) => {
+                let early = accepting.talk.early;
                 self.talk(accepting.talk, &negotiated, desk, now);
+                if early && accepting.then != Some(ivr::Input::Start) {
+                    self.on_program(ivr::Input::Start, desk, now);
+                }
                 if let Some(input) = accepting.then {
                     self.on_program(input, desk, now);
                 }

@@ -9,7 +9,11 @@ mod inbound;
 mod info;
 pub(crate) mod leg;
 mod outbound;
+mod program;
+mod referral;
+pub(crate) mod room;
 mod talking;
+mod taping;
 mod transfer;
 
 use crate::book::Book;
@@ -85,6 +89,20 @@ pub(crate) struct Call {
     bridged: Option<Ending>,
     /// The bridge that its program has under way.
     bridge: Option<bridge::Bridging>,
+    /// What its program still owes to others, after its end.
+    after: Option<ivr::Program>,
+    /// Keys that the program presses.
+    pressing: Option<program::Pressing>,
+    /// Recordings that run, or whose files are being finished.
+    tapes: Vec<taping::Taping>,
+    /// The sids of all that were made.
+    recordings: Vec<String>,
+    /// The conference that it is in.
+    stay: Option<room::Stay>,
+    /// The referral that its program has asked for.
+    refers: Option<referral::Referring>,
+    /// The media endpoint's last figures, while a recording's file is waited for.
+    figures: Option<Box<media::Quality>>,
     /// Whose RTP is heard.
     hear: Hear,
     /// The trunk's name, once one is chosen.
@@ -114,6 +132,13 @@ impl Call {
             referring: None,
             bridged: None,
             bridge: None,
+            after: None,
+            pressing: None,
+            tapes: Vec::new(),
+            recordings: Vec::new(),
+            stay: None,
+            refers: None,
+            figures: None,
             hear: Hear::NamedHost,
             trunk,
             span: tracing::info_span!("call", %sid),
@@ -136,7 +161,10 @@ impl Call {
 
     /// Nothing of it is left: no record to come, no session, no port.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self.stage, Stage::Over) && self.leg.session.is_none() && self.leg.media.is_none()
+        matches!(self.stage, Stage::Over)
+            && self.leg.session.is_none()
+            && self.leg.media.is_none()
+            && self.after.is_none()
     }
 
     /// True until its end is decided.
@@ -178,11 +206,13 @@ impl Call {
             Wake::Ring => self.end(Ending::no_answer(), desk, now),
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
-            Wake::HandedOn => self.end(self.end_of_transfer(), desk, now),
-            Wake::Release => {
-                tracing::error!("the media endpoint did not close; the call's figures are lost");
-                self.on_media_closed(&media::Quality::default(), desk, now);
+            Wake::Keys => self.press_next(desk, now),
+            Wake::Afterlife => {
+                tracing::warn!("what the program owed to others took too long");
+                self.forget_program(desk);
             }
+            Wake::HandedOn => self.end(self.end_of_transfer(), desk, now),
+            Wake::Release => self.on_release_timeout(desk, now),
         }
     }
 
@@ -207,11 +237,32 @@ impl Call {
         };
         self.book.end(now);
         desk.quiet(self.sid);
+        let mut stage = stage;
+        let told = self.last_news(&ending, desk, now);
+        let program = match &mut stage {
+            Stage::Talking(talk) => talk.program.take(),
+            Stage::Alerting(alerting) => alerting.talk.program.take(),
+            Stage::Accepting(accepting) => accepting.talk.program.take(),
+            _ => None,
+        };
         self.part(&ending, desk);
         if let Some(session) = self.leg.session {
             inbound::clear(session, &stage, &ending, desk, now);
         }
         self.close(ending, desk, now);
+        self.outlive(program, desk, now);
+        for input in told {
+            self.on_program(input, desk, now);
+        }
+    }
+
+    /// What the program is told of that ends with the call: whom it was joined with, and where it was.
+    fn last_news(&mut self, ending: &Ending, desk: &mut Desk, now: Now) -> Vec<ivr::Input> {
+        let mut told = Vec::new();
+        told.extend(self.bridge_news(ending, now));
+        told.extend(self.vacate(desk, now).map(|stay| stay.over()));
+        told.extend(self.refers.take().map(referral::Referring::over));
+        told
     }
 
     /// Waits for the media endpoint's last figures, or closes the books where there is none.
@@ -231,7 +282,31 @@ impl Call {
         if let Some(media) = self.leg.media.take() {
             desk.free_media(media, now);
         }
-        self.finish(quality, desk, now);
+        if self.is_taped() {
+            return self.finish(quality, desk, now);
+        }
+        // The file's end is a fact of the call: it comes before the last one.
+        self.figures = Some(Box::new(*quality));
+        desk.wake(self.sid, Wake::Release, MEDIA_CLOSE_LIMIT, now);
+    }
+
+    /// A file that was waited for is whole.
+    fn finish_when_quiet(&mut self, desk: &mut Desk, now: Now) {
+        if let Some(quality) = self.figures.take_if(|_| self.tapes.is_empty()) {
+            desk.timers.stop(Timer::Call(self.sid, Wake::Release));
+            self.finish(&quality, desk, now);
+        }
+    }
+
+    fn on_release_timeout(&mut self, desk: &mut Desk, now: Now) {
+        self.give_up_tapes(desk, now);
+        match self.figures.take() {
+            Some(quality) => self.finish(&quality, desk, now),
+            None => {
+                tracing::error!("the media endpoint did not close; the call's figures are lost");
+                self.on_media_closed(&media::Quality::default(), desk, now);
+            }
+        }
     }
 
     /// Closes the books.
@@ -284,7 +359,7 @@ impl Call {
             codec: self.leg.codec.map(|codec| codec.name().to_owned()),
             received,
             sent,
-            recordings: Vec::new(),
+            recordings: self.recordings.clone(),
             carrier_call_id: self.carrier_call_id.clone(),
             sip_call_ids: self.sip_call_ids.clone(),
             price: None,

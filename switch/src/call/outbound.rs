@@ -369,7 +369,8 @@ impl Call {
                     carrier_call_id: self.carrier_call_id.clone(),
                 };
                 self.record(fact, desk, now);
-                self.talk(Talk::new(dialing.session, dialing.waiting.answer), &negotiated, desk, now);
+                let talk = Talk::new(dialing.session, dialing.waiting.answer, self.context(desk));
+                self.talk(talk, &negotiated, desk, now);
                 self.on_program(ivr::Input::Start, desk, now);
                 if let (Some(boss), Some(media)) = (self.boss, self.leg.media) {
                     desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id }));

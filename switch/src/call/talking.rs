@@ -2,13 +2,14 @@
 
 use super::bridge::RINGBACK;
 use super::leg::{Phase, stream};
+use super::program::Playing;
 use super::{Call, Stage};
-use crate::desk::{Desk, Timer, Wake};
+use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::letter::Letter;
-use crate::{Fact, GatherEnd, Origin, Status};
+use crate::{Fact, Origin, Status};
 use base::Now;
-use ivr::{GatherReason, Gathered, Next, Program};
+use ivr::{CallContext, Next, Program};
 use media::{Event, PlayId};
 use sip_core::endpoint::{EndedBy, ReofferId, SessionId};
 use sip_core::message::{Message, Name, StatusCode};
@@ -20,15 +21,18 @@ use std::collections::BTreeMap;
 pub(crate) struct Talk {
     session: SessionId,
     /// What it runs; the leg of another call runs nothing of its own.
-    program: Option<Program>,
-    /// The prompts that play, by the number that the program gave them.
-    playing: BTreeMap<u32, String>,
+    pub(super) program: Option<Program>,
+    /// The sounds that play or are fetched, by the number that the program gave them.
+    pub(super) playing: BTreeMap<u32, Playing>,
+    /// It was begun before the call was answered, and asks for the answer itself.
+    pub(super) early: bool,
 }
 
 impl Talk {
     /// What a call is to do once it is answered.
-    pub(super) fn new(session: SessionId, answer: Option<ivr::Answer>) -> Self {
-        Self { session, program: answer.map(Program::new), playing: BTreeMap::new() }
+    pub(super) fn new(session: SessionId, answer: Option<ivr::Answer>, context: CallContext) -> Self {
+        let program = answer.map(|answer| Program::with_context(answer, context));
+        Self { session, program, playing: BTreeMap::new(), early: false }
     }
 
     pub(super) const fn session(&self) -> SessionId {
@@ -39,11 +43,6 @@ impl Talk {
     pub(super) fn next(&self) -> Next {
         self.program.as_ref().map_or(Next::End, Program::next)
     }
-}
-
-/// A playback's name toward the media engine: the program's own number.
-fn playback(play: ivr::PlayId) -> PlayId {
-    PlayId(u64::from(play.0))
 }
 
 impl Call {
@@ -75,75 +74,9 @@ impl Call {
         }
     }
 
-    /// What the call does or is to do: while it rings at others too.
-    pub(super) fn running(&mut self) -> Option<&mut Talk> {
-        match &mut self.stage {
-            Stage::Talking(talk) => Some(talk),
-            Stage::Alerting(alerting) => Some(&mut alerting.talk),
-            Stage::Accepting(accepting) => Some(&mut accepting.talk),
-            _ => None,
-        }
-    }
-
-    fn program(&mut self) -> Option<&mut Program> {
-        self.running()?.program.as_mut()
-    }
-
-    /// Tells the program, and does what it asks for.
-    pub(crate) fn on_program(&mut self, input: ivr::Input, desk: &mut Desk, now: Now) {
-        let Some(program) = self.program() else { return };
-        program.handle(input, now);
-        self.drain_program(desk, now);
-    }
-
-    fn drain_program(&mut self, desk: &mut Desk, now: Now) {
-        while let Some(program) = self.program() {
-            match program.poll() {
-                ivr::Output::Play { play, prompt, repeat } => self.play(play, prompt.as_str(), repeat, desk, now),
-                ivr::Output::StopPlay { play } => {
-                    self.with_media(desk, |id| media::Command::StopPlay { id, play: playback(play) });
-                }
-                ivr::Output::Echo(on) => self.with_media(desk, |id| media::Command::Echo { id, on }),
-                ivr::Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
-                ivr::Output::Bridge { bridge, with } => self.start_bridge(bridge, with, desk, now),
-                ivr::Output::Unbridge { .. } => self.take_bridge_apart(desk, now),
-                ivr::Output::Hangup => {
-                    let ending = self.end_of_program();
-                    self.end(ending, desk, now);
-                }
-                ivr::Output::Timeout(at) => {
-                    let timer = Timer::Call(self.sid, Wake::Program);
-                    match at {
-                        Some(at) => desk.timers.set(timer, at),
-                        None => desk.timers.stop(timer),
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
     pub(super) fn with_media(&self, desk: &mut Desk, command: impl FnOnce(media::EndpointId) -> media::Command) {
         if let Some(media) = self.leg.media {
             desk.media(command(media.id));
-        }
-    }
-
-    fn play(&mut self, play: ivr::PlayId, name: &str, repeat: u32, desk: &mut Desk, now: Now) {
-        let Some(talk) = self.running() else { return };
-        match desk.prompts.get(name).cloned() {
-            Some(prompt) => {
-                talk.playing.insert(play.0, name.to_owned());
-                self.record(Fact::Playing { prompt: name.to_owned() }, desk, now);
-                self.with_media(desk, |id| media::Command::Play { id, play: playback(play), prompt, repeat });
-            }
-            None => {
-                // The API and the configuration refuse a program whose prompts are not there; this is the last door.
-                tracing::error!(prompt = name, "a prompt is not there");
-                if let Some(program) = &mut talk.program {
-                    program.handle(ivr::Input::PlayEnded { play }, now);
-                }
-            }
         }
     }
 
@@ -178,7 +111,19 @@ impl Call {
                 self.end(ending, desk, now);
             }
             Event::Closed { report, .. } => self.on_media_closed(&report, desk, now),
-            Event::FirstPacket { .. } | Event::Quality { .. } | Event::Captured { .. } => {}
+            Event::FirstPacket { .. }
+            | Event::Quality { .. }
+            | Event::Captured { .. }
+            | Event::SpeechStarted { .. }
+            | Event::SpeechEnded { .. }
+            | Event::Beep { .. }
+            | Event::Answered { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Speaker { .. } => {}
+            Event::RecordEnded { record, duration_ms, octets, reason, .. } => {
+                self.on_recorded(record, (duration_ms, octets), &reason, desk, now);
+            }
         }
     }
 
@@ -199,8 +144,8 @@ impl Call {
             return;
         }
         let Ok(number) = u32::try_from(play.0) else { return };
-        let Some(prompt) = talk.playing.remove(&number) else { return };
-        self.record(Fact::Played { prompt, finished }, desk, now);
+        let Some(playing) = talk.playing.remove(&number) else { return };
+        self.record(Fact::Played { prompt: playing.name, finished }, desk, now);
         self.on_program(ivr::Input::PlayEnded { play: ivr::PlayId(number) }, desk, now);
     }
 
@@ -275,14 +220,4 @@ impl Call {
 /// The Q.850 cause of a Reason header (RFC 3326 §2).
 fn q850_of(request: &Message) -> Option<u8> {
     carrier::reason_cause(&request.header_str(Name::Reason)?)
-}
-
-fn gathered_fact(gathered: Gathered) -> Fact {
-    let reason = match gathered.reason {
-        GatherReason::FinishKey => GatherEnd::FinishKey,
-        GatherReason::MaxDigits => GatherEnd::MaxDigits,
-        GatherReason::Timeout => GatherEnd::Timeout,
-        GatherReason::NoInput => GatherEnd::NoInput,
-    };
-    Fact::Gathered { digits: gathered.digits, reason }
 }

@@ -54,7 +54,7 @@ impl Call {
             return desk.letters.push_back((by, Letter::Referred { sip_status: 491 }));
         }
         self.bridge.get_or_insert_with(Bridging::of_a_leg).refer(by, trunks);
-        self.call_out(VecDeque::from([Target { to, timeout_s: RING_S }]), desk, now);
+        self.call_out(VecDeque::from([Target::new(to, RING_S)]), desk, now);
     }
 
     /// What has become of the transfer that the far end asked for. Once it stands, the far end has nobody to talk to.

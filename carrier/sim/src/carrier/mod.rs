@@ -380,7 +380,18 @@ impl Carrier {
             Media::Closed { report, capture, .. } => {
                 self.with(key, |call, plant| call.sound_closed(report, capture, plant));
             }
-            Media::NoMedia { .. } | Media::MediaResumed { .. } | Media::Quality { .. } | Media::Captured { .. } => {}
+            Media::NoMedia { .. }
+            | Media::MediaResumed { .. }
+            | Media::Quality { .. }
+            | Media::Captured { .. }
+            | Media::SpeechStarted { .. }
+            | Media::SpeechEnded { .. }
+            | Media::Beep { .. }
+            | Media::Answered { .. }
+            | Media::Joined { .. }
+            | Media::Left { .. }
+            | Media::Speaker { .. }
+            | Media::RecordEnded { .. } => {}
         }
     }
 

@@ -64,8 +64,9 @@ impl Ear {
             return Vec::new();
         }
         let known = match capture.codec {
-            Codec::Pcmu => &self.pcmu,
             Codec::Pcma => &self.pcma,
+            // A capture holds G.711, whatever the stream's codec.
+            Codec::Pcmu | Codec::G722 | Codec::Opus => &self.pcmu,
         };
         let mut found = known.places(capture);
         // The best match takes its stretch; what else claims a part of it has only a sound in common with it.

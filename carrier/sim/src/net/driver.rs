@@ -1,11 +1,10 @@
 //! Drives any node between real sockets and real media threads: input by input, each drained to its next wake.
 
-use super::inbox::{Outlet, Post};
 use crate::node::{Input, Node, Output};
 use base::Now;
 use media::worker::{Engine, EngineError};
 use media::{Command, Event};
-use sip_core::net::Net;
+use sip_core::net::{Ended, Net, Outlet};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Inputs taken in one go before what follows from them is shown: they share wakes, and none waits long.
@@ -16,7 +15,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 /// A node and what it works with.
 pub(super) struct Driver<N: Node> {
     pub(super) node: N,
-    pub(super) outlet: Outlet<N::Command>,
+    pub(super) outlet: Outlet<Input<N::Command>>,
     pub(super) net: Net,
     pub(super) engine: Engine,
     /// Where monotonic time begins.
@@ -27,13 +26,17 @@ impl<N: Node> Driver<N> {
     /// Until the inbox says that it is over. `tell` is given what the node reports, `look` the node itself after each
     /// turn.
     pub(super) fn run(mut self, mut tell: impl FnMut(N::Report), mut look: impl FnMut(&N)) {
+        self.outlet.settle_in();
+        let mut taken = 0;
         loop {
             let wake = self.drain(&mut tell);
             look(&self.node);
             let now = self.now();
             let until = wake.map_or(LONGEST_SLEEP, |at| Duration::from_nanos(at.saturating_sub(now.mono)));
-            if !self.turn(until.min(LONGEST_SLEEP), &mut tell) {
-                break;
+            self.outlet.wait(until.min(LONGEST_SLEEP), taken);
+            match self.turn(wake, &mut tell) {
+                Ok(inputs) => taken = inputs,
+                Err(Ended) => break,
             }
         }
         // The media threads may wait for room in the inbox: its end comes before theirs.
@@ -41,22 +44,21 @@ impl<N: Node> Driver<N> {
         self.engine.shutdown();
     }
 
-    /// False where that was the end.
-    fn turn(&mut self, wait: Duration, tell: &mut impl FnMut(N::Report)) -> bool {
-        let mut next = self.outlet.next(wait);
-        if next.is_none() {
-            self.node.handle(Input::Timeout, self.now());
-        }
-        for left in (0..INPUTS_AT_ONCE).rev() {
-            match next {
-                Some(Post::Input(input)) => self.node.handle(input, self.now()),
-                Some(Post::End) => return false,
-                None => break,
-            }
+    /// Takes what is there, and the time where it has come; how many inputs that was.
+    fn turn(&mut self, wake: Option<u64>, tell: &mut impl FnMut(N::Report)) -> Result<usize, Ended> {
+        let mut taken = 0;
+        while taken < INPUTS_AT_ONCE
+            && let Some(input) = self.outlet.next()?
+        {
+            taken += 1;
+            self.node.handle(input, self.now());
             self.drain(tell);
-            next = if left > 0 { self.outlet.next(Duration::ZERO) } else { None };
         }
-        true
+        let now = self.now();
+        if wake.is_some_and(|at| at <= now.mono) {
+            self.node.handle(Input::Timeout, now);
+        }
+        Ok(taken)
     }
 
     /// Does what the node asks for, until it only asks to be woken.

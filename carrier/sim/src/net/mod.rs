@@ -5,20 +5,16 @@
 #![allow(clippy::disallowed_methods, reason = "this is the rim: it reads the clock and starts the thread")]
 
 mod driver;
-mod inbox;
 pub mod load;
-
-pub use inbox::{INBOX, NEW_WORK_LIMIT};
 
 use crate::carrier::{Carrier, Command, Load, Told};
 use crate::config::CarrierConfig;
 use crate::node::Input;
 use base::Rng;
 use driver::Driver;
-use inbox::{Inbox, inbox};
 use media::ShardConfig;
 use media::worker::{Engine, EngineConfig, EngineError};
-use sip_core::net::{BindError, Counters, Full, Listener, Net, TlsConfig};
+use sip_core::net::{BindError, Counters, Dns, Full, Inbox, Limits, Listener, Net, TlsConfig, inbox};
 use sip_core::transport::Local;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -88,7 +84,7 @@ struct Seen {
 /// A carrier that runs. Dropped, it ends at once; [`Running::stop`] lets its calls end first.
 pub struct Running {
     locals: Vec<Local>,
-    inbox: Inbox<Command>,
+    inbox: Inbox<Input<Command>>,
     told: mpsc::Receiver<Told>,
     seen: Arc<Mutex<Seen>>,
     net: Net,
@@ -102,10 +98,12 @@ impl Running {
     /// # Errors
     /// [`StartError`], naming the address that cannot be bound or the thread that cannot start.
     pub async fn start(setup: Setup, mut config: CarrierConfig, mut rng: Rng) -> Result<Self, StartError> {
-        let (inbox, outlet) = inbox();
+        let (inbox, mut outlet) = inbox().map_err(StartError::Thread)?;
         let sink = inbox.clone();
-        let sink = move |input| sink.offer(Input::Sip(input)).map_err(|()| Full);
-        let (net, bound) = Net::bind(&setup.listeners, setup.tls, sink).await?;
+        let sink = move |input| sink.offer(Input::Sip(input)).map_err(|_| Full);
+        let (net, bound, datagrams) =
+            Net::bind_apart(&setup.listeners, setup.tls, Limits::default(), Dns::System, sink).await?;
+        outlet.hear(datagrams).map_err(StartError::Thread)?;
         let locals: Vec<_> = bound
             .into_iter()
             .map(|(id, transport, bound)| {

@@ -2,9 +2,12 @@
 
 use crate::node::{Input, Node, Output};
 use base::Now;
-use media::{Channel, EndpointId, Leg, PacketIo, SendResult, Shard};
+use media::{Channel, EndpointId, Leg, PacketIo, RecordId, RecordOutput, SendResult, Shard};
 use sip_core::transport::{Effect, Local, LocalId, Transport};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 /// Where a host is reached.
 #[derive(Clone, Debug)]
@@ -67,6 +70,9 @@ impl Outbox {
     }
 }
 
+/// Files of a virtual host, by the name of the recording.
+pub type Recordings = BTreeMap<RecordId, (Arc<Path>, Vec<i16>)>;
+
 /// One host.
 pub(super) struct Host<N: Node> {
     pub node: N,
@@ -74,6 +80,8 @@ pub(super) struct Host<N: Node> {
     pub shard: Shard,
     pub reports: Vec<(Now, N::Report)>,
     pub unplugged: bool,
+    /// What was recorded: where it would lie, and its samples, those of several channels in turn.
+    pub recordings: Recordings,
     ports: Ports,
     /// When the node wants to be woken.
     wake: Option<u64>,
@@ -84,7 +92,17 @@ pub(super) struct Host<N: Node> {
 impl<N: Node> Host<N> {
     pub(super) fn new(host: usize, node: N, site: Site, shard: Shard) -> Self {
         let ports = Ports::new(host, site.media_ip);
-        Self { node, site, shard, reports: Vec::new(), unplugged: false, ports, wake: None, fresh: true }
+        Self {
+            node,
+            site,
+            shard,
+            reports: Vec::new(),
+            unplugged: false,
+            recordings: Recordings::new(),
+            ports,
+            wake: None,
+            fresh: true,
+        }
     }
 
     /// When it next has something to do by itself.
@@ -129,9 +147,30 @@ impl<N: Node> Host<N> {
         true
     }
 
+    /// The disk of a virtual host is never slow and never full.
+    fn write_records(&mut self) {
+        while let Some(output) = self.shard.poll_record() {
+            match output {
+                RecordOutput::Open { record, file, .. } => drop(self.recordings.insert(record, (file, Vec::new()))),
+                RecordOutput::Samples { record, block } => {
+                    if let Some((_, samples)) = self.recordings.get_mut(&record) {
+                        samples.extend_from_slice(block.samples());
+                    }
+                    self.shard.recycle(block);
+                }
+                RecordOutput::Close { record, trim } => {
+                    if let Some((_, samples)) = self.recordings.get_mut(&record) {
+                        samples.truncate(samples.len().saturating_sub(trim as usize));
+                    }
+                }
+            }
+        }
+    }
+
     /// The next thing for the network to do; `None` once the node and its shard are quiet.
     pub(super) fn poll(&mut self, now: Now, outbox: &mut Outbox) -> Option<Effect> {
         loop {
+            self.write_records();
             while let Some(event) = self.shard.poll_event() {
                 self.handle(Input::Media(event), now);
             }

@@ -20,7 +20,7 @@ mod streams;
 mod trace;
 
 pub use crate::node::{Input, Node, Output};
-pub use host::Site;
+pub use host::{Recordings, Site};
 pub use impairment::Impairment;
 pub use trace::Trace;
 
@@ -210,6 +210,12 @@ impl<N: Node> Network<N> {
     #[must_use]
     pub fn shard(&self, host: HostId) -> &Shard {
         &self.hosts[host.0].shard
+    }
+
+    /// What the host has recorded.
+    #[must_use]
+    pub fn recordings(&self, host: HostId) -> &Recordings {
+        &self.hosts[host.0].recordings
     }
 
     /// What a node has reported since it was last asked, with the times.

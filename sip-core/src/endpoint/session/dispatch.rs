@@ -168,7 +168,7 @@ impl Session {
     /// one.
     pub(in super::super) fn on_request(mut self, core: &mut Core, server: ServerId) -> Option<Self> {
         let Some(tx) = core.servers.table.get(&server) else { return Some(self) };
-        let (request, target) = (tx.request.clone(), tx.target);
+        let (Some(request), target) = (tx.request.clone(), tx.target) else { return Some(self) };
         let (Ok(cseq), Ok(Some(id))) = (request.cseq(), DialogId::of_request(&request)) else { return Some(self) };
         if let Some(dialog) = self.state.dialog(&id) {
             if dialog.receive(cseq.seq).is_err() {

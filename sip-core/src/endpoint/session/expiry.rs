@@ -102,7 +102,7 @@ impl At {
     /// What our 2xx to a request of the peer's says, and from then on holds (§9, table 2).
     pub(super) fn agree_as_uas(&mut self, core: &mut Core, server: ServerId) -> Headers {
         let mut headers = vec![supported(&core.config)];
-        let request = core.servers.table.get(&server).map(|tx| &tx.request);
+        let request = core.servers.table.get(&server).and_then(|tx| tx.request.as_ref());
         let (Some(timer), Some(request)) = (core.config.session_timer, request) else { return headers };
         let is_known = request.supports("timer");
         let (asked, least) = (SessionExpires::of(request), min_se(request).unwrap_or(LEAST));

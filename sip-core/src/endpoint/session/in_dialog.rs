@@ -207,7 +207,7 @@ impl Core {
 
     /// The CSeq number of a peer's request.
     pub(super) fn cseq_received(&self, server: ServerId) -> Option<u32> {
-        self.servers.table.get(&server)?.request.cseq().ok().map(|cseq| cseq.seq)
+        self.servers.table.get(&server)?.cseq
     }
 
     /// The Contact toward the peer of a request.

@@ -101,7 +101,7 @@ impl Session {
         let server = *server;
         self.at.stop(core, SessionTimer::Refer(id));
         self.at.referred.open.remove(&id);
-        let request = core.servers.table.get(&server).map(|tx| tx.request.clone());
+        let request = core.servers.table.get(&server).and_then(|tx| tx.request.clone());
         let sub = request.as_ref().and_then(|request| request.header(Name::ReferSub));
         let is_silent = sub.is_some_and(|value| value.eq_ignore_ascii_case(b"false"));
         let contact = core.dialog_answer(server, StatusCode::ACCEPTED, self.state.user()).contact;

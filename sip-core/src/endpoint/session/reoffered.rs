@@ -95,7 +95,7 @@ impl Session {
         let is_it = |theirs: &mut Theirs| theirs.id == id && theirs.is_open() && status.is_final();
         let Some(theirs) = self.at.offers.theirs.take_if(is_it) else { return Some(self) };
         self.at.stop(core, SessionTimer::Reoffer);
-        let request = core.servers.table.get(&theirs.server).map(|tx| tx.request.clone());
+        let request = core.servers.table.get(&theirs.server).and_then(|tx| tx.request.clone());
         match request.filter(|_| status.is_success()) {
             Some(request) => self.agreed(core, theirs, &request, status, body),
             None => {

@@ -62,11 +62,11 @@ impl Session {
             && let Some(server) = self.at.requests.asked.remove(&id)
         {
             self.at.stop(core, SessionTimer::Request(id));
-            let is_event = core
-                .servers
-                .table
-                .get(&server)
-                .is_some_and(|tx| matches!(tx.request.method(), Method::Subscribe | Method::Notify));
+            let is_event = core.servers.table.get(&server).is_some_and(|tx| {
+                tx.request
+                    .as_ref()
+                    .is_some_and(|request| matches!(request.method(), Method::Subscribe | Method::Notify))
+            });
             // RFC 6665 §4.1.2.1: whoever subscribes inside a dialog is told where it is reached from now on.
             let contact = core.dialog_answer(server, status, self.state.user()).contact.filter(|_| is_event);
             core.reply(server, Answer { headers, body, contact, ..Answer::new(status) });

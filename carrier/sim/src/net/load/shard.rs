@@ -10,7 +10,7 @@ use base::{Now, Rng};
 use media::worker::{Engine, EngineConfig, EngineError};
 use media::{Event, ShardConfig, ShardStats};
 use rustix::time::{ClockId, clock_gettime};
-use sip_core::net::{BindError, Full, Listener, Net};
+use sip_core::net::{BindError, Full, Listener, Net, Rests};
 use sip_core::transport::{Local, Transport};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,6 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Inputs taken in one go before the time is looked at again.
 const INPUTS_AT_ONCE: usize = 64;
+/// How long the thread may rest where answers come thick: a target on the same machine pays for each wake of ours, which
+/// is dearer than its answer. It bounds what a rest adds to a latency.
+const REST: Duration = Duration::from_micros(100);
 /// How often an even port is asked for before an odd one will do: RTP's is even by custom only (RFC 3550 §11).
 const SINK_TRIES: usize = 16;
 
@@ -69,6 +72,7 @@ struct Shard {
     origin: Instant,
     rng: Rng,
     tell: mpsc::Sender<Heard>,
+    rests: Rests,
     /// The last lap has been told.
     over: bool,
     /// Where what nobody hears is sent: bound, and never read.
@@ -106,7 +110,22 @@ impl Shard {
             Media::Streams { ip, .. } => Some(engine(*ip, origin, rng.fork(), inbox.clone())?),
         };
         let wake = Wake::new().map_err(StartError::Thread)?;
-        Ok((Self { config, net, engine, inbox: outlet, wake, origin, rng, tell, over: false, _sink: sink }, inbox))
+        Ok((
+            Self {
+                config,
+                net,
+                engine,
+                inbox: outlet,
+                wake,
+                origin,
+                rng,
+                tell,
+                rests: Rests::of(REST),
+                over: false,
+                _sink: sink,
+            },
+            inbox,
+        ))
     }
 
     async fn drive(mut self, start_at: u64) -> std::io::Result<()> {
@@ -133,12 +152,14 @@ impl Shard {
                     rung = self.wake.rung() => rung?,
                 }
             }
+            let taken = inputs.len();
             for input in inputs.drain(..) {
                 node.handle(input, self.now());
                 if self.drain(&mut node).await.is_none() {
                     break;
                 }
             }
+            self.rest(taken, wake);
         }
         let ended = Ended {
             cpu: thread_cpu().saturating_sub(cpu),
@@ -152,6 +173,18 @@ impl Shard {
         let _ = self.tell.send(Heard::Ended(Box::new(ended))).await;
         self.close().await;
         Ok(())
+    }
+
+    /// After so many inputs: until the end of a stretch of [`REST`] in which they come thick, but not beyond what is due.
+    /// Nothing else runs on this thread that could miss it.
+    fn rest(&mut self, taken: usize, wake: Option<u64>) {
+        let now = self.now().mono;
+        let left = self.rests.after(taken, now).unwrap_or_default();
+        let due = wake.map_or(left, |at| Duration::from_nanos(at.saturating_sub(now)));
+        let left = left.min(due);
+        if !left.is_zero() {
+            std::thread::sleep(left);
+        }
     }
 
     /// The media thread may wait for room in the inbox: its end comes before that thread's.

@@ -1,0 +1,339 @@
+//! What a flow may say, what each mistake is answered with, and what a caller of one hears.
+
+use base::Now;
+use ivr::simulate::Step;
+use ivr::{CallContext, Flow, VOICEMAIL, simulate};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+fn flow(value: Value) -> Arc<Flow> {
+    Arc::new(Flow::parse(&value).expect("a valid flow"))
+}
+
+fn errors(value: Value) -> Vec<(String, String)> {
+    let wrong = Flow::parse(&value).expect_err("accepted");
+    wrong.into_iter().map(|error| (error.path, error.message)).collect()
+}
+
+fn context() -> CallContext {
+    CallContext {
+        call_sid: "CA1".to_owned(),
+        from: "+15550000001".to_owned(),
+        to: "+15550000002".to_owned(),
+        ..CallContext::default()
+    }
+}
+
+/// Runs a flow; each line with its second.
+fn run_at(flow: &Arc<Flow>, script: Value, now: Now) -> Vec<String> {
+    let script: Vec<Step> = serde_json::from_value(script).expect("a script");
+    let voicemail = self::flow(serde_json::from_str(VOICEMAIL).expect("JSON"));
+    let flows = |name: &str| (name == "voicemail").then(|| voicemail.clone());
+    let lines = simulate(flow, &script, context(), &flows, now);
+    lines.into_iter().map(|line| format!("{} {}", line.at_ms / 1_000, line.text)).collect()
+}
+
+fn run(flow: &Arc<Flow>, script: Value) -> Vec<String> {
+    run_at(flow, script, Now::default())
+}
+
+fn menu() -> Arc<Flow> {
+    flow(json!({
+        "start": "menu",
+        "variables": { "shop": "the shop" },
+        "states": {
+            "menu": {
+                "menu": [{ "say": "Welcome to {{shop}}." }, "menu"], "attempts": 2, "timeout_s": 4,
+                "on": { "1": "sales", "2": "pin", "none": "bye", "other": "wrong" }
+            },
+            "wrong": { "say": "That is no choice.", "next": "menu" },
+            "sales": { "transfer": ["+15551234567", "alice"], "timeout_s": 20,
+                       "on": { "completed": "bye", "busy": "busy", "other": "message" } },
+            "busy": { "say": "All are busy.", "next": "message" },
+            "message": { "flow": "voicemail", "with": { "box": "sales", "greeting": "Leave word for {{shop}}." }, "next": "bye" },
+            "pin": { "collect": [{ "say": "Your number?" }], "into": "pin", "max_digits": 4, "next": "check", "none": "bye" },
+            "check": { "http": "https://bank.example/balance/{{pin}}", "method": "GET", "into": "reply",
+                       "on": { "200": "rich", "404": "unknown", "failed": "sorry", "other": "sorry" } },
+            "rich": { "branch": [{ "var": "reply.balance", "greater": 1000, "next": "very rich" }], "else": "tell" },
+            "very rich": { "set": { "shop": "the club" }, "next": "menu" },
+            "tell": { "say": "{{pin|digits}} has {{reply.balance}} {{reply.in.0}}.", "next": "bye" },
+            "unknown": { "say": "There is no {{pin}}.", "next": "pin" },
+            "sorry": { "say": "It does not work now.", "next": "bye" },
+            "bye": { "hangup": true }
+        }
+    }))
+}
+
+#[test]
+fn a_menu_asks_again_and_gives_up() {
+    assert_eq!(
+        run(&menu(), json!([{ "press": "9" }])),
+        [
+            "0 say 1 \"Welcome to the shop.\"",
+            "0 > press 9",
+            "0 stop 1",
+            "0 got \"9\" MaxDigits 1",
+            "0 say 2 \"That is no choice.\"",
+            // 18 letters, 60 ms each.
+            "1 say 3 \"Welcome to the shop.\"",
+            "2 play 4 menu",
+            "9 got \"\" NoInput 1",
+            "9 say 5 \"Welcome to the shop.\"",
+            "10 play 6 menu",
+            "17 got \"\" NoInput 2",
+            "17 hangup",
+        ]
+    );
+}
+
+#[test]
+fn what_was_entered_and_what_a_server_says_lead_on() {
+    let script = json!([
+        { "press": "2" }, { "press": "12" }, { "wait_s": 1 }, { "press": "34" },
+        { "http": { "status": 200, "body": "{\"balance\": 17, \"in\": [\"euros\"]}" } },
+    ]);
+    assert_eq!(
+        run(&menu(), script)[4..],
+        [
+            "0 say 2 \"Your number?\"",
+            "0 > press 12",
+            "0 stop 2",
+            "1 > press 34",
+            "1 got \"1234\" MaxDigits 1",
+            "1 fetch 2 GET https://bank.example/balance/1234",
+            "1 > the server answers: 200",
+            "1 say 3 \"1 2 3 4 has 17 euros.\"",
+            "2 hangup",
+        ]
+    );
+}
+
+#[test]
+fn a_server_that_fails_has_a_branch_of_its_own() {
+    let said = |reply: Value| {
+        let lines = run(&menu(), json!([{ "press": "2" }, { "press": "7#" }, { "http": reply }]));
+        lines.into_iter().find(|line| line.contains("say 3")).expect("something is said")
+    };
+    assert_eq!(said(json!({ "status": 404 })), "0 say 3 \"There is no 7.\"");
+    assert_eq!(said(json!({ "status": 500 })), "0 say 3 \"It does not work now.\"");
+    assert_eq!(said(json!({ "status": null })), "0 say 3 \"It does not work now.\"");
+    assert_eq!(said(json!({ "status": 200, "body": "x".repeat(65_537) })), "0 say 3 \"It does not work now.\"");
+    assert_eq!(said(json!({ "status": 200, "body": "{\"balance\": 5000}" })), "0 say 3 \"Welcome to the club.\"");
+}
+
+#[test]
+fn what_a_caller_enters_cannot_leave_its_place_in_a_url() {
+    let flow = flow(json!({ "start": "a", "states": {
+        "a": { "collect": true, "into": "x", "finish_on": "", "max_digits": 3, "next": "b" },
+        "b": { "http": "https://a.example/{{x}}/z?q={{from}}", "form": { "entered": "{{x}}" }, "next": "c" },
+        "c": { "hangup": true } } }));
+    let lines = run(&flow, json!([{ "press": "#*1" }]));
+    assert_eq!(lines[2], "0 fetch 2 POST https://a.example/%23*1/z?q=%2B15550000001 entered=#*1");
+}
+
+#[test]
+fn a_transfer_that_fails_leads_to_voicemail_and_its_message_is_told_of() {
+    let script = json!([{ "press": "1" }, { "transfer": "busy" }, { "record_s": 12 }, { "wait_s": 60 }]);
+    let lines = run(&menu(), script);
+    assert_eq!(
+        lines[4..],
+        [
+            "0 bridge 1 +15551234567(20) alice(20) answer-on-bridge",
+            "30 > the transfer ends: busy",
+            "30 say 2 \"All are busy.\"",
+            // 13 letters.
+            "30 flow 2 voicemail",
+            "30 say 3 \"Leave word for the shop.\"",
+            "32 record 1 silence=5 max=180 beep trim",
+            "44 say 4 \"Thank you. Your message has been left. Goodbye.\"",
+            "47 hangup",
+        ]
+    );
+}
+
+fn mailbox() -> Arc<Flow> {
+    flow(json!({ "start": "a", "states": {
+        "a": { "flow": "voicemail", "with": { "box": "bob", "notify": "https://a.example/new?x=1" } } } }))
+}
+
+#[test]
+fn a_message_is_told_of_also_when_the_caller_hangs_up() {
+    let lines = run(&mailbox(), json!([{ "record_s": 9 }, { "wait_s": 3 }, { "hangup": true }]));
+    assert_eq!(lines[2], "7 record 1 silence=5 max=180 beep trim");
+    assert_eq!(lines[3], "10 > hang up");
+    assert!(lines[4].starts_with("16 fetch 3 POST https://a.example/new?x=1 "), "{lines:?}");
+    for told in ["box=bob", "from=+15550000001", "call_sid=CA1", "recording_seconds=9"] {
+        assert!(lines[4].contains(told), "{lines:?}");
+    }
+    assert_eq!(lines[5..], ["16 > the server answers: 200"]);
+}
+
+#[test]
+fn an_empty_message_is_not_told_of() {
+    let lines = run(&mailbox(), json!([{ "record_s": 0 }]));
+    assert!(lines.iter().all(|line| !line.contains("fetch")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("No message was recorded")), "{lines:?}");
+}
+
+#[test]
+fn hours_are_those_of_the_place() {
+    let flow = flow(json!({ "start": "h", "zone": "America/New_York", "states": {
+        "h": { "hours": [{ "days": "mon-fri", "from": "09:00", "to": "17:00" }], "except": ["2026-01-01"],
+               "open": "in", "closed": "out" },
+        "in": { "play": "open" }, "out": { "play": "closed" } } }));
+    // Milliseconds since 1970 of 2026-01-05T13:59:59Z (a Monday), 14:00:00Z, and 2026-01-01T15:00:00Z.
+    for (wall, prompt) in [(1_767_621_599_000, "closed"), (1_767_621_600_000, "open"), (1_767_279_600_000, "closed")] {
+        assert_eq!(run_at(&flow, json!([]), Now::new(0, wall))[0], format!("0 play 1 {prompt}"));
+    }
+}
+
+#[test]
+fn a_flow_that_goes_round_in_a_circle_is_ended() {
+    let flow = flow(json!({ "start": "a", "states": {
+        "a": { "set": { "x": "1" }, "next": "b" }, "b": { "set": { "x": "2" }, "next": "a" } } }));
+    let lines = run(&flow, json!([]));
+    assert!(lines[0].contains("goes round in a circle without waiting"), "{lines:?}");
+    assert!(lines[1].contains("An application error has occurred"), "{lines:?}");
+    assert_eq!(lines[2], "3 hangup");
+}
+
+#[test]
+fn flows_that_call_one_another_for_ever_are_ended() {
+    let deep = flow(json!({ "start": "a", "states": { "a": { "flow": "self" } } }));
+    let found = deep.clone();
+    let lines = simulate(&deep, &[], context(), &|_| Some(found.clone()), Now::default());
+    assert!(lines.iter().any(|line| line.text.contains("at most 8 deep")), "{lines:?}");
+    let missing = simulate(&deep, &[], context(), &|_| None, Now::default());
+    assert!(missing.iter().any(|line| line.text.contains("there is no flow \"self\"")), "{missing:?}");
+}
+
+#[test]
+fn a_version_is_the_content_and_not_its_order() {
+    let one = json!({ "start": "a", "states": { "a": { "hangup": true }, "b": { "play": "x" } } });
+    let text = r#"{ "states": { "b": { "play": "x" }, "a": { "hangup": true } }, "start": "a" }"#;
+    let other: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(flow(one.clone()).version(), flow(other).version());
+    let changed = json!({ "start": "a", "states": { "a": { "hangup": true }, "b": { "play": "y" } } });
+    assert_ne!(flow(one).version(), flow(changed).version());
+}
+
+#[test]
+fn names_its_prompts_and_the_flows_that_it_runs() {
+    let flow = menu();
+    assert_eq!((flow.prompts(), flow.flows()), (vec!["menu"], vec!["voicemail"]));
+}
+
+#[test]
+fn tells_everything_that_is_wrong_at_once() {
+    let found = errors(json!({
+        "start": "mneu", "zone": "Mars", "colour": 1,
+        "variables": { "a b": "x", "n": 1 },
+        "states": {
+            "menu": { "menu": "menu", "on": { "1": "slaes", "x": "menu", "12": "menu" }, "max_digits": 1 },
+            "sales": { "say": "{{nmae}}", "nxt": "menu" },
+            "two": { "say": "a", "play": "b" },
+            "none": {},
+            "net": { "http": "https://{{from}}/x", "method": "PUT", "on": { "600": "menu" } },
+        }
+    }));
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    for path in [
+        "flow.colour",
+        "flow.zone",
+        "flow.variables.a b",
+        "flow.variables.n",
+        "flow.start",
+        "flow.states.menu.on.1",
+        "flow.states.menu.on.x",
+        "flow.states.menu.on.12",
+        "flow.states.sales.nxt",
+        "flow.states.sales.say",
+        "flow.states.two",
+        "flow.states.none",
+        "flow.states.net.http",
+        "flow.states.net.method",
+        "flow.states.net.on.600",
+    ] {
+        assert!(paths.contains(&path), "{path} is not among {paths:#?}");
+    }
+    let says = |path: &str| found.iter().find(|(found, _)| found == path).map(|(_, message)| message.as_str()).unwrap();
+    assert!(says("flow.start").contains("did you mean `menu`?"));
+    assert!(says("flow.states.menu.on.1").contains("did you mean `sales`?"));
+    assert!(says("flow.states.sales.nxt").contains("did you mean `next`?"));
+    assert!(says("flow.states.net.http").contains("scheme and host written out"));
+}
+
+/// (state, path within it, what the message must say)
+#[test]
+fn says_what_to_write_instead() {
+    let table: Vec<(Value, &str, &str)> = vec![
+        (json!(7), "", "a state is a table"),
+        (json!({ "mneu": true }), "", "did you mean `menu`?"),
+        (json!({ "say": "{{x" }), ".say", "without `}}`"),
+        (json!({ "say": "{{from|loud}}" }), ".say", "there is `digits`"),
+        (json!({ "play": "../x" }), ".play", "'/'"),
+        (json!({ "pause": 0 }), ".pause", "from 1 to 3600"),
+        (json!({ "hear": "a" }), ".hear", "an array of sounds"),
+        (json!({ "menu": true }), ".on", "a menu leads somewhere"),
+        (json!({ "menu": true, "on": { "#": "s" } }), ".on.#", "set `finish_on`"),
+        (json!({ "menu": true, "on": { "1": 5 } }), ".on.1", "the name of a state; found 5"),
+        (json!({ "menu": true, "on": { "1": "s" }, "timeout_s": 0 }), ".menu.timeout_s", "from 1 to 120"),
+        (json!({ "collect": true }), ".into", "keeps what is entered"),
+        (json!({ "collect": true, "into": "a-b" }), ".into", "A-Z a-z 0-9 _"),
+        (json!({ "set": { "x": 1 } }), ".set.x", "a text such as"),
+        (json!({ "branch": [] }), ".branch", "1 to 64 tests"),
+        (json!({ "branch": [{ "var": "nope", "equals": "1" }] }), ".branch[0].var", "there is no variable `nope`"),
+        (json!({ "branch": [{ "var": "from" }] }), ".branch[0]", "one comparison of"),
+        (json!({ "branch": [{ "var": "from", "less": "a" }] }), ".branch[0].less", "found \"a\""),
+        (json!({ "hours": [{ "from": "9", "to": "17:00" }] }), ".hours[0].from", "a time such as"),
+        (json!({ "hours": [{ "days": "mo", "from": "09:00", "to": "24:00" }] }), ".hours[0].days", "mon, tue"),
+        (json!({ "hours": [], "except": ["soon"] }), ".except", "2026-12-25"),
+        (json!({ "hours": [], "zone": "Nowhere" }), ".zone", "Europe/Berlin"),
+        (json!({ "http": "/x" }), ".http", "scheme and host"),
+        (json!({ "http": "https://a.example", "json": {}, "form": {} }), "", "not both"),
+        (json!({ "http": "https://a.example", "json": {}, "method": "GET" }), ".json", "a GET carries no body"),
+        (json!({ "http": "https://a.example", "timeout_s": 16 }), ".timeout_s", "from 1 to 15"),
+        (json!({ "transfer": [] }), ".transfer", "1 to 16 targets"),
+        (json!({ "transfer": "a b" }), ".transfer", "a SIP URI"),
+        (json!({ "transfer": "a", "on": { "sleepy": "s" } }), ".on.sleepy", "never happens here"),
+        (json!({ "record": true, "finish_on": "x" }), ".finish_on", "keys of"),
+        (json!({ "flow": "a b" }), ".flow", "the name of a flow"),
+        (json!({ "hangup": 1 }), ".hangup", "write true"),
+    ];
+    for (state, place, says) in table {
+        let found = errors(json!({ "start": "s", "states": { "s": state.clone() } }));
+        let path = format!("flow.states.s{place}");
+        let message = found.iter().find(|(found, _)| *found == path).map(|(_, message)| message);
+        assert!(message.is_some_and(|message| message.contains(says)), "{state}: {found:?}, not {says:?} at {path}");
+    }
+    for (value, path) in [
+        (json!([]), "flow"),
+        (json!({}), "flow.states"),
+        (json!({ "states": { "s": { "hangup": true } } }), "flow.start"),
+        (json!({ "start": "s", "states": [] }), "flow.states"),
+    ] {
+        assert!(errors(value.clone()).iter().any(|(found, _)| found == path), "{value}");
+    }
+}
+
+#[test]
+fn keeps_its_limits() {
+    let states = |n: usize| -> Value {
+        let states: serde_json::Map<_, _> = (0..n).map(|i| (format!("s{i}"), json!({ "hangup": true }))).collect();
+        json!({ "start": "s0", "states": states })
+    };
+    assert!(Flow::parse(&states(500)).is_ok());
+    assert!(errors(states(501))[0].1.contains("at most 500 states"));
+    let wrong: serde_json::Map<_, _> = (0..150).map(|i| (format!("s{i}"), json!({ "say": 1 }))).collect();
+    let found = errors(json!({ "start": "s0", "states": wrong }));
+    assert_eq!((found.len(), found[100].1.as_str()), (101, "and 50 more"));
+}
+
+#[test]
+fn the_shipped_voicemail_is_a_valid_flow() {
+    let voicemail = flow(serde_json::from_str(VOICEMAIL).expect("JSON"));
+    assert!(voicemail.prompts().is_empty());
+    let lines = run(&voicemail, json!([{ "press": "#" }]));
+    assert!(lines[0].contains("Please leave a message after the tone"), "{lines:?}");
+    assert_eq!(lines[2..4], ["7 > press #", "7 stop-record 1"]);
+}

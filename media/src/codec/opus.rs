@@ -1,0 +1,55 @@
+//! Opus packets as RTP carries them (RFC 6716 §3, RFC 7587): how long one lasts, and one that is silent.
+
+/// Octets of the longest Opus frame (RFC 6716 §3.2.1), and of the longest packet we make.
+pub(crate) const MAX_PACKET: usize = 1275;
+
+/// The longest packet, in ticks of 48 kHz: 120 ms (RFC 6716 §3.2.5, R5).
+const MAX_TICKS: u64 = 5_760;
+
+/// Ticks of one frame by the configuration in the TOC octet (RFC 6716 §3.1, table 2).
+const fn frame_ticks(toc: u8) -> u64 {
+    let configuration = toc >> 3;
+    let (shortest, size) = match configuration {
+        0..=11 => ([480, 960, 1_920, 2_880], configuration & 3),
+        12..=15 => ([480, 960, 480, 960], configuration & 3),
+        _ => ([120, 240, 480, 960], configuration & 3),
+    };
+    shortest[size as usize]
+}
+
+/// How long a packet lasts, in ticks of 48 kHz. `None`: it is no Opus packet.
+pub(crate) fn ticks(packet: &[u8]) -> Option<u64> {
+    let (&toc, rest) = packet.split_first()?;
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u64::from(*rest.first()? & 0x3F),
+    };
+    let ticks = frames * frame_ticks(toc);
+    (frames > 0 && ticks <= MAX_TICKS).then_some(ticks)
+}
+
+/// A packet of silence of that many milliseconds: fullband CELT frames that hold nothing.
+pub(crate) fn silence(ms: u16) -> &'static [u8] {
+    match ms {
+        10 => &[0xF0, 0xFF, 0xFE],
+        40 => &[0xF9, 0xFF, 0xFE, 0xFF, 0xFE],
+        60 => &[0xFB, 0x03, 0xFF, 0xFE, 0xFF, 0xFE, 0xFF, 0xFE],
+        _ => &[0xF8, 0xFF, 0xFE],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_lasts_what_its_toc_says() {
+        for ms in [10, 20, 40, 60] {
+            assert_eq!(ticks(silence(ms)), Some(u64::from(ms) * 48), "{ms} ms");
+        }
+        // SILK 60 ms twice; CELT 2.5 ms; a hybrid 10 ms.
+        assert_eq!([ticks(&[0x19, 0]), ticks(&[0x80, 0]), ticks(&[0x60])], [Some(5_760), Some(120), Some(480)]);
+        assert_eq!([ticks(&[]), ticks(&[0x03]), ticks(&[0x03, 0]), ticks(&[0x1B, 3])], [None; 4]);
+    }
+}

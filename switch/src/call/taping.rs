@@ -1,0 +1,165 @@
+//! Recordings of a call: begun by its program or its bridge, written by the media engine's rim, told of when their file is
+//! whole. The books stay open until it is.
+
+use super::Call;
+use crate::desk::Desk;
+use crate::{Asked, Fact};
+use base::Now;
+use ivr::Callback;
+use media::{RecordEnd, RecordId, RecordOptions, RecordSource};
+
+/// The prefix of a recording's sid.
+const PREFIX: &str = "RE";
+/// Milliseconds in a second.
+const SECOND_MS: u64 = 1_000;
+/// Twilio's number for a recording that could not be made.
+const RECORDING_FAILED: u32 = 16_100;
+
+/// Whose recording it is.
+#[derive(Clone, Debug)]
+pub(super) enum For {
+    /// The program's `record`, by its number.
+    Program(ivr::RecordId),
+    /// The bridge's, or the conference's; whoever is told of it, and by which name of the source.
+    Others(Option<(Callback, &'static str)>),
+}
+
+/// A recording that runs, or whose file is being finished.
+#[derive(Debug)]
+pub(super) struct Taping {
+    id: RecordId,
+    sid: String,
+    whose: For,
+    channels: u8,
+    started_ms: u64,
+}
+
+impl Call {
+    /// The program's `record`.
+    pub(super) fn record_caller(
+        &mut self,
+        record: ivr::RecordId,
+        options: &ivr::RecordOptions,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let silence = u32::try_from(u64::from(options.silence_s) * SECOND_MS).unwrap_or(u32::MAX);
+        let tape = move |options_: RecordOptions| RecordOptions {
+            source: RecordSource::Received,
+            beep: options.beep,
+            max_ms: Some(u64::from(options.max_s) * SECOND_MS),
+            silence_ms: (silence > 0).then_some(silence),
+            trim: options.trim,
+            ..options_
+        };
+        self.tape(For::Program(record), tape, desk, now);
+    }
+
+    /// Begins a recording of this leg.
+    pub(super) fn tape(
+        &mut self,
+        whose: For,
+        how: impl FnOnce(RecordOptions) -> RecordOptions,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let Some(media) = self.leg.media else { return };
+        let sid = crate::sid::tagged(PREFIX, &mut desk.rng);
+        let options = how(RecordOptions::new(desk.recordings.join(format!("{sid}.wav"))));
+        let channels = u8::try_from(options.channels()).unwrap_or(2);
+        let id = desk.open_recording(self.sid);
+        self.tapes.push(Taping { id, sid: sid.clone(), whose, channels, started_ms: now.wall });
+        self.recordings.push(sid.clone());
+        self.record(Fact::Recording { recording: sid, channels }, desk, now);
+        desk.media(media::Command::Record { id: media.id, record: id, options });
+    }
+
+    /// The program wants the end of its recording.
+    pub(super) fn stop_recording(&mut self, record: ivr::RecordId, desk: &mut Desk) {
+        let is_it = |tape: &&Taping| matches!(tape.whose, For::Program(id) if id == record);
+        if let (Some(tape), Some(media)) = (self.tapes.iter().find(is_it), self.leg.media) {
+            desk.media(media::Command::StopRecord { id: media.id, record: tape.id });
+        }
+    }
+
+    /// Those of the bridge, which is over, end with it.
+    pub(super) fn stop_recordings_of_others(&mut self, desk: &mut Desk) {
+        let Some(media) = self.leg.media else { return };
+        for tape in self.tapes.iter().filter(|tape| matches!(tape.whose, For::Others(_))) {
+            desk.media(media::Command::StopRecord { id: media.id, record: tape.id });
+        }
+    }
+
+    /// A recording's file is whole.
+    pub(crate) fn on_recorded(
+        &mut self,
+        id: RecordId,
+        (duration_ms, octets): (u64, u64),
+        reason: &RecordEnd,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        desk.by_record.remove(&id);
+        let Some(at) = self.tapes.iter().position(|tape| tape.id == id) else { return };
+        let tape = self.tapes.swap_remove(at);
+        let lost = matches!(reason, RecordEnd::Disk(_) | RecordEnd::Slow);
+        let fact = Fact::Recorded {
+            recording: tape.sid.clone(),
+            duration_ms,
+            octets,
+            channels: tape.channels,
+            reason: reason_word(reason),
+        };
+        self.record(fact, desk, now);
+        if let RecordEnd::Disk(why) = reason {
+            self.warn(RECORDING_FAILED, format!("the recording could not be written: {why}"), desk, now);
+        }
+        let recording = ivr::Recording {
+            url: desk.recording_url(&tape.sid).filter(|_| octets > 0),
+            sid: tape.sid,
+            duration_s: u32::try_from(duration_ms / SECOND_MS).unwrap_or(u32::MAX),
+            channels: tape.channels,
+            started_ms: tape.started_ms,
+            error: lost.then_some(RECORDING_FAILED),
+        };
+        match tape.whose {
+            For::Program(record) => self.on_program(ivr::Input::RecordEnded { record, recording }, desk, now),
+            For::Others(Some((callback, source))) => {
+                let word = if lost { "absent" } else { "completed" };
+                let params = ivr::callbacks::recording(&self.context(desk), &recording, word, source);
+                self.errand(Asked::Callback { request: ivr::callbacks::request(&callback, params, 0) }, desk);
+            }
+            For::Others(None) => {}
+        }
+        self.finish_when_quiet(desk, now);
+    }
+
+    /// True where no recording's end is waited for.
+    pub(super) fn is_taped(&self) -> bool {
+        self.tapes.is_empty()
+    }
+
+    /// The rim did not say in time what has become of these.
+    pub(super) fn give_up_tapes(&mut self, desk: &mut Desk, now: Now) {
+        for tape in std::mem::take(&mut self.tapes) {
+            desk.by_record.remove(&tape.id);
+            tracing::error!(recording = tape.sid, "nobody said whether the recording is whole");
+            let reason = "the end of the file was not told".to_owned();
+            let fact =
+                Fact::Recorded { recording: tape.sid, duration_ms: 0, octets: 0, channels: tape.channels, reason };
+            self.record(fact, desk, now);
+        }
+    }
+}
+
+fn reason_word(reason: &RecordEnd) -> String {
+    match reason {
+        RecordEnd::Stopped => "stopped".to_owned(),
+        RecordEnd::Closed => "hangup".to_owned(),
+        RecordEnd::MaxLength => "max_length".to_owned(),
+        RecordEnd::Silence => "silence".to_owned(),
+        RecordEnd::Key(key) => format!("key {key}"),
+        RecordEnd::Disk(_) => "disk".to_owned(),
+        RecordEnd::Slow => "slow_disk".to_owned(),
+    }
+}

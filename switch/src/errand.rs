@@ -1,0 +1,82 @@
+//! What a call asks of the world outside: web servers, voices, files. The rim runs the errand and comes back with what it
+//! brought ([`Brought`]); it never runs on the signalling thread, and a call that has gone meanwhile does not hear of it.
+
+use crate::CallSid;
+use ivr::{FetchFault, FetchId, Flow, HttpRequest, PlayId, Response, Say};
+use std::sync::Arc;
+use url::Url;
+
+/// One errand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Errand {
+    /// Whose.
+    pub sid: CallSid,
+    /// The tenant that the call belongs to: whose flows, whose credentials.
+    pub tenant: String,
+    /// What is asked for.
+    pub asked: Asked,
+}
+
+/// What is asked for. All but [`Asked::Callback`] are answered, once, by [`Command::Brought`](crate::Command::Brought).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// One HTTP exchange, no redirection followed, signed where the tenant has an auth token.
+    Fetch {
+        /// Named in what is brought.
+        fetch: FetchId,
+        /// What is sent.
+        request: HttpRequest,
+    },
+    /// The newest version of a flow of the tenant.
+    Flow {
+        /// Named in what is brought.
+        fetch: FetchId,
+        /// Its name.
+        name: String,
+    },
+    /// A sound file from the web, decoded.
+    Sound {
+        /// Named in what is brought.
+        play: PlayId,
+        /// Where it is.
+        url: Url,
+    },
+    /// Words, spoken.
+    Say {
+        /// Named in what is brought.
+        play: PlayId,
+        /// What, and by whom.
+        say: Say,
+    },
+    /// An HTTP exchange whose response nobody waits for; tried again as the rim sees fit.
+    Callback {
+        /// What is sent.
+        request: HttpRequest,
+    },
+}
+
+/// What an errand has brought.
+#[derive(Clone, Debug)]
+pub enum Brought {
+    /// By [`Asked::Fetch`].
+    Response {
+        /// Which.
+        fetch: FetchId,
+        /// The response, or why there is none.
+        result: Result<Response, FetchFault>,
+    },
+    /// By [`Asked::Flow`].
+    Flow {
+        /// Which.
+        fetch: FetchId,
+        /// None where the tenant has no such flow.
+        flow: Option<Arc<Flow>>,
+    },
+    /// By [`Asked::Sound`] and [`Asked::Say`].
+    Sound {
+        /// Which.
+        play: PlayId,
+        /// Ready to be played; or, in words, why not.
+        sound: Result<Arc<media::Prompt>, String>,
+    },
+}
