@@ -142,6 +142,7 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         codec: match negotiated.codec {
             AudioCodec::Pcmu => Codec::Pcmu,
             AudioCodec::Pcma => Codec::Pcma,
+            AudioCodec::G722 => Codec::G722,
         },
         payload_type_out: negotiated.payload_type_out,
         payload_type_in: negotiated.payload_type_in,
