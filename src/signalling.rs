@@ -114,7 +114,7 @@ impl Signalling {
         self.weigh();
         let mut taken = 0;
         while taken < INPUTS_AT_ONCE
-            && let Some(input) = self.outlet.next()?
+            && let Some(input) = self.outlet.take()?
         {
             taken += 1;
             self.switch.handle(input, self.clock.now());

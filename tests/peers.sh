@@ -7,6 +7,8 @@
 #   sipsak       sipsak            what administrators ask with
 #   espeak-ng    espeak-ng         the voice of `say`
 #   python3      python3, -venv    the conformance runner; sipvicious
+#   espeak-ng    espeak-ng         the voice of `say`
+#   postgres     postgresql        the store's other database
 install_packages() {
   local missing=()
   command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
@@ -18,6 +20,8 @@ install_packages() {
   command -v espeak-ng >/dev/null || missing+=(espeak-ng)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+  command -v espeak-ng >/dev/null || missing+=(espeak-ng)
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
   [ ${#missing[@]} -eq 0 ] && return 0
   local root=()
   [ "$(id -u)" -eq 0 ] || root=(sudo)

@@ -68,7 +68,10 @@ impl Codec {
 
     /// Ticks a millisecond of its RTP timestamps.
     pub(crate) const fn per_ms(self) -> u64 {
-        self.clock_rate() as u64 / 1_000
+        match self {
+            Self::Opus => 48,
+            _ => 8,
+        }
     }
 
     /// Whether a packet may last so many milliseconds: 10 to 60 in steps of 10, of which Opus has no frames of 30 and 50

@@ -237,7 +237,9 @@ impl Reception {
     pub(crate) fn timing(&mut self, timestamp: u32, now: Now) {
         let per_ms = self.per_ms;
         let Some(source) = &mut self.source else { return };
-        let transit = ((now.mono * u64::from(per_ms / 8) / 125_000) as u32).wrapping_sub(timestamp);
+        // 8 kHz, as nearly always, without a multiplication.
+        let ticks = if per_ms == 8 { now.mono / 125_000 } else { now.mono * u64::from(per_ms) / 1_000_000 };
+        let transit = (ticks as u32).wrapping_sub(timestamp);
         let change = source.transit.map_or(0, |before| transit.wrapping_sub(before) as i32).unsigned_abs();
         if change > NEW_TIMELINE_MS * per_ms {
             source.best = [None; 2];

@@ -8,7 +8,7 @@ mod record;
 mod room;
 
 use crate::command::{Command, EndpointId};
-use crate::endpoint::{Context, Endpoint};
+use crate::endpoint::{Context, Endpoint, sooner};
 use crate::event::Event;
 use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo};
@@ -336,8 +336,7 @@ impl Shard {
     #[must_use]
     pub fn next_wake(&self) -> Option<u64> {
         let next = self.wheel.next().map(|next| next.max(self.resume.unwrap_or(0)));
-        let next = [next, self.rooms.due()].into_iter().flatten().min()?;
-        Some(next * 1_000_000)
+        Some(sooner(next, self.rooms.due())? * 1_000_000)
     }
 
     /// The next event. Call it until `None` after every other call.

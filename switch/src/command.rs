@@ -64,7 +64,7 @@ pub enum Command {
         /// Whose errand it was.
         sid: CallSid,
         /// What it brought.
-        brought: Brought,
+        brought: Box<Brought>,
     },
     /// Make a prompt known, in place of an earlier one of that name.
     Prompt(Arc<media::Prompt>),

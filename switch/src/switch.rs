@@ -246,7 +246,7 @@ impl Switch {
             Command::Originate(asked) => self.originate(*asked, now),
             Command::End { sid, how } => self.with(sid, |call, desk| call.on_end_request(how, desk, now)),
             Command::Replace { sid, answer } => self.with(sid, |call, desk| call.on_replace(answer, desk, now)),
-            Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(brought, desk, now)),
+            Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,
             Command::Drain => self.drain(),

@@ -1,6 +1,12 @@
 //! The whole switch on virtual time: signalling, calls, programs and media endpoints against the scripted carrier, over a
 //! network that loses, doubles and reorders. `SIM_SEED` replays one run, `SIM_CALLS` changes its size.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says by which seed"
+)]
 
 mod bridge;
 mod fork;

@@ -56,7 +56,7 @@ fn a_message_is_recorded_until_the_caller_falls_silent_and_its_books_name_it() {
     let [(recording, duration_ms, "silence", 1)] = &ends[..] else { panic!("{ends:?}") };
     assert!((2_000..4_000).contains(duration_ms), "{duration_ms} ms");
     assert!(recording.starts_with("RE") && recording.len() == 34, "{recording}");
-    assert_eq!(cdrs(&town)[0].recordings, [recording.clone()]);
+    assert_eq!(cdrs(&town)[0].recordings, std::slice::from_ref(recording));
     let likeness = likeness(&town.recorded[0], words().samples());
     assert!(likeness > 0.9, "what was said is in the file: {likeness}");
     // The program went on.

@@ -178,7 +178,7 @@ impl Inner {
 
     async fn hand_over(&self, sid: CallSid, brought: Option<Brought>) {
         if let Some(brought) = brought
-            && self.commander.send(Command::Brought { sid, brought }).await.is_err()
+            && self.commander.send(Command::Brought { sid, brought: Box::new(brought) }).await.is_err()
         {
             tracing::debug!(%sid, "what an errand has brought comes too late: signalling has ended");
         }

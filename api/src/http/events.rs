@@ -168,6 +168,8 @@ struct Reader {
     last: u64,
     /// There is something in the store to be told first.
     behind: bool,
+    /// The store has everything that `live` lacks.
+    settled: bool,
     out: mpsc::Sender<Told>,
     _place: Place,
 }
@@ -184,7 +186,8 @@ impl Reader {
         let live = app.inner.ledger.subscribe();
         // Whoever asks for nothing older gets what is not yet on disk now.
         let last = after.unwrap_or_else(|| app.inner.ledger.durable().id());
-        let reader = Self { app, tenant, live, last, behind: after.is_some(), out: out.clone(), _place: place };
+        let reader =
+            Self { app, tenant, live, last, behind: after.is_some(), settled: false, out: out.clone(), _place: place };
         tokio::spawn(async move {
             let ends = async {
                 match ending {
@@ -213,11 +216,14 @@ impl Reader {
     /// Tells what the store has behind `last`; `None` where nobody listens any more.
     async fn tell_stored(&mut self) -> Option<()> {
         let ledger = &self.app.inner.ledger;
-        let mark = ledger.durable();
-        ledger.projected().await.ok()?;
+        if !self.settled {
+            // From then on the store has whatever happened before `live` began, and `live` the rest, or it says that it
+            // lagged.
+            ledger.settle().await.ok()?;
+            self.settled = true;
+        }
         match ledger.store().events(&self.tenant, self.last).await {
-            // All up to the mark is told; what came after it is in `live`, or that says that it lagged.
-            Ok(events) if events.is_empty() => self.behind = ledger.progress().position < mark,
+            Ok(events) if events.is_empty() => self.behind = false,
             Ok(events) => {
                 for event in events {
                     self.last = event.id;
@@ -242,7 +248,8 @@ impl Reader {
                 }
             }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
-                self.behind = true;
+                self.live = self.live.resubscribe();
+                (self.behind, self.settled) = (true, false);
                 self.out.send(Told::Lagged(missed)).await.ok()?;
             }
             Err(broadcast::error::RecvError::Closed) => return None,

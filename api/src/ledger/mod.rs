@@ -17,6 +17,7 @@ pub use live::{FACTS_IN_MEMORY, Live, MAX_CALLS};
 pub use project::Progress;
 
 use crate::Wall;
+use crate::commander::TRY_AGAIN;
 use crate::idempotency::{Keyed, REMEMBERED_MS, Remembered};
 use crate::journal::directory;
 use crate::journal::frame::Entry;
@@ -334,7 +335,7 @@ impl Ledger {
                     Err(_) => {}
                 },
                 Err(Refused::Closed) => return Err(Refused::Closed),
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => tokio::time::sleep(TRY_AGAIN).await,
             }
         };
         self.reached(mark).await

@@ -142,12 +142,16 @@ impl Inner {
     async fn decode(&self, name: &str, source: Source) -> Result<media::Prompt, PromptError> {
         let _permit = self.decoding.acquire().await.map_err(|_| PromptError::Gone)?;
         let owned = name.to_owned();
-        let decoded = tokio::task::spawn_blocking(move || match source {
-            Source::Builtin(wav) => decode(&owned, wav, "wav").map_err(|error| error.to_string()),
-            Source::File(found) => {
-                let bytes = found.read().map_err(|error| format!("prompt `{owned}` cannot be read: {error}"))?;
-                decode(&owned, &bytes, found.extension).map_err(|error| error.to_string())
-            }
+        let decoded = tokio::task::spawn_blocking(move || {
+            let decoded = match source {
+                Source::Builtin(wav) => decode(&owned, wav, "wav").map_err(|error| error.to_string()),
+                Source::File(found) => {
+                    let bytes = found.read().map_err(|error| format!("prompt `{owned}` cannot be read: {error}"))?;
+                    decode(&owned, &bytes, found.extension).map_err(|error| error.to_string())
+                }
+            };
+            // Every codec that is offered: whoever plays it encodes nothing.
+            decoded.map(|prompt| prompt.rendered(media::Codec::G722))
         });
         let decoded = decoded.await.unwrap_or_else(|_| Err(format!("prompt `{name}` could not be decoded")));
         decoded.map_err(|reason| PromptError::Unreadable { name: name.to_owned(), reason })

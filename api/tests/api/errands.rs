@@ -110,7 +110,7 @@ impl Rim {
     /// Everything that was brought to a call.
     fn brought(&self, to: u8) -> Vec<Brought> {
         let brought = |command| match command {
-            Command::Brought { sid, brought } if sid == call(to) => Some(brought),
+            Command::Brought { sid, brought } if sid == call(to) => Some(*brought),
             _ => None,
         };
         self.inbox.taken().into_iter().filter_map(brought).collect()

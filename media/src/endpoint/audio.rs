@@ -42,6 +42,8 @@ impl Default for Audio {
 impl Audio {
     /// Encodes `ms` milliseconds, filled up with silence, as the next of this endpoint's stream. Empty where that
     /// cannot be done.
+    #[cold]
+    #[inline(never)]
     pub(super) fn encode(&mut self, codec: Codec, rate: u32, ms: u16, samples: &[i16]) -> &[u8] {
         let length = length(rate, ms);
         let said = samples.len().min(length);
@@ -53,6 +55,8 @@ impl Audio {
     }
 
     /// `ms` milliseconds, up to `due`, of the room, or of what the endpoint is joined with. `None`: it is silent.
+    #[cold]
+    #[inline(never)]
     pub(super) fn next<'a>(&'a mut self, codec: Codec, ms: u16, due: Now, rooms: &'a mut Rooms) -> Option<&'a [u8]> {
         if self.seat.is_some() {
             return self.room_packet(codec, ms, due, rooms).filter(|payload| !payload.is_empty());

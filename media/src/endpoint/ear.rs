@@ -123,6 +123,8 @@ impl Endpoint {
     }
 
     /// Listens to what is complete by now.
+    #[cold]
+    #[inline(never)]
     pub(super) fn run_ear(&mut self, ctx: &mut Context<'_>) {
         if self.ear_wake().is_none_or(|wake| wake > ctx.ms()) {
             return;

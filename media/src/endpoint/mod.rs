@@ -41,6 +41,7 @@ pub use relay::RELAY_PATIENCE_MS;
 use relay::{Kind, Relay};
 pub(crate) use relay::{MAX_LEAD_MS, Passed, Place};
 pub use send::MAX_BEHIND;
+pub(crate) use send::sooner;
 use std::sync::Arc;
 
 /// Milliseconds between two `Event::Quality`.

@@ -133,18 +133,30 @@ impl Endpoint {
         if self.capturing {
             self.capture(stream.config.codec, rtp, ctx);
         }
-        if self.audio.is_some() {
-            self.hear_for_records(stream, rtp, leaps, ctx);
-            self.hear_for_ear(stream, rtp, leaps, ctx);
-            if let Some(seat) = self.seat() {
-                return seat.hear(stream.config.codec, rtp.timestamp(), leaps, rtp.payload(), ctx.now);
-            }
+        if self.audio.is_some() && self.work_on(stream, rtp, leaps, ctx) {
+            return;
         }
         if self.peer.is_none() && self.pace.is_some() && self.player.is_none() && self.keys.is_idle() {
             self.echo_back(stream, rtp, ctx);
         }
     }
 
+    /// Hands it to whoever decodes it; true where a room has it, and nobody else is to. Apart, so that the way of a packet
+    /// that is only passed on stays short.
+    #[cold]
+    #[inline(never)]
+    fn work_on(&mut self, stream: &Stream, rtp: &RtpReader<'_>, leaps: bool, ctx: &Context<'_>) -> bool {
+        self.hear_for_records(stream, rtp, leaps, ctx);
+        self.hear_for_ear(stream, rtp, leaps, ctx);
+        let seat = self.seat();
+        let seated = seat.is_some();
+        if let Some(seat) = seat {
+            seat.hear(stream.config.codec, rtp.timestamp(), leaps, rtp.payload(), ctx.now);
+        }
+        seated
+    }
+
+    #[cold]
     fn hear_noise(&mut self, payload: &[u8]) {
         if let (Some(seat), Some(&level)) = (self.seat(), payload.first()) {
             seat.hear_noise(level);

@@ -79,6 +79,8 @@ impl Endpoint {
     }
 
     /// A key was heard that may end a recording.
+    #[cold]
+    #[inline(never)]
     pub(super) fn key_to_records(&mut self, key: char, ctx: &mut Context<'_>) {
         if self.audio.is_some() {
             self.end_records(RecordEnd::Key(key), ctx, |recorder| recorder.tape.options.finish.contains(key));
@@ -94,6 +96,8 @@ impl Endpoint {
     }
 
     /// The packet in the scratch buffer is about to leave: where it is audio, it goes on tape.
+    #[cold]
+    #[inline(never)]
     pub(super) fn send_for_records(&mut self, stream: &Stream, length: usize, ctx: &Context<'_>) {
         let Some(audio) = self.audio.as_mut().filter(|audio| !audio.recorders.is_empty()) else { return };
         let Some(rtp) = ctx.scratch.get(..length).and_then(|packet| RtpReader::new(packet).ok()) else { return };
@@ -105,6 +109,8 @@ impl Endpoint {
     }
 
     /// Puts on tape what is complete.
+    #[cold]
+    #[inline(never)]
     pub(super) fn run_records(&mut self, ctx: &mut Context<'_>) {
         let Some(audio) = &mut self.audio else { return };
         let mut at = 0;

@@ -34,6 +34,14 @@ pub(super) fn silence(codec: Codec, ms: u16) -> &'static [u8] {
     silent.get(..usize::from(ms) * 8).unwrap_or(silent)
 }
 
+/// The earlier of two times, where there is one. Written out: it is asked for every packet.
+pub(crate) fn sooner(left: Option<u64>, right: Option<u64>) -> Option<u64> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.min(right)),
+        (one, other) => one.or(other),
+    }
+}
+
 impl Endpoint {
     /// Does what is due.
     pub(crate) fn run(&mut self, ctx: &mut Context<'_>) {
@@ -49,10 +57,11 @@ impl Endpoint {
 
     /// The next millisecond at which something is due. `None`: nothing until a command comes.
     pub(crate) fn wake(&self) -> Option<u64> {
-        let records = self.record_wake();
-        let chores = [self.digits.deadline(), self.watch.deadline(), self.reports.due, self.quality_due];
-        let chore = chores.into_iter().flatten().min().map(|at| at.div_ceil(1_000_000));
-        [chore, records, self.ear_wake(), self.pace.map(|pace| pace.at)].into_iter().flatten().min()
+        let worked = if self.audio.is_some() { sooner(self.record_wake(), self.ear_wake()) } else { None };
+        let reports = sooner(self.reports.due, self.quality_due);
+        let chore = sooner(sooner(self.digits.deadline(), self.watch.deadline()), reports);
+        let chore = chore.map(|at| at.div_ceil(1_000_000));
+        sooner(sooner(chore, worked), self.pace.map(|pace| pace.at))
     }
 
     fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {
@@ -88,7 +97,9 @@ impl Endpoint {
         if self.keys.is_idle() && self.echo.is_some_and(|echo| self.player.is_none() && echo.flows(ctx.ms())) {
             return;
         }
-        self.release_passed(stream, ctx.now);
+        if self.audio.is_some() {
+            self.release_passed(stream, ctx.now);
+        }
         self.send_audio(stream, due, timestamp, ticks, ctx);
     }
 

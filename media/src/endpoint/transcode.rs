@@ -59,6 +59,8 @@ pub(super) fn is_needed(passed: &Passed<'_>, config: &StreamConfig) -> bool {
 
 impl Endpoint {
     /// Takes what the peer heard to be made anew.
+    #[cold]
+    #[inline(never)]
     pub(super) fn transcode(&mut self, passed: &Passed<'_>, stream: &Stream, ctx: &Context<'_>) {
         // The relay has no part in it; where it had, its mapping is over.
         self.relay.stop();
@@ -83,6 +85,8 @@ impl Endpoint {
     }
 
     /// A key whose end the peer never sent.
+    #[cold]
+    #[inline(never)]
     pub(super) fn release_passed(&mut self, stream: &Stream, now: Now) {
         let transcoder = self.audio.as_mut().and_then(|audio| audio.transcoder.as_mut());
         if let Some(heard) = transcoder.and_then(|transcoder| transcoder.digits.expire(now.mono)) {

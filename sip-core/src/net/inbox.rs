@@ -220,7 +220,7 @@ impl<T: From<Input>> Outlet<T> {
     ///
     /// # Errors
     /// There will be none any more.
-    pub fn next(&mut self) -> Result<Option<T>, Ended> {
+    pub fn take(&mut self) -> Result<Option<T>, Ended> {
         self.queue_next = !self.queue_next;
         if self.queue_next
             && let Some(item) = self.read.pop_front()
@@ -335,11 +335,11 @@ mod tests {
         assert_eq!(inbox.offer(Item(7)), Err((Item(7), TurnedAway::Full)));
         inbox.deliver(Item(8));
         assert_eq!(outlet.depth(), NEW_WORK_LIMIT + 1);
-        assert_eq!(outlet.next(), Ok(Some(Item(0))));
-        assert_eq!(outlet.next(), Ok(Some(Item(1))));
+        assert_eq!(outlet.take(), Ok(Some(Item(0))));
+        assert_eq!(outlet.take(), Ok(Some(Item(1))));
         inbox.offer(Item(9)).unwrap();
         inbox.end();
-        let drained = std::iter::from_fn(|| outlet.next().ok()).count();
+        let drained = std::iter::from_fn(|| outlet.take().ok()).count();
         assert_eq!(drained, NEW_WORK_LIMIT);
         drop(outlet);
         assert_eq!(inbox.offer(Item(1)), Err((Item(1), TurnedAway::Gone)));
@@ -349,18 +349,18 @@ mod tests {
     fn a_sleeper_is_woken_by_what_comes_and_by_nothing_else() {
         let (inbox, mut outlet) = inbox::<Item>().unwrap();
         outlet.wait(Duration::ZERO, 0);
-        assert_eq!(outlet.next(), Ok(None));
+        assert_eq!(outlet.take(), Ok(None));
         let sender = std::thread::spawn(move || inbox.deliver(Item(1)));
         // Whether it comes before or during the wait, the wait ends for it and not after a minute.
         let began = Instant::now();
         let mut item = None;
         while item.is_none() && began.elapsed() < Duration::from_secs(30) {
             outlet.wait(Duration::from_secs(60), 0);
-            item = outlet.next().unwrap_or(None);
+            item = outlet.take().unwrap_or(None);
         }
         assert_eq!(item, Some(Item(1)));
         sender.join().unwrap();
-        assert_eq!(outlet.next(), Err(Ended), "every way in is gone");
+        assert_eq!(outlet.take(), Err(Ended), "every way in is gone");
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub enum AudioCodec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722 at 64 kbit/s: sampled at 16 kHz, on an RTP clock of 8 kHz (RFC 3551 §4.5.2).
+    G722,
 }
 
 /// What RFC 3551's table says about one codec.
@@ -18,12 +20,13 @@ struct Row {
 
 impl AudioCodec {
     /// Every codec there is.
-    pub const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
 
     const fn row(self) -> Row {
         match self {
             Self::Pcmu => Row { name: "PCMU", clock_rate: 8000, payload_type: 0 },
             Self::Pcma => Row { name: "PCMA", clock_rate: 8000, payload_type: 8 },
+            Self::G722 => Row { name: "G722", clock_rate: 8000, payload_type: 9 },
         }
     }
 

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use ivr::Next;
 use sip_core::endpoint::{MAX_FORWARDS, SessionId, Source};
 use sip_core::message::{Message, StatusCode};
-use sip_core::sdp::{self, LocalAudio, Negotiated, SdpError, SessionDescription};
+use sip_core::sdp::{self, AudioCodec, LocalAudio, Negotiated, SdpError, SessionDescription};
 use std::time::Duration;
 
 /// How long an inbound call may last: the carriers' own limit is four hours (TWILIO.md §1.7).
@@ -129,7 +129,8 @@ impl Call {
     pub(super) fn on_port(&mut self, arriving: Arriving, desk: &mut Desk, now: Now) {
         let Some(media) = self.leg.media else { return };
         let security = security(arriving.encrypts, true, &mut desk.rng);
-        let local = Leg::describe(media, desk.media.toward(Some(arriving.peer)), security, desk.rng.u64() >> 2);
+        let address = desk.media.toward(Some(arriving.peer));
+        let local = Leg::describe(media, address, &AudioCodec::ALL, security, desk.rng.u64() >> 2);
         self.leg.local = Some(local);
         let Arriving { talk, offer, .. } = arriving;
         let next = talk.next();

@@ -49,14 +49,23 @@ pub(crate) struct Leg {
     pub(crate) keys: Keys,
 }
 
+/// What a carrier is offered: what every one of them takes, and nothing that would be transcoded behind it.
+pub(crate) const CARRIERS: [AudioCodec; 2] = [AudioCodec::Pcmu, AudioCodec::Pcma];
+
 impl Leg {
-    /// Our side of a session description for this port.
-    pub(crate) fn describe(port: MediaPort, address: IpAddr, security: Security, session_id: u64) -> LocalAudio {
+    /// Our side of a session description for this port, with these codecs.
+    pub(crate) fn describe(
+        port: MediaPort,
+        address: IpAddr,
+        codecs: &[AudioCodec],
+        security: Security,
+        session_id: u64,
+    ) -> LocalAudio {
         LocalAudio {
             security,
             addr: address,
             port: port.port,
-            codecs: AudioCodec::ALL.to_vec(),
+            codecs: codecs.to_vec(),
             telephone_event: Some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,
             direction: Direction::SendRecv,
@@ -142,6 +151,7 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         codec: match negotiated.codec {
             AudioCodec::Pcmu => Codec::Pcmu,
             AudioCodec::Pcma => Codec::Pcma,
+            AudioCodec::G722 => Codec::G722,
         },
         payload_type_out: negotiated.payload_type_out,
         payload_type_in: negotiated.payload_type_in,

@@ -1,7 +1,7 @@
 //! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
 //! trunk after another.
 
-use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
+use super::leg::{CARRIERS, Hear, Leg, MediaPort, Phase, security, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
 use crate::book::Book;
@@ -17,7 +17,7 @@ use carrier::{Number, TwilioError, X_TWILIO_CALL_SID, X_TWILIO_ERROR, parse_twil
 use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, SessionId};
 use sip_core::header::NameAddr;
 use sip_core::message::Message;
-use sip_core::sdp::{self, SessionDescription};
+use sip_core::sdp::{self, AudioCodec, SessionDescription};
 use sip_core::uri::Uri;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -241,7 +241,11 @@ impl Call {
         };
         let encrypts = self.leg.grant.as_ref().is_some_and(|grant| desk.trunks.encrypts(grant.trunk));
         let security = security(encrypts, false, &mut desk.rng);
-        let local = Leg::describe(media, desk.media.toward(peer), security, desk.rng.u64() >> 2);
+        let codecs = match &waiting.way {
+            Way::Device(_) => &AudioCodec::ALL[..],
+            Way::Trunks { .. } => &CARRIERS,
+        };
+        let local = Leg::describe(media, desk.media.toward(peer), codecs, security, desk.rng.u64() >> 2);
         let Some((name, hear, mut invite)) = self.invite(&waiting, sdp::offer(&local), desk) else {
             self.stage = Stage::Opening(waiting);
             return self.end(no_port("no trunk's permit"), desk, now);

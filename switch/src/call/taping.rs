@@ -34,6 +34,20 @@ pub(super) struct Taping {
     started_ms: u64,
 }
 
+impl Taping {
+    /// As programs and callbacks are told of it.
+    fn recording(&self, duration_ms: u64, error: Option<u32>, desk: &Desk) -> ivr::Recording {
+        ivr::Recording {
+            sid: self.sid.clone(),
+            url: desk.recording_url(&self.sid),
+            duration_s: u32::try_from(duration_ms / SECOND_MS).unwrap_or(u32::MAX),
+            channels: self.channels,
+            started_ms: self.started_ms,
+            error,
+        }
+    }
+}
+
 impl Call {
     /// The program's `record`.
     pub(super) fn record_caller(
@@ -53,6 +67,11 @@ impl Call {
             ..options_
         };
         self.tape(For::Program(record), tape, desk, now);
+        let is_it = |tape: &&Taping| matches!(tape.whose, For::Program(id) if id == record);
+        if let Some(tape) = self.tapes.iter().find(is_it) {
+            let recording = tape.recording(0, None, desk);
+            self.on_program(ivr::Input::RecordStarted { record, recording }, desk, now);
+        }
     }
 
     /// Begins a recording of this leg.
@@ -114,14 +133,8 @@ impl Call {
         if let RecordEnd::Disk(why) = reason {
             self.warn(RECORDING_FAILED, format!("the recording could not be written: {why}"), desk, now);
         }
-        let recording = ivr::Recording {
-            url: desk.recording_url(&tape.sid).filter(|_| octets > 0),
-            sid: tape.sid,
-            duration_s: u32::try_from(duration_ms / SECOND_MS).unwrap_or(u32::MAX),
-            channels: tape.channels,
-            started_ms: tape.started_ms,
-            error: lost.then_some(RECORDING_FAILED),
-        };
+        let mut recording = tape.recording(duration_ms, lost.then_some(RECORDING_FAILED), desk);
+        recording.url = recording.url.filter(|_| octets > 0);
         match tape.whose {
             For::Program(record) => self.on_program(ivr::Input::RecordEnded { record, recording }, desk, now),
             For::Others(Some((callback, source))) => {

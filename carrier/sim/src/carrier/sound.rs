@@ -269,6 +269,7 @@ const fn codec(codec: AudioCodec) -> Codec {
     match codec {
         AudioCodec::Pcmu => Codec::Pcmu,
         AudioCodec::Pcma => Codec::Pcma,
+        AudioCodec::G722 => Codec::G722,
     }
 }
 

@@ -196,6 +196,7 @@ fn stream(agreed: &Negotiated) -> StreamConfig {
         codec: match agreed.codec {
             AudioCodec::Pcmu => Codec::Pcmu,
             AudioCodec::Pcma => Codec::Pcma,
+            AudioCodec::G722 => Codec::G722,
         },
         payload_type_out: agreed.payload_type_out,
         payload_type_in: agreed.payload_type_in,

@@ -48,7 +48,7 @@ impl<N: Node> Driver<N> {
     fn turn(&mut self, wake: Option<u64>, tell: &mut impl FnMut(N::Report)) -> Result<usize, Ended> {
         let mut taken = 0;
         while taken < INPUTS_AT_ONCE
-            && let Some(input) = self.outlet.next()?
+            && let Some(input) = self.outlet.take()?
         {
             taken += 1;
             self.node.handle(input, self.now());
