@@ -5,7 +5,6 @@
 #   kamailio     kamailio          a carrier's proxy
 #   linphonec    linphone-cli      a phone with two calls
 #   sipsak       sipsak            what administrators ask with
-#   espeak-ng    espeak-ng         the voice of `say`
 #   python3      python3, -venv    the conformance runner; sipvicious
 #   espeak-ng    espeak-ng         the voice of `say`
 #   postgres     postgresql        the store's other database
@@ -17,7 +16,6 @@ install_packages() {
   command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing+=(kamailio)
   command -v linphonec >/dev/null || missing+=(linphone-cli)
   command -v sipsak >/dev/null || missing+=(sipsak)
-  command -v espeak-ng >/dev/null || missing+=(espeak-ng)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v espeak-ng >/dev/null || missing+=(espeak-ng)

@@ -157,8 +157,11 @@ impl Decoder {
         extension: &'static str,
     ) -> Result<Arc<Prompt>, String> {
         let _permit = self.at_once.acquire().await.map_err(|_| "the switch is going down".to_owned())?;
-        let decoded =
-            tokio::task::spawn_blocking(move || media::prompt::decode(&name, &bytes, extension).map(Arc::new));
+        let decoded = tokio::task::spawn_blocking(move || {
+            let decoded = media::prompt::decode(&name, &bytes, extension);
+            // Every codec that is offered: whoever plays it encodes nothing.
+            decoded.map(|prompt| Arc::new(prompt.rendered(media::Codec::G722)))
+        });
         match decoded.await {
             Ok(decoded) => decoded.map_err(|error| error.to_string()),
             Err(_) => Err("it could not be decoded: a fault of ours".to_owned()),
