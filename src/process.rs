@@ -55,6 +55,14 @@ pub enum StartError {
     /// The API's keys.
     #[error("api: {0}")]
     Keys(#[from] KeyError),
+    /// The folder of recordings.
+    #[error("recordings.dir: cannot make {}: {error}", dir.display())]
+    Recordings {
+        /// Which.
+        dir: std::path::PathBuf,
+        /// The system's word.
+        error: std::io::Error,
+    },
     /// The way out to web servers.
     #[error("egress: {0}")]
     Egress(#[from] EgressError),
@@ -328,7 +336,9 @@ impl Process {
         };
         let thread = signalling.start()?;
         load_prompts(config, &prompts).await?;
-        let recordings = Recordings::new(config.recordings.dir.clone(), config.recordings.keep_days);
+        let dir = config.recordings.dir.clone();
+        std::fs::create_dir_all(&dir).map_err(|error| StartError::Recordings { dir: dir.clone(), error })?;
+        let recordings = Recordings::new(dir, config.recordings.keep_days);
         let sweep = tokio::spawn(recordings.clone().keep(store.clone(), api::system_wall()));
         let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
         let keys = Keys::open(store, bootstrap).await?;

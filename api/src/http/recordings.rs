@@ -95,6 +95,9 @@ pub(super) async fn get(
     let Some((sid, ending)) = path.split_once('.') else {
         return Ok(Json(resource(&find(&app, &caller, &path).await?)).into_response());
     };
+    if !is_sid(sid) {
+        return Err(unknown());
+    }
     if ending != "wav" {
         let detail = "a recording is had as WAV: write .wav behind its sid";
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_format", detail));

@@ -56,6 +56,7 @@ async fn recordings_are_listed_by_call_and_page_and_each_is_heard_in_ranges() {
         let board = Board::open(dir, &url, 64 << 20).await;
         let first = board.recorded(&[(1, Some(100)), (2, None), (3, Some(100))]).await;
         let second = board.recorded(&[(4, Some(100))]).await;
+        board.settle().await;
         assert_eq!(board.get("/v1/recordings").await.sids(), [sid(4), sid(3), sid(2), sid(1)]);
         assert_eq!(board.get(&format!("/v1/recordings?call={second}")).await.sids(), [sid(4)]);
         let page = board.get(&format!("/v1/recordings?call={first}&limit=2")).await;
@@ -105,6 +106,7 @@ async fn a_deleted_recording_is_gone_with_its_file_and_the_journal_does_not_brin
     for (url, dir) in databases().await {
         let board = Board::open(dir, &url, 64 << 20).await;
         board.recorded(&[(1, Some(100)), (2, None)]).await;
+        board.settle().await;
         let (path, file) = (format!("/v1/recordings/{}", sid(1)), format!("recordings/{}.wav", sid(1)));
         board.remove(KEY, &format!("/v1/recordings/{}", sid(2))).await.is_problem(409, "recording_in_progress");
         assert!(board.dir.path().join(&file).exists());
