@@ -153,6 +153,8 @@ fn configuration(
         url = "sqlite://{dir}/tandem.db"
         [journal]
         dir = "{dir}/journal"
+        [recordings]
+        dir = "{dir}/recordings"
         [sip]
         listen = ["udp://127.0.0.1:0"]
         [media]
