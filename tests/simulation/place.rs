@@ -32,7 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(32);
 /// How long somebody rings whom nobody hears. An INVITE whose provisionals are all lost until `try_timeout_ms` is left to
 /// itself, with no word that could end it (RFC 3261 §9.1): whoever it reached rings until a limit of its own, here that of
 /// its user agent.
-const RINGS_ALONE: Duration = sip_core::endpoint::ANSWER_TIMEOUT;
+pub const RINGS_ALONE: Duration = sip_core::endpoint::ANSWER_TIMEOUT;
 
 /// See the head of this file.
 pub struct Place {
