@@ -24,7 +24,7 @@ const VILLAGE: u32 = 24;
 /// Time for whatever was asked: three glares (RFC 3261 §14.1: up to 4 s each), and what is lost meanwhile.
 const CONVERGED: Duration = Duration::from_secs(16);
 /// Time for a BYE or an answer and what is lost of them.
-const SOON: Duration = Duration::from_secs(6);
+const SOON: Duration = Duration::from_secs(20);
 const CHANGES: [Change; 6] =
     [Change::Hold, Change::Resume, Change::Move, Change::Codec, Change::Offerless, Change::Bad];
 
