@@ -192,7 +192,7 @@ impl Village {
         let mut order = order(3, &mut self.place.rng, now);
         order.to = format!("+1555{n:07}").parse().expect("a number");
         order.trunk = Some("fork".to_owned());
-        order.timeout = Duration::from_secs(40);
+        order.timeout = Duration::from_secs(90);
         order.max_duration = Duration::from_secs(60);
         let sid = self.place.call(order);
         self.place.wait(SOON);
@@ -255,7 +255,7 @@ impl Village {
         self.tell(CAROL, |phone, now| phone.early(phone.sessions.len() - 1, now));
         self.some(2_000);
         self.tell(CAROL, |phone, now| phone.accept(phone.sessions.len() - 1, now));
-        self.place.wait(CONVERGED);
+        self.place.wait(PATIENCE);
         self.assert_heard(CAROL, "confirmed");
         self.place.end(sid, EndAs::Completed);
         self.place.wait(SOON);
