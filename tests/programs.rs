@@ -129,7 +129,11 @@ fn a_document_of_a_web_server_is_spoken_recorded_and_told_of() {
     assert!(done.contains(recording), "{done}");
     let (.., told) = asked("POST /recording ");
     assert!(told.contains("RecordingStatus=completed") && told.contains(recording), "{told}");
-    let listed = switch.http.items(&format!("/v1/recordings?call={sid}"));
+    // A fact that nobody waits for reaches the disk, and then the database, some milliseconds later.
+    let listed = until("the recording in its list, whole", secs(20), || {
+        let listed = switch.http.items(&format!("/v1/recordings?call={sid}"));
+        (listed.first()?["status"] == "completed").then_some(listed)
+    });
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0]["status"].as_str(), listed[0]["sid"].as_str()), (Some("completed"), Some(recording)));
     let (head, wav) = ask(&setup, "GET", &format!("/v1/recordings/{recording}.wav"), "");
