@@ -2,7 +2,7 @@
 # What one INVITE-200-ACK-BYE costs the switch: answered by itself, and bridged to a trunk. The switch has a core of its
 # own, the load (and the trunk's far end) another; CDRs are on, [limits] is lifted; three runs each, the median counts.
 #
-#   benches/signalling.sh [RATE] [SECONDS]          default: 500 calls a second for 20 s
+#   benches/signalling.sh [RATE] [SECONDS]          default: 2,000 calls a second for 20 s
 #   benches/signalling.sh overload [RATE]           goodput at RATE (2,000) and at twice that, and what is left behind
 #
 # TANDEM names the program (default: target/release/tandem). A machine that does something else meanwhile shows it in
@@ -16,7 +16,8 @@ pids=()
 finish() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done; rm -rf "$dir"; }
 trap finish EXIT
 
-sip=15060 http=15061 far=15070
+# Below the RTP ports, all of which are used: each rests for five seconds after a call.
+sip=9060 http=9061 far=9070
 cat > "$dir/tandem.toml" <<TOML
 [http]
 listen = "127.0.0.1:$http"
@@ -29,7 +30,7 @@ key_file = "$dir/tandem.key"
 [sip]
 listen = ["udp://127.0.0.1:$sip"]
 [media]
-ports = "10000-21999"
+ports = "10000-31999"
 threads = 1
 [limits]
 api_requests_per_minute = 1000000
@@ -56,7 +57,7 @@ answer = { bridge = "+18325550199" }
 TOML
 
 until_ready() { for _ in $(seq 300); do curl -fsS "http://127.0.0.1:$http/readyz" >/dev/null 2>&1 && return; sleep 0.1; done; echo "the switch is not ready" >&2; exit 1; }
-taskset -c $load_core "$tandem" carrier --listen 127.0.0.1:$far --ports 22000-31998 --script answer --json >/dev/null 2>&1 & pids+=($!)
+taskset -c $load_core "$tandem" carrier --listen 127.0.0.1:$far --ports 32000-59998 --script answer --json >/dev/null 2>&1 & pids+=($!)
 TANDEM_LOG=warn taskset -c $switch_core "$tandem" serve --config "$dir/tandem.toml" 2>"$dir/log" & switch=$!; pids+=($switch)
 until_ready
 
@@ -83,7 +84,7 @@ if [ "${1:-}" = overload ]; then
   exit
 fi
 
-rate=${1:-500} seconds=${2:-20}
+rate=${1:-2000} seconds=${2:-20}
 for way in "answered locally:+18325550100" "bridged:+18325550101"; do
   echo "${way%%:*}, $rate calls a second for $seconds s:"
   load "${way##*:}" "$rate" 3 "$dir/warm.json" || true
