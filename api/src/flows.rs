@@ -69,6 +69,11 @@ struct Inner {
 }
 
 impl Flows {
+    /// The prompts that flows, and whatever else runs on a call, may name.
+    pub(crate) fn prompts(&self) -> &Prompts {
+        &self.inner.prompts
+    }
+
     /// The flows of `store`, whose prompts `prompts` knows.
     #[must_use]
     pub fn new(store: Store, prompts: Prompts) -> Self {

@@ -178,6 +178,21 @@ fn in_dialog_requests_of_a_dialog_on_a_stream_use_it_and_reopen_it_when_it_is_go
 }
 
 #[test]
+fn a_bye_that_is_lost_with_its_stream_comes_again_over_a_new_one() {
+    let mut net = Net::new(5);
+    net.auto_answer(B);
+    let a = net.place(A, invite_to(hop("192.0.2.2", Transport::Tcp)));
+    net.run_for(secs(1));
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    // On its way, and gone.
+    net.reset_streams();
+    net.run_for(secs(2));
+    assert_eq!(net.nodes[A].story().last().unwrap(), "ended Us");
+    assert_eq!(net.nodes[B].story().last().unwrap(), "ended Peer", "nobody is left alone on the line");
+    net.assert_at_rest();
+}
+
+#[test]
 fn a_call_over_ipv6_names_its_addresses_in_brackets() {
     let mut net = Net::empty(6);
     net.add("2001:db8::1", |_| {});

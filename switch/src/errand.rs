@@ -34,6 +34,13 @@ pub enum Asked {
         /// Its name.
         name: String,
     },
+    /// A prompt that a document names, to be made known to the switch.
+    Prompt {
+        /// Named in what is brought.
+        play: PlayId,
+        /// Its name.
+        name: String,
+    },
     /// A sound file from the web, decoded.
     Sound {
         /// Named in what is brought.
@@ -71,6 +78,13 @@ pub enum Brought {
         fetch: FetchId,
         /// None where the tenant has no such flow.
         flow: Option<Arc<Flow>>,
+    },
+    /// By [`Asked::Prompt`].
+    Prompt {
+        /// Which.
+        play: PlayId,
+        /// It is known now; or, in words, why not.
+        known: Result<(), String>,
     },
     /// By [`Asked::Sound`] and [`Asked::Say`].
     Sound {

@@ -31,6 +31,11 @@ pub struct Town {
 /// 64·T1, after which nothing comes again (RFC 3261 §17).
 pub const PATIENCE: Duration = Duration::from_secs(32);
 
+/// How long somebody rings whom nobody hears. An INVITE whose provisionals are all lost until `try_timeout_ms` is left to
+/// itself, with no word that could end it (RFC 3261 §9.1): whoever it reached rings until a limit of its own, here that of
+/// its user agent.
+pub const RINGS_ALONE: Duration = sip_core::endpoint::ANSWER_TIMEOUT;
+
 /// See the head of this file.
 pub struct Place {
     pub network: Network<Host>,
@@ -168,6 +173,7 @@ pub fn run(seed: u64, calls: u32, weather: Impairment) -> Town {
     for n in 0..calls {
         one_of_many(&mut place, carrier, n);
     }
+    place.wait(RINGS_ALONE);
     place.finish(Duration::from_secs(10))
 }
 

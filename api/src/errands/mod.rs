@@ -204,6 +204,10 @@ impl Inner {
             Asked::Flow { fetch, name } => {
                 Some(Brought::Flow { fetch: *fetch, flow: self.flows.for_call(tenant, name).await })
             }
+            Asked::Prompt { play, name } => {
+                let known = self.flows.prompts().ensure([name.as_str()]).await.map_err(|error| error.to_string());
+                Some(Brought::Prompt { play: *play, known })
+            }
             Asked::Sound { play, url } => {
                 Some(Brought::Sound { play: *play, sound: self.sounds.bring(tenant, url).await })
             }
@@ -221,6 +225,7 @@ fn failed(asked: &Asked, why: &str) -> Option<Brought> {
             Some(Brought::Response { fetch: *fetch, result: Err(FetchFault::Refused(why.to_owned())) })
         }
         Asked::Flow { fetch, .. } => Some(Brought::Flow { fetch: *fetch, flow: None }),
+        Asked::Prompt { play, .. } => Some(Brought::Prompt { play: *play, known: Err(why.to_owned()) }),
         Asked::Sound { play, .. } | Asked::Say { play, .. } => {
             Some(Brought::Sound { play: *play, sound: Err(why.to_owned()) })
         }

@@ -94,6 +94,8 @@ pub(super) struct Exchange {
     /// The user wants it no more; what its CANCEL carries.
     canceled: Option<Headers>,
     last_failure: Failure,
+    /// It is on its way once more, after its connection broke.
+    repeated: bool,
 }
 
 /// How far it is.
@@ -147,6 +149,7 @@ impl Core {
             progress: Step::Next,
             canceled: None,
             last_failure: Failure::Unresolved,
+            repeated: false,
         };
         self.exchanges.insert(id, exchange);
         self.locate(id);
@@ -495,6 +498,14 @@ impl Core {
         exchange.last_failure = failure;
         if let Some(address) = exchange.trying.filter(|_| is_dead) {
             self.resting.failed(address, None, self.now);
+        }
+        // A BYE that is lost with its connection would leave the peer alone on the line: once more, over a new one. Whom it
+        // has reached answers 481.
+        let ends_a_call = matches!(exchange.purpose, Purpose::Bye(_) | Purpose::Surplus(_));
+        let broke =
+            matches!(exchange.last_failure, Failure::Transport(_)) && matches!(exchange.progress, Step::Sent(_));
+        if ends_a_call && broke && !std::mem::replace(&mut exchange.repeated, true) {
+            return self.locate(id);
         }
         self.next_address(id);
     }

@@ -220,6 +220,13 @@ impl Call {
             Brought::Response { fetch, result } => self.on_program(Input::Fetched { fetch, result }, desk, now),
             Brought::Flow { fetch, flow } => self.on_program(Input::FlowFound { fetch, flow }, desk, now),
             Brought::Sound { play, sound } => self.on_sound(play, sound, desk, now),
+            Brought::Prompt { play, known } => {
+                let name =
+                    self.running().and_then(|talk| talk.playing.get(&play.0)).map(|playing| playing.name.clone());
+                let prompt = name.and_then(|name| desk.prompts.get(&name).cloned());
+                let sound = known.and_then(|()| prompt.ok_or_else(|| "too many prompts are known".to_owned()));
+                self.on_sound(play, sound, desk, now);
+            }
         }
     }
 
@@ -295,11 +302,9 @@ impl Call {
                 self.with_media(desk, |id| media::Command::Play { id, play: playback(play), prompt, repeat });
             }
             None => {
-                // The API and the configuration refuse a program whose prompts are not there; a document may still name one.
-                self.warn(0, format!("there is no prompt {name}"), desk, now);
-                if let Some(program) = self.program() {
-                    program.handle(Input::PlayEnded { play }, now);
-                }
+                // The API and the configuration see to the prompts of their programs; a document may name any.
+                self.await_sound(play, name.to_owned(), repeat);
+                self.errand(Asked::Prompt { play, name: name.to_owned() }, desk);
             }
         }
     }

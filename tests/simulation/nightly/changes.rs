@@ -4,7 +4,7 @@
 use crate::fork::Fork;
 use crate::hosts::{BAD, CARRIER, Host, switch_config, trunk};
 use crate::phone::{Change, PASSWORD, Phone};
-use crate::place::{Place, Town, order};
+use crate::place::{PATIENCE, Place, Town, order};
 use base::Now;
 use carrier_sim::virtual_network::{HostId, Passing};
 use sip_core::message::Method;
@@ -24,7 +24,7 @@ const VILLAGE: u32 = 24;
 /// Time for whatever was asked: three glares (RFC 3261 §14.1: up to 4 s each), and what is lost meanwhile.
 const CONVERGED: Duration = Duration::from_secs(16);
 /// Time for a BYE or an answer and what is lost of them.
-const SOON: Duration = Duration::from_secs(6);
+const SOON: Duration = Duration::from_secs(20);
 const CHANGES: [Change; 6] =
     [Change::Hold, Change::Resume, Change::Move, Change::Codec, Change::Offerless, Change::Bad];
 
@@ -173,7 +173,10 @@ impl Village {
         self.some(150);
         self.tell(other, |phone, now| phone.hangup(calls[other], now));
         self.place.wait(SOON);
-        self.assert_heard(one, "is hung up on");
+        // A change that comes after the BYE is 481, and that is an end too (RFC 3261 §12.2.1.2).
+        let heard = self.heard(one);
+        let over = heard.iter().any(|heard| heard == "is hung up on" || heard == "ended");
+        assert!(over, "seed {}: {heard:?}", self.seed);
         self.assert_heard(other, "ended");
     }
 
@@ -189,7 +192,7 @@ impl Village {
         let mut order = order(3, &mut self.place.rng, now);
         order.to = format!("+1555{n:07}").parse().expect("a number");
         order.trunk = Some("fork".to_owned());
-        order.timeout = Duration::from_secs(40);
+        order.timeout = Duration::from_secs(90);
         order.max_duration = Duration::from_secs(60);
         let sid = self.place.call(order);
         self.place.wait(SOON);
@@ -211,11 +214,18 @@ impl Village {
             self.place.wait(Duration::from_secs(3));
         }
         self.place.wait(SOON);
-        let heard = order.map(|who| self.heard(who));
+        let mut heard = order.map(|who| self.heard(who));
+        let prack_was_late = heard.iter().any(Vec::is_empty);
+        if prack_was_late {
+            // Its 200 waits for a PRACK that nobody owes it once the other has answered: it gives up (RFC 3262 §3).
+            self.place.wait(PATIENCE);
+            heard.iter_mut().zip(order).for_each(|(heard, who)| heard.extend(self.heard(who)));
+        }
         let count = |word| heard.iter().filter(|heard| heard.iter().any(|heard| heard == word)).count();
         // Where the ACK of the one that is let go of was lost, its BYE says as much.
-        assert!(count("confirmed") >= 1 && count("is hung up on") == 1, "seed {}: {heard:?}", self.seed);
-        assert_eq!(self.acknowledged(sid), 2, "seed {}", self.seed);
+        let over = count("is hung up on") + count("ended");
+        assert!(count("confirmed") >= 1 && over == 1, "seed {}: {heard:?}", self.seed);
+        assert!(prack_was_late || self.acknowledged(sid) == 2, "seed {}", self.seed);
         self.place.end(sid, EndAs::Completed);
         self.place.wait(SOON);
         let parted = order.map(|who| self.heard(who)).concat();
@@ -245,7 +255,7 @@ impl Village {
         self.tell(CAROL, |phone, now| phone.early(phone.sessions.len() - 1, now));
         self.some(2_000);
         self.tell(CAROL, |phone, now| phone.accept(phone.sessions.len() - 1, now));
-        self.place.wait(CONVERGED);
+        self.place.wait(PATIENCE);
         self.assert_heard(CAROL, "confirmed");
         self.place.end(sid, EndAs::Completed);
         self.place.wait(SOON);

@@ -12,9 +12,9 @@ use switch::EndAs;
 const JOINED: &str = "+18325550100";
 const LEG: &str = "+15557770006";
 /// A call answers, or will after its CANCEL has come, within this time of its INVITE; so it is taken back around then.
-const AROUND: (Duration, Duration) = (Duration::from_millis(330), Duration::from_millis(160));
+const AROUND: (Duration, Duration) = (Duration::from_millis(280), Duration::from_millis(130));
 /// The same, as a caller sees it that is joined with somebody.
-const AROUND_JOINED: (u64, u64) = (370, 200);
+const AROUND_JOINED: (u64, u64) = (250, 150);
 
 pub fn run(seed: u64, calls: u32) -> Vec<Town> {
     [GOOD, SHUFFLED, BAD]

@@ -1,9 +1,9 @@
 //! Calls over TCP that is cut anywhere, gathered, pinged and reset (FAULTS rows 3 and 4).
 
 use crate::hosts::{BAD, CARRIER, GOOD, SWITCH, carrier_config, numbers, switch_config, trunk};
-use crate::place::{Place, Town, one_of_many, order, rule};
+use crate::place::{Place, RINGS_ALONE, Town, one_of_many, order, rule};
 use carrier_sim::virtual_network::{HostId, Impairment, Segments};
-use sip_core::endpoint::NextHop;
+use sip_core::endpoint::{FLOW_IDLE, NextHop};
 use sip_core::transport::Transport;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -39,6 +39,9 @@ pub fn run(seed: u64, calls: u32) -> Vec<Town> {
             place.network.reset_streams(carrier);
         }
     }
+    // Whom an INVITE has reached over a connection that then broke, rings alone too; and a connection is closed when it
+    // has been idle for a while.
+    place.wait(RINGS_ALONE + FLOW_IDLE);
     vec![place.finish(Duration::from_secs(10))]
 }
 

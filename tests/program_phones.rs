@@ -1,0 +1,144 @@
+//! Programs with a real phone (baresip) and a web application (Python's own server): a menu in TwiML, a message recorded,
+//! a conference. What each end heard is compared as sound.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops where it cannot go on, and reports"
+)]
+
+mod common;
+
+use common::baresip::Baresip;
+use common::process::{Process, tcp_port_is_bound};
+use common::switch::Setup;
+use common::{audio, secs, until};
+use serde_json::Value;
+
+/// What is the same sound, after two codecs: a normalised cross-correlation above this.
+const SAME_SOUND: f64 = 0.9;
+/// The application: each request as a line of JSON on its output, and a document for each path.
+const APP: &str = r##"
+import http.server, json, sys, urllib.parse
+pages = {
+    "/menu": '<Gather numDigits="1" timeout="10" action="/picked"><Play>prompt:menu</Play></Gather>',
+    "/picked": '<Play>prompt:goodbye</Play><Record maxLength="20" timeout="3" playBeep="false" finishOnKey="#" action="/recorded"/>',
+    "/recorded": '<Say>Your message was taken. Good bye.</Say><Hangup/>',
+}
+class App(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        form = dict(urllib.parse.parse_qsl(body, keep_blank_values=True))
+        print(json.dumps({"path": self.path, "form": form}), flush=True)
+        page = ("<Response>" + pages[self.path] + "</Response>").encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+    def log_message(self, *args): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), App).serve_forever()
+"##;
+
+#[track_caller]
+fn assert_heard(prompt: &str, recording: &[i16], enough: f64) {
+    let (score, at) = audio::correlation(recording, &audio::prompt(prompt));
+    println!("{prompt} in {} samples: correlation {score:.4} at sample {at}", recording.len());
+    assert!(score > enough, "{prompt} is not what was heard: {score:.3} at {at}");
+}
+
+/// What share of what was said is in what was heard, a tenth of a second at a time: between two of them a jitter buffer may
+/// have concealed or stretched something, where a busy machine paces a phone badly.
+fn share_heard(heard: &[i16], said: &[i16]) -> f64 {
+    let parts: Vec<f64> = said.chunks_exact(800).map(|part| audio::correlation(heard, part).0).collect();
+    println!("{parts:.2?}");
+    parts.iter().filter(|score| **score > SAME_SOUND).count() as f64 / parts.len() as f64
+}
+
+fn requests(app: &Process) -> Vec<Value> {
+    app.output().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
+fn a_phone_walks_a_menu_in_twiml_and_leaves_a_message() {
+    let mut setup = Setup::new();
+    let mut phone = Baresip::start("alice", &mut setup, &audio::prompt("hold-music"));
+    let (dir, ports) = setup.room();
+    let web = ports.port();
+    let app = Process::start("app", dir, "python3", |command| {
+        command.args(["-c", APP, &web.to_string()]);
+    });
+    until("the application listens", secs(20), || tcp_port_is_bound(web).then_some(()));
+    let setup = setup.trunk("phone", "generic", phone.port, "").section("[egress]\nallow = [\"127.0.0.0/8\"]").section(
+        &format!(
+            "[[number]]\nnumber = \"ivr\"\ntenant = \"default\"\nanswer = {{ url = \"http://127.0.0.1:{web}/menu\" }}"
+        ),
+    );
+    let switch = setup.start();
+
+    phone.command("dial", &format!("sip:ivr@127.0.0.1:{}", switch.sip_port));
+    phone.event("CALL_ESTABLISHED", secs(20));
+    let sid = until("the call in the API", secs(10), || {
+        Some(switch.http.items("/v1/calls").first()?["sid"].as_str()?.to_owned())
+    });
+    let has = |kind: &str| switch.http.events(&sid).iter().filter(|event| event["type"] == kind).count();
+    until("the menu plays", secs(20), || (has("playing") == 1).then_some(()));
+    until("the menu is over", secs(30), || (has("played") == 1).then_some(()));
+    phone.command("sndcode", "2");
+    until("the recording begins", secs(30), || (has("recording") == 1).then_some(()));
+    // Two seconds of what the phone says are enough to know it by; then a key ends it.
+    let began = std::time::Instant::now();
+    until("two seconds of message", secs(10), || (began.elapsed() > secs(2)).then_some(()));
+    phone.command("sndcode", "#");
+    phone.event("CALL_CLOSED", secs(30));
+
+    let ended = switch.http.ended(&sid, secs(10));
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    let asked = requests(&app);
+    let paths: Vec<&str> = asked.iter().filter_map(|request| request["path"].as_str()).collect();
+    assert_eq!(paths, ["/menu", "/picked", "/recorded"]);
+    assert_eq!(
+        (&asked[0]["form"]["CallSid"], &asked[0]["form"]["CallStatus"]),
+        (&sid.clone().into(), &"ringing".into())
+    );
+    assert_eq!(asked[1]["form"]["Digits"], "2");
+    assert_eq!(asked[2]["form"]["Digits"], "#", "{:#}", asked[2]);
+    let recording = asked[2]["form"]["RecordingSid"].as_str().unwrap().to_owned();
+    assert_eq!(ended["recordings"], serde_json::json!([recording]), "{ended:#}");
+    let heard = phone.recording();
+    assert_heard("menu", &heard, SAME_SOUND);
+    assert_heard("goodbye", &heard, SAME_SOUND);
+    let music = audio::prompt("hold-music");
+    let message = audio::wav(&setup.dir().join("recordings").join(format!("{recording}.wav")));
+    let share = share_heard(&music, &message);
+    assert!(share >= 0.5, "the message is what the phone said: {share:.2}");
+}
+
+#[test]
+fn two_phones_in_a_conference_hear_each_other() {
+    let mut setup = Setup::new();
+    let mut alice = Baresip::start("alice", &mut setup, &audio::prompt("welcome"));
+    let mut bob = Baresip::start("bob", &mut setup, &audio::prompt("menu"));
+    let setup = setup.trunk("alice", "generic", alice.port, "").trunk("bob", "generic", bob.port, "").section(
+        "[[number]]\nnumber = \"team\"\ntenant = \"default\"\nanswer = { conference = \"team\", beep = false, wait = \"silence\" }",
+    );
+    let switch = setup.start();
+    for phone in [&mut alice, &mut bob] {
+        phone.command("dial", &format!("sip:team@127.0.0.1:{}", switch.sip_port));
+        phone.event("CALL_ESTABLISHED", secs(20));
+    }
+    // The phones say their sentence over and over: each is heard whole within twice its length.
+    let began = std::time::Instant::now();
+    until("both were heard", secs(30), || (began.elapsed() > secs(9)).then_some(()));
+    alice.command("hangup", "");
+    bob.command("hangup", "");
+    until("both calls are over", secs(20), || {
+        let calls = switch.http.items("/v1/calls");
+        (calls.iter().filter(|call| call["status"] == "completed").count() == 2).then_some(())
+    });
+    let share = |phone: &Baresip, prompt: &str| share_heard(&phone.recording(), &audio::prompt(prompt));
+    let (others, own) = ([share(&alice, "menu"), share(&bob, "welcome")], share(&alice, "welcome"));
+    assert!(others.iter().all(|share| *share >= 0.5), "each hears the other: {others:.2?}");
+    assert!(own <= 0.1, "alice hears herself: {own:.2}");
+}
