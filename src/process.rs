@@ -4,8 +4,10 @@ use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
+use api::accounts::{AccountError, Accounts, Given};
 use api::errands::{Egress, EgressError, Endpoint, Errands, Means, Policy, SpeechConfig, SystemLookup};
 use api::keys::KeyError;
+use api::secrets::Sealer;
 use api::{
     App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts, SipHealth,
     Store, StoreError, TrunkHealth,
@@ -18,7 +20,6 @@ use sip_core::net::{
     TlsConfig, TurnedAway, inbox,
 };
 use sip_core::transport::{Local, LocalId, Transport};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The API's keys.
     #[error("api: {0}")]
     Keys(#[from] KeyError),
+    /// The tenants' accounts.
+    #[error("accounts: {0}")]
+    Accounts(#[from] AccountError),
     /// The way out to web servers.
     #[error("egress: {0}")]
     Egress(#[from] EgressError),
@@ -167,7 +171,12 @@ fn tls(config: &Config) -> Result<TlsConfig, StartError> {
     Ok(TlsConfig { client: server.clone(), server, roots: Roots::Native })
 }
 
-fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddress) -> switch::Config {
+fn switch_config(
+    config: &Config,
+    locals: Vec<Local>,
+    media: switch::MediaAddress,
+    accounts: &Accounts,
+) -> switch::Config {
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
     endpoint.domains = domains(config);
@@ -194,20 +203,33 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
         registrar: registrar(config),
         recordings: config.recordings.dir.clone(),
         api_url: config.api_url(),
-        accounts: accounts(config),
+        accounts: config
+            .tenants
+            .iter()
+            .filter_map(|tenant| Some((tenant.name.clone(), accounts.known(&tenant.name)?.account_sid.clone())))
+            .collect(),
     }
 }
 
-/// What each tenant's programs call it in their requests.
-fn accounts(config: &Config) -> BTreeMap<String, String> {
-    let account = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.account_sid.clone()?));
-    config.tenants.iter().filter_map(account).collect()
+/// The tenants' accounts, made where they are missing; what the configuration says of them wins.
+async fn accounts(config: &Config, store: &Store) -> Result<Accounts, AccountError> {
+    let given = |tenant: &crate::config::Tenant| {
+        let auth_token = tenant.auth_token.as_ref().map(|token| token.expose().to_owned());
+        (tenant.name.clone(), Given { account_sid: tenant.account_sid.clone(), auth_token })
+    };
+    let given = config.tenants.iter().map(given).collect();
+    Accounts::open(store.clone(), Sealer::open(&config.key_file)?, given).await
 }
 
 /// Who does what calls ask of the world outside.
-fn errands(config: &Config, flows: Flows, commander: Commander) -> Result<Errands, EgressError> {
-    let token = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.auth_token.clone()?));
-    let tokens: BTreeMap<String, carrier::Secret> = config.tenants.iter().filter_map(token).collect();
+fn errands(
+    config: &Config,
+    egress: Egress,
+    accounts: &Accounts,
+    flows: Flows,
+    commander: Commander,
+) -> Result<Errands, EgressError> {
+    let accounts = accounts.clone();
     let endpoint = config.speech.endpoint.as_ref().map(|endpoint| Endpoint {
         url: endpoint.url.clone(),
         model: endpoint.model.clone(),
@@ -216,8 +238,8 @@ fn errands(config: &Config, flows: Flows, commander: Commander) -> Result<Errand
     });
     let cache = config.speech.cache.clone().map(|(dir, mb)| (dir, mb << 20));
     Errands::new(Means {
-        egress: Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?,
-        tokens: Arc::new(move |tenant: &str| tokens.get(tenant).map(|token| token.expose().to_owned())),
+        egress,
+        tokens: Arc::new(move |tenant: &str| accounts.known(tenant).map(|account| account.auth_token.clone())),
         speech: SpeechConfig { endpoint, cache, ..SpeechConfig::default() },
         flows,
         commander,
@@ -315,6 +337,7 @@ impl Process {
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
         let store = Store::open(&config.database_url).await?;
+        let accounts = accounts(config, &store).await?;
         let journal = JournalConfig { dir: config.journal_dir.clone(), max_octets: config.journal_max_mb << 20 };
         let (ledger, recovered) = Ledger::open(journal, store.clone(), api::system_wall()).await?;
         if !recovered.interrupted.is_empty() {
@@ -323,7 +346,7 @@ impl Process {
         if let Err(refused) = ledger.admits() {
             tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
         }
-        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip));
+        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip), &accounts);
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));
@@ -337,7 +360,8 @@ impl Process {
         let commander = commander(&inbox);
         let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
         let flows = Flows::new(store.clone(), prompts.clone());
-        let errands = errands(config, flows.clone(), commander.clone())?;
+        let egress = Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?;
+        let errands = errands(config, egress, &accounts, flows.clone(), commander.clone())?;
         let signalling = Signalling {
             switch,
             outlet,
@@ -358,8 +382,18 @@ impl Process {
         let keys = Keys::open(store, bootstrap).await?;
         let directory = Arc::new(ArcSwap::from_pointee(directory(config)));
         let version = env!("CARGO_PKG_VERSION");
-        let app =
-            App::new(Parts { ledger: ledger.clone(), directory, keys, prompts, flows, commander, sip, rng, version });
+        let app = App::new(Parts {
+            ledger: ledger.clone(),
+            directory,
+            keys,
+            accounts,
+            prompts,
+            flows,
+            commander,
+            sip,
+            rng,
+            version,
+        });
         let addr = http.local_addr()?;
         let web = Web::start(http, &app);
         let sip = bound.into_iter().map(|(_, transport, addr)| (transport, addr)).collect();

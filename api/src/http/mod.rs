@@ -6,6 +6,7 @@
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
+//! | `account` | `GET /v1/account`, `POST /v1/account/rotate` |
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
@@ -15,6 +16,7 @@
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
 //! and answers; it holds no state of a call.
 
+mod account;
 mod admin;
 mod auth;
 mod calls;
@@ -42,6 +44,7 @@ pub use query::MAX_LIMIT;
 pub use serve::{HEADER_TIME, MAX_CONNECTIONS, MAX_PER_ADDRESS, SHUTDOWN_TIME, serve};
 pub use status::{SipHealth, TrunkHealth, TrunkState};
 
+use crate::accounts::Accounts;
 use crate::commander::Commander;
 use crate::directory::Directory;
 use crate::flows::Flows;
@@ -81,6 +84,8 @@ pub struct Parts {
     pub directory: Arc<ArcSwap<Directory>>,
     /// Who is asking.
     pub keys: Keys,
+    /// What tenants are called and prove themselves by.
+    pub accounts: Accounts,
     /// What calls may play.
     pub prompts: Prompts,
     /// The flows they may run.
@@ -105,6 +110,7 @@ struct Inner {
     ledger: Ledger,
     directory: Arc<ArcSwap<Directory>>,
     keys: Keys,
+    accounts: Accounts,
     prompts: Prompts,
     flows: Flows,
     commander: Commander,
@@ -122,12 +128,13 @@ impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, prompts, flows, commander, sip, rng, version } = parts;
+        let Parts { ledger, directory, keys, accounts, prompts, flows, commander, sip, rng, version } = parts;
         let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
             directory,
             keys,
+            accounts,
             prompts,
             flows,
             commander,
@@ -199,6 +206,8 @@ pub fn router(app: App) -> Router {
         .route("/flows/{name}/simulate", post(flows::simulate))
         .route("/cdrs", get(cdrs::list))
         .route("/events", get(events::stream))
+        .route("/account", get(account::get))
+        .route("/account/rotate", post(account::rotate))
         .route("/trunks", get(status::trunks))
         .route("/admin/drain", post(admin::drain))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`accounts`] | accounts by tenant |
 //! | [`batch`] | what one transaction writes |
 //! | [`write`](self) | its writing |
 //! | [`facts`] | a call's facts, a line each |
@@ -13,6 +14,7 @@
 //! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
 //! call. No statement is made of anything that came from outside: values are bound.
 
+pub mod accounts;
 pub mod batch;
 pub mod facts;
 pub mod flows;
@@ -174,6 +176,8 @@ const SQLITE: &[(i64, &str, SqlStr)] = &[
     (3, "events", SqlStr::from_static(include_str!("../../../migrations/sqlite/0003_events.sql"))),
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/sqlite/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/sqlite/0010_flows.sql"))),
+    (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/sqlite/0020_accounts.sql"))),
+    (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/sqlite/0021_deliveries.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
@@ -181,6 +185,8 @@ const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (3, "events", SqlStr::from_static(include_str!("../../../migrations/postgres/0003_events.sql"))),
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/postgres/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/postgres/0010_flows.sql"))),
+    (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/postgres/0020_accounts.sql"))),
+    (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/postgres/0021_deliveries.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {
