@@ -5,7 +5,8 @@ use crate::config::Config;
 use crate::rim::{accounts, errands};
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
-use api::errands::{EgressError, Errands};
+use api::accounts::{AccountError, Accounts};
+use api::errands::{Egress, EgressError, Errands, Policy, SystemLookup};
 use api::keys::KeyError;
 use api::{
     App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts,
@@ -63,6 +64,9 @@ pub enum StartError {
         /// The system's word.
         error: std::io::Error,
     },
+    /// The tenants' accounts.
+    #[error("accounts: {0}")]
+    Accounts(#[from] AccountError),
     /// The way out to web servers.
     #[error("egress: {0}")]
     Egress(#[from] EgressError),
@@ -176,7 +180,12 @@ fn tls(config: &Config) -> Result<TlsConfig, StartError> {
     Ok(TlsConfig { client: server.clone(), server, roots: Roots::Native })
 }
 
-fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddress) -> switch::Config {
+fn switch_config(
+    config: &Config,
+    locals: Vec<Local>,
+    media: switch::MediaAddress,
+    accounts: &Accounts,
+) -> switch::Config {
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
     endpoint.domains = domains(config);
@@ -203,7 +212,11 @@ fn switch_config(config: &Config, locals: Vec<Local>, media: switch::MediaAddres
         registrar: registrar(config),
         recordings: config.recordings.dir.clone(),
         api_url: config.api_url(),
-        accounts: accounts(config),
+        accounts: config
+            .tenants
+            .iter()
+            .filter_map(|tenant| Some((tenant.name.clone(), accounts.known(&tenant.name)?.account_sid.clone())))
+            .collect(),
     }
 }
 
@@ -297,6 +310,7 @@ impl Process {
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
         let store = Store::open(&config.database_url).await?;
+        let accounts = accounts(config, &store).await?;
         let journal = JournalConfig { dir: config.journal_dir.clone(), max_octets: config.journal_max_mb << 20 };
         let (ledger, recovered) = Ledger::open(journal, store.clone(), api::system_wall()).await?;
         if !recovered.interrupted.is_empty() {
@@ -305,7 +319,7 @@ impl Process {
         if let Err(refused) = ledger.admits() {
             tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
         }
-        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip));
+        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip), &accounts);
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));
@@ -319,7 +333,8 @@ impl Process {
         let commander = commander(&inbox);
         let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
         let flows = Flows::new(store.clone(), prompts.clone());
-        let errands = errands(config, flows.clone(), commander.clone())?;
+        let egress = Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?;
+        let errands = errands(config, egress, &accounts, flows.clone(), commander.clone())?;
         let signalling = Signalling {
             switch,
             outlet,
@@ -348,6 +363,7 @@ impl Process {
             ledger: ledger.clone(),
             directory,
             keys,
+            accounts,
             prompts,
             flows,
             recordings,

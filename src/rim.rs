@@ -1,21 +1,31 @@
-//! What calls ask of the world outside, put together from the configuration.
+//! What calls ask of the world outside, and whose accounts they are, put together from the configuration.
 
 use crate::config::Config;
-use api::errands::{Egress, EgressError, Endpoint, Errands, Means, Policy, SpeechConfig, SystemLookup};
-use api::{Commander, Flows};
-use std::collections::BTreeMap;
+use api::accounts::{AccountError, Accounts, Given};
+use api::errands::{Egress, EgressError, Endpoint, Errands, Means, SpeechConfig};
+use api::secrets::Sealer;
+use api::{Commander, Flows, Store};
 use std::sync::Arc;
 
-/// What each tenant's programs call it in their requests.
-pub fn accounts(config: &Config) -> BTreeMap<String, String> {
-    let account = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.account_sid.clone()?));
-    config.tenants.iter().filter_map(account).collect()
+/// The tenants' accounts, made where they are missing; what the configuration says of them wins.
+pub async fn accounts(config: &Config, store: &Store) -> Result<Accounts, AccountError> {
+    let given = |tenant: &crate::config::Tenant| {
+        let auth_token = tenant.auth_token.as_ref().map(|token| token.expose().to_owned());
+        (tenant.name.clone(), Given { account_sid: tenant.account_sid.clone(), auth_token })
+    };
+    let given = config.tenants.iter().map(given).collect();
+    Accounts::open(store.clone(), Sealer::open(&config.key_file)?, given).await
 }
 
 /// Who does what calls ask of the world outside.
-pub fn errands(config: &Config, flows: Flows, commander: Commander) -> Result<Errands, EgressError> {
-    let token = |tenant: &crate::config::Tenant| Some((tenant.name.clone(), tenant.auth_token.clone()?));
-    let tokens: BTreeMap<String, carrier::Secret> = config.tenants.iter().filter_map(token).collect();
+pub fn errands(
+    config: &Config,
+    egress: Egress,
+    accounts: &Accounts,
+    flows: Flows,
+    commander: Commander,
+) -> Result<Errands, EgressError> {
+    let accounts = accounts.clone();
     let endpoint = config.speech.endpoint.as_ref().map(|endpoint| Endpoint {
         url: endpoint.url.clone(),
         model: endpoint.model.clone(),
@@ -24,8 +34,8 @@ pub fn errands(config: &Config, flows: Flows, commander: Commander) -> Result<Er
     });
     let cache = config.speech.cache.clone().map(|(dir, mb)| (dir, mb << 20));
     Errands::new(Means {
-        egress: Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?,
-        tokens: Arc::new(move |tenant: &str| tokens.get(tenant).map(|token| token.expose().to_owned())),
+        egress,
+        tokens: Arc::new(move |tenant: &str| accounts.known(tenant).map(|account| account.auth_token.clone())),
         speech: SpeechConfig { endpoint, cache, ..SpeechConfig::default() },
         flows,
         commander,

@@ -8,6 +8,8 @@
 //! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
 //! | [`metrics`] | what `/metrics` counts |
 //! | [`keys`] | API keys and their rates |
+//! | [`accounts`] | what a tenant is called, its auth token, its webhook secret |
+//! | [`secrets`] | the key file that seals what must be readable again |
 //! | [`idempotency`] | the same key and body, one call |
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
 //! | [`prompts`] | prompts by name, decoded off the call path |
@@ -19,6 +21,7 @@
 //! The calls themselves live in `switch`: this crate tells it what was asked for, writes down what it says, and keeps no
 //! state of a call of its own.
 
+pub mod accounts;
 pub mod commander;
 pub mod directory;
 pub mod errands;
@@ -32,6 +35,7 @@ pub mod metrics;
 pub mod prompts;
 pub mod recordings;
 mod refused;
+pub mod secrets;
 pub mod store;
 #[cfg(test)]
 mod testing;

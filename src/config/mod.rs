@@ -173,6 +173,8 @@ pub struct Config {
     pub journal_dir: PathBuf,
     /// `journal.max_mb`.
     pub journal_max_mb: u64,
+    /// `secrets.key_file`.
+    pub key_file: PathBuf,
     /// `[sip]`.
     pub sip: Sip,
     /// `[media]`.

@@ -25,6 +25,7 @@ pub fn config(mut root: Section) -> Config {
     let bootstrap_key = api(root.section("api"));
     let database_url = database(root.section("database"));
     let (journal_dir, journal_max_mb) = journal(root.section("journal"));
+    let key_file = secrets(root.section("secrets"), &journal_dir);
     let tls = root.optional_section("tls").and_then(tls);
     let sip = sip(root.section("sip"), tls.is_some());
     let media = media(root.section("media"));
@@ -46,6 +47,7 @@ pub fn config(mut root: Section) -> Config {
         database_url,
         journal_dir,
         journal_max_mb,
+        key_file,
         sip,
         media,
         prompts_dir,
@@ -61,10 +63,8 @@ pub fn config(mut root: Section) -> Config {
 
 /// Sections of the contract that later versions fill. They are taken, and said to have no effect.
 fn without_effect(root: &mut Section, notes: &mut Vec<String>) {
-    for key in ["secrets", "redis"] {
-        if root.json(key).is_some() {
-            notes.push(format!("[{key}] is set and has no effect in this version"));
-        }
+    if root.json("redis").is_some() {
+        notes.push("[redis] is set and has no effect in this version".to_owned());
     }
 }
 
@@ -125,6 +125,13 @@ fn journal(mut section: Section) -> (PathBuf, u64) {
     let max_mb = section.number("max_mb", 16..=1_048_576, 1024);
     section.finish();
     (PathBuf::from(dir), max_mb)
+}
+
+/// `tandem.key`, beside the journal, where none is named: what a journal and a database belong to stays together.
+fn secrets(mut section: Section, journal_dir: &std::path::Path) -> PathBuf {
+    let file = section.text("key_file").map(|found| PathBuf::from(found.value));
+    section.finish();
+    file.unwrap_or_else(|| journal_dir.with_file_name("tandem.key"))
 }
 
 fn tls(mut section: Section) -> Option<Tls> {

@@ -31,7 +31,7 @@ pub use command::{Command, EndAs, Originate};
 pub use config::{Config, MediaAddress, Number};
 pub use errand::{Asked, Brought, Errand};
 pub use io::{Input, Output};
-pub use record::{Admission, Direction, Fact, GatherEnd, Record};
+pub use record::{Admission, Direction, Fact, GatherEnd, Record, StatusCallback};
 pub use sid::{CallSid, InvalidSid};
 pub use switch::{ConfigError, Load, MAX_PROMPTS, Switch};
 pub use trunk::{TrunkState, TrunkStatus};

@@ -51,6 +51,18 @@ pub struct Admission {
     pub answer: serde_json::Value,
     /// The client's own words.
     pub metadata: serde_json::Value,
+    /// Who is told of what becomes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_callback: Option<Box<StatusCallback>>,
+}
+
+/// Where a call's events are delivered. The switch only writes it down: the deliveries are made of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusCallback {
+    /// An `http` or `https` URL.
+    pub url: String,
+    /// Kinds of facts, as the journal names them: `ringing`, `ended`.
+    pub events: Vec<String>,
 }
 
 /// How a gather ended.

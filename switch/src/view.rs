@@ -1,6 +1,6 @@
 //! A call as the outside sees it: a fold over its records, and nothing else.
 
-use crate::{CallSid, Cause, Cdr, Direction, Fact, Record, Timestamps};
+use crate::{CallSid, Cause, Cdr, Direction, Fact, Record, StatusCallback, Timestamps};
 use serde::{Deserialize, Serialize};
 
 /// The statuses of the field's de-facto standard.
@@ -72,6 +72,9 @@ pub struct CallView {
     pub answer: serde_json::Value,
     /// The client's own words.
     pub metadata: serde_json::Value,
+    /// Who is told of what becomes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_callback: Option<Box<StatusCallback>>,
     /// When what happened.
     pub at: Timestamps,
     /// The codec's RTP name.
@@ -104,6 +107,7 @@ impl CallView {
             trunk: admission.trunk.clone(),
             answer: admission.answer.clone(),
             metadata: admission.metadata.clone(),
+            status_callback: admission.status_callback.clone(),
             at: Timestamps { queued: record.at, ..Timestamps::default() },
             codec: None,
             carrier_call_id: None,

@@ -223,6 +223,7 @@ fn view(records: &[&Record], cdr: &Cdr) -> CallView {
         trunk: None,
         answer: serde_json::Value::Null,
         metadata: serde_json::Value::Null,
+        status_callback: None,
     };
     let made = Record { sid: cdr.sid, seq: 0, at: cdr.at.queued, fact: Fact::Admitted(Box::new(admission)) };
     CallView::admitted(records[0]).or_else(|| CallView::admitted(&made)).expect("an admission")

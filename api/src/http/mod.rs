@@ -7,6 +7,7 @@
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `recordings` | `/v1/recordings` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
+//! | `account` | `GET /v1/account`, `POST /v1/account/rotate` |
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
@@ -16,6 +17,7 @@
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
 //! and answers; it holds no state of a call.
 
+mod account;
 mod admin;
 mod auth;
 mod calls;
@@ -44,6 +46,7 @@ pub use query::MAX_LIMIT;
 pub use serve::{HEADER_TIME, MAX_CONNECTIONS, MAX_PER_ADDRESS, SHUTDOWN_TIME, serve};
 pub use status::{SipHealth, TrunkHealth, TrunkState};
 
+use crate::accounts::Accounts;
 use crate::commander::Commander;
 use crate::directory::Directory;
 use crate::flows::Flows;
@@ -84,6 +87,8 @@ pub struct Parts {
     pub directory: Arc<ArcSwap<Directory>>,
     /// Who is asking.
     pub keys: Keys,
+    /// What tenants are called and prove themselves by.
+    pub accounts: Accounts,
     /// What calls may play.
     pub prompts: Prompts,
     /// The flows they may run.
@@ -110,6 +115,7 @@ struct Inner {
     ledger: Ledger,
     directory: Arc<ArcSwap<Directory>>,
     keys: Keys,
+    accounts: Accounts,
     prompts: Prompts,
     flows: Flows,
     recordings: Recordings,
@@ -128,12 +134,14 @@ impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, prompts, flows, recordings, commander, sip, rng, version } = parts;
+        let Parts { ledger, directory, keys, accounts, prompts, flows, recordings, commander, sip, rng, version } =
+            parts;
         let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
             directory,
             keys,
+            accounts,
             prompts,
             flows,
             recordings,
@@ -208,6 +216,8 @@ pub fn router(app: App) -> Router {
         .route("/recordings/{sid}", get(recordings::get).delete(recordings::delete))
         .route("/cdrs", get(cdrs::list))
         .route("/events", get(events::stream))
+        .route("/account", get(account::get))
+        .route("/account/rotate", post(account::rotate))
         .route("/trunks", get(status::trunks))
         .route("/admin/drain", post(admin::drain))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));

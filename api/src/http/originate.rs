@@ -206,6 +206,7 @@ impl Asked {
             trunk: self.trunk.clone(),
             answer: serde_json::to_value(&self.answer).unwrap_or_default(),
             metadata: self.metadata.clone(),
+            status_callback: None,
         };
         Record { sid, seq: 0, at, fact: Fact::Admitted(Box::new(admission)) }
     }

@@ -129,6 +129,7 @@ impl EndedView {
             trunk: cdr.trunk.clone(),
             answer: self.answer,
             metadata: cdr.metadata.clone(),
+            status_callback: None,
             at: cdr.at,
             codec: cdr.codec.clone(),
             carrier_call_id: cdr.carrier_call_id.clone(),

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`accounts`] | accounts by tenant |
 //! | [`batch`] | what one transaction writes |
 //! | [`write`](self) | its writing |
 //! | [`facts`] | a call's facts, a line each |
@@ -14,6 +15,7 @@
 //! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
 //! call. No statement is made of anything that came from outside: values are bound.
 
+pub mod accounts;
 pub mod batch;
 pub mod facts;
 pub mod flows;
@@ -177,6 +179,8 @@ const SQLITE: &[(i64, &str, SqlStr)] = &[
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/sqlite/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/sqlite/0010_flows.sql"))),
     (11, "recordings", SqlStr::from_static(include_str!("../../../migrations/sqlite/0011_recordings.sql"))),
+    (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/sqlite/0020_accounts.sql"))),
+    (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/sqlite/0021_deliveries.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
@@ -185,6 +189,8 @@ const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (4, "idempotency", SqlStr::from_static(include_str!("../../../migrations/postgres/0004_idempotency.sql"))),
     (10, "flows", SqlStr::from_static(include_str!("../../../migrations/postgres/0010_flows.sql"))),
     (11, "recordings", SqlStr::from_static(include_str!("../../../migrations/postgres/0011_recordings.sql"))),
+    (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/postgres/0020_accounts.sql"))),
+    (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/postgres/0021_deliveries.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

@@ -23,6 +23,7 @@ pub fn admitted(n: u64, at: u64) -> Record {
         trunk: None,
         answer: serde_json::json!([{"play": "welcome", "loop": 1}]),
         metadata: serde_json::json!({"order": 7}),
+        status_callback: None,
     };
     record(n, 0, at, Fact::Admitted(Box::new(admission)))
 }

@@ -1,6 +1,8 @@
 //! A switchboard for tests: everything of the API, with signalling played by the test.
 
 use crate::records;
+use api::accounts::Accounts;
+use api::secrets::Sealer;
 use api::{App, Commander, Directory, Full, JournalConfig, Keys, Ledger, Limits, OwnedNumber, Parts, Prompts, Store};
 use api::{SipHealth, Tenant, TrunkHealth, TrunkState};
 use arc_swap::ArcSwap;
@@ -97,6 +99,8 @@ impl Board {
         let inbox = Arc::new(Inbox::default());
         let commander = commander(inbox.clone());
         let keys = Keys::open(store.clone(), Some((KEY, "default"))).await.unwrap();
+        let sealer = Sealer::open(&dir.path().join("tandem.key")).unwrap();
+        let accounts = Accounts::open(store.clone(), sealer, [].into()).await.unwrap();
         let prompts = Prompts::new(BUILTIN, Some(dir.path().join("prompts")), commander.clone());
         let directory = Arc::new(ArcSwap::from_pointee(directory()));
         let trunk = TrunkHealth { status: TrunkState::Connected, active_calls: 3 };
@@ -105,6 +109,7 @@ impl Board {
             ledger: ledger.clone(),
             directory: directory.clone(),
             keys,
+            accounts,
             flows: api::Flows::new(store, prompts.clone()),
             recordings: api::Recordings::new(dir.path().join("recordings"), 30),
             prompts,

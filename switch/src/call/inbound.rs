@@ -83,6 +83,7 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
         trunk: trunk.clone(),
         answer: serde_json::to_value(&arrival.number.answer).unwrap_or_default(),
         metadata: serde_json::Value::Null,
+        status_callback: None,
     };
     let mut call = Call::new(sid, about.clone(), MAX_DURATION, Book::new(sid, 0, now.wall, now));
     call.trunk = trunk;

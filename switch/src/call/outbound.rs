@@ -124,6 +124,7 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         trunk: asked.trunk,
         answer,
         metadata: asked.metadata,
+        status_callback: None,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
     if candidates.is_empty() {
@@ -159,6 +160,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         trunk: None,
         answer: serde_json::Value::Null,
         metadata: serde_json::Value::Null,
+        status_callback: None,
     };
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
     call.boss = Some(asked.boss);
