@@ -9,6 +9,7 @@ use crate::journal::Position;
 use crate::journal::frame::Entry;
 use crate::journal::segment::JournalId;
 use crate::journal::tail::Durable;
+use crate::webhooks::{Delivery, deliveries};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -64,6 +65,8 @@ pub struct Part {
     pub last: u32,
     /// Its facts, a line each; empty where the database has them already.
     pub lines: String,
+    /// What its status callback is told.
+    pub deliveries: Vec<Delivery>,
     /// What becomes of its row.
     pub row: Row,
 }
@@ -173,6 +176,8 @@ fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let queued_at = known.view.as_ref().map(|view| view.at.queued).or(admitted_at);
     let before = known.view.as_ref().map_or(0, |view| view.last_seq);
     let tenant = known.view.as_ref().map(|view| view.tenant.clone());
+    let told = |seq| known.facts.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+    let deliveries = deliveries(known.view.as_ref(), records.iter().map(|(record, _)| *record), told);
     let row = row(known.view, records);
     let tenant = tenant.or_else(|| match &row {
         Row::Live(view) => Some(view.tenant.clone()),
@@ -183,7 +188,7 @@ fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let of_end = || if let Row::Ended(ended) = &row { ended.cdr().map(|cdr| cdr.at.queued) } else { None };
     let queued_at = queued_at.or_else(of_end).unwrap_or(0);
     let segment = records.first().map_or(0, |(_, durable)| durable.to.segment);
-    Part { queued_at, tenant, segment, first: first.unwrap_or(last), last: last.max(before), lines, row }
+    Part { queued_at, tenant, segment, first: first.unwrap_or(last), last: last.max(before), lines, deliveries, row }
 }
 
 fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {

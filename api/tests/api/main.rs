@@ -27,3 +27,4 @@ mod projection;
 #[path = "../../src/testing/calls.rs"]
 mod records;
 mod support;
+mod webhooks;
