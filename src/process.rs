@@ -8,6 +8,7 @@ use crate::sounds::SOUNDS;
 use api::accounts::{AccountError, Accounts};
 use api::errands::{Egress, EgressError, Errands, Policy, SystemLookup};
 use api::keys::KeyError;
+use api::webhooks::{Pace, Sender};
 use api::{
     App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts,
     Recordings, SipHealth, Store, StoreError, TrunkHealth,
@@ -334,7 +335,17 @@ impl Process {
         let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
         let flows = Flows::new(store.clone(), prompts.clone());
         let egress = Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?;
-        let errands = errands(config, egress, &accounts, flows.clone(), commander.clone())?;
+        let errands = errands(config, egress.clone(), &accounts, flows.clone(), commander.clone())?;
+        let webhooks = Sender {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            egress,
+            wall: api::system_wall(),
+            progress: ledger.follow(),
+            pace: Pace::default(),
+        };
+        // It ends with the ledger.
+        tokio::spawn(webhooks.run());
         let signalling = Signalling {
             switch,
             outlet,

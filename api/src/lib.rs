@@ -12,6 +12,7 @@
 //! | [`secrets`] | the key file that seals what must be readable again |
 //! | [`idempotency`] | the same key and body, one call |
 //! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
+//! | [`webhooks`] | what becomes of a call, told to its `status_callback` |
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`flows`] | flows by name |
 //! | [`recordings`] | the files of recordings |
@@ -39,6 +40,7 @@ pub mod secrets;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod webhooks;
 mod words;
 
 pub use commander::{Commander, Full};

@@ -139,7 +139,7 @@ impl Trunk {
     /// The codecs to offer, best first: termination picks the first that it supports (TWILIO.md §1.6).
     #[must_use]
     pub const fn offered_codecs(&self) -> &'static [AudioCodec] {
-        &AudioCodec::ALL
+        &AudioCodec::G711
     }
 
     /// How long it may be silent before the next target is tried.

@@ -166,6 +166,8 @@ fn what_calls_may_ask_of_the_world_is_read_and_a_secret_is_not_shown() {
         url = "http://127.0.0.1:8000/v1/audio/speech"
         key = "top-secret"
         cache_dir = "speech"
+        [secrets]
+        key_file = "there.key"
         [recordings]
         dir = "there"
         keep_days = 7
@@ -175,6 +177,7 @@ fn what_calls_may_ask_of_the_world_is_read_and_a_secret_is_not_shown() {
         auth_token = "top-secret"
         "#,
     );
+    assert_eq!(config.key_file.to_str(), Some("there.key"));
     assert_eq!(config.egress_allow.len(), 2);
     assert_eq!(config.speech.endpoint.as_ref().map(|endpoint| endpoint.voice.as_str()), Some("alloy"));
     assert_eq!((config.recordings.dir.to_str(), config.recordings.keep_days), (Some("there"), 7));

@@ -8,6 +8,7 @@
 //! | `recordings` | `/v1/recordings` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
 //! | `account` | `GET /v1/account`, `POST /v1/account/rotate` |
+//! | `webhooks` | `GET /v1/webhooks`, `POST /v1/webhooks/{id}/replay` |
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
@@ -20,6 +21,7 @@
 mod account;
 mod admin;
 mod auth;
+mod callback;
 mod calls;
 mod cdrs;
 mod csv;
@@ -36,6 +38,10 @@ mod resource;
 mod serve;
 mod status;
 mod time;
+mod webhooks;
+
+pub(crate) use resource::call_as_json;
+pub(crate) use time::rfc3339;
 
 pub use auth::Caller;
 pub use events::{KEEP_ALIVE, MAX_STREAMS, MAX_STREAMS_OF_TENANT};
@@ -218,6 +224,8 @@ pub fn router(app: App) -> Router {
         .route("/events", get(events::stream))
         .route("/account", get(account::get))
         .route("/account/rotate", post(account::rotate))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/{id}/replay", post(webhooks::replay))
         .route("/trunks", get(status::trunks))
         .route("/admin/drain", post(admin::drain))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));

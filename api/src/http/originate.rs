@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::happened::facts;
 use super::problem::Problem;
 use super::resource::CallResource;
-use super::{Api, App, json};
+use super::{Api, App, callback, json};
 use crate::idempotency::{Begun, MAX_KEY, UnderWay};
 use crate::keys::Scope;
 use crate::store::read::Facts;
@@ -22,7 +22,7 @@ use ivr::Answer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use switch::{Admission, CallView, Command, Direction, Fact, Originate, Record};
+use switch::{Admission, CallView, Command, Direction, Fact, Originate, Record, StatusCallback};
 
 /// `timeout_s` of a call that names none: how long it may ring, in seconds (the field's de-facto default).
 pub const DEFAULT_TIMEOUT_S: u64 = 60;
@@ -39,8 +39,18 @@ pub const MAX_DURATION_S: u64 = 86_400;
 /// The greatest `metadata`, as JSON, in octets.
 pub const MAX_METADATA: usize = 16 << 10;
 
-const KNOWN: [&str; 7] = ["from", "to", "answer", "trunk", "timeout_s", "max_duration_s", "metadata"];
-const LATER: [&str; 4] = ["record", "machine_detection", "status_callback", "status_callback_events"];
+const KNOWN: [&str; 9] = [
+    "from",
+    "to",
+    "answer",
+    "trunk",
+    "timeout_s",
+    "max_duration_s",
+    "metadata",
+    "status_callback",
+    "status_callback_events",
+];
+const LATER: [&str; 2] = ["record", "machine_detection"];
 
 pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;
@@ -154,6 +164,7 @@ struct Asked {
     timeout: Duration,
     max_duration: Duration,
     metadata: Value,
+    status_callback: Option<Box<StatusCallback>>,
 }
 
 impl Asked {
@@ -171,6 +182,7 @@ impl Asked {
                 DEFAULT_MAX_DURATION_S,
             )?),
             metadata: metadata(fields.take("metadata"))?,
+            status_callback: callback::read(&mut fields)?.map(Box::new),
         })
     }
 
@@ -206,7 +218,7 @@ impl Asked {
             trunk: self.trunk.clone(),
             answer: serde_json::to_value(&self.answer).unwrap_or_default(),
             metadata: self.metadata.clone(),
-            status_callback: None,
+            status_callback: self.status_callback.clone(),
         };
         Record { sid, seq: 0, at, fact: Fact::Admitted(Box::new(admission)) }
     }

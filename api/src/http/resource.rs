@@ -86,6 +86,11 @@ impl<'a> From<&'a CallView> for CallResource<'a> {
     }
 }
 
+/// A call as `GET` shows it.
+pub(crate) fn call_as_json(view: &CallView) -> Value {
+    serde_json::to_value(CallResource::from(view)).unwrap_or_default()
+}
+
 /// A CDR.
 #[derive(Serialize)]
 pub(super) struct CdrResource<'a> {

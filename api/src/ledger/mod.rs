@@ -304,6 +304,12 @@ impl Ledger {
         *self.inner.progress.borrow()
     }
 
+    /// Changes as [`Ledger::progress`] does, until the ledger is shut down.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<Progress> {
+        self.inner.progress.clone()
+    }
+
     /// How far the journal is on disk.
     #[must_use]
     pub fn durable(&self) -> Position {

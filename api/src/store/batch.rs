@@ -10,6 +10,7 @@ use crate::journal::Position;
 use crate::journal::frame::Entry;
 use crate::journal::segment::JournalId;
 use crate::journal::tail::Durable;
+use crate::webhooks::{Delivery, deliveries};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -67,6 +68,8 @@ pub struct Part {
     pub lines: String,
     /// What its facts say of its recordings.
     pub recordings: Vec<RecordingRow>,
+    /// What its status callback is told.
+    pub deliveries: Vec<Delivery>,
     /// What becomes of its row.
     pub row: Row,
 }
@@ -176,6 +179,8 @@ fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let queued_at = known.view.as_ref().map(|view| view.at.queued).or(admitted_at);
     let before = known.view.as_ref().map_or(0, |view| view.last_seq);
     let tenant = known.view.as_ref().map(|view| view.tenant.clone());
+    let told = |seq| known.facts.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+    let deliveries = deliveries(known.view.as_ref(), records.iter().map(|(record, _)| *record), told);
     let row = row(known.view, records);
     let tenant = tenant.or_else(|| match &row {
         Row::Live(view) => Some(view.tenant.clone()),
@@ -188,7 +193,7 @@ fn part(known: Known, records: &[(&Arc<Record>, &Durable)]) -> Part {
     let segment = records.first().map_or(0, |(_, durable)| durable.to.segment);
     let recordings = recordings::said(records.iter().map(|(record, _)| record.as_ref()));
     let (first, last) = (first.unwrap_or(last), last.max(before));
-    Part { queued_at, tenant, segment, first, last, lines, recordings, row }
+    Part { queued_at, tenant, segment, first, last, lines, recordings, deliveries, row }
 }
 
 fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {

@@ -5,6 +5,7 @@
 //! | [`accounts`] | accounts by tenant |
 //! | [`batch`] | what one transaction writes |
 //! | [`write`](self) | its writing |
+//! | [`deliveries`] | what status callbacks are told |
 //! | [`facts`] | a call's facts, a line each |
 //! | [`read`] | calls, CDRs, events, by page |
 //! | [`idempotency`](self) | `Idempotency-Key`s |
@@ -17,6 +18,7 @@
 
 pub mod accounts;
 pub mod batch;
+pub mod deliveries;
 pub mod facts;
 pub mod flows;
 mod idempotency;

@@ -1,6 +1,7 @@
 //! Writing a batch: one transaction, idempotent, with the journal's position.
 
 use super::batch::{Batch, Ended, Part, Row};
+use super::deliveries::DELIVERY;
 use super::idempotency::{FORGET, KEYED, oldest};
 use super::recordings::SAID;
 use super::{Store, StoreError, column, integer, on};
@@ -76,6 +77,21 @@ impl Store {
             }
             for rows in sized(&chunks) {
                 Db::chunks(rows, batch.position).build().execute(&mut *tx).await?;
+            }
+            for (sid, part) in &batch.parts {
+                for delivery in &part.deliveries {
+                    sqlx::query(DELIVERY)
+                        .bind(&*delivery.id)
+                        .bind(column(&part.tenant))
+                        .bind(sid.to_string())
+                        .bind(i64::from(delivery.seq))
+                        .bind(&*delivery.kind)
+                        .bind(&*delivery.url)
+                        .bind(&*delivery.body)
+                        .bind(integer(delivery.at))
+                        .execute(&mut *tx)
+                        .await?;
+                }
             }
             for keyed in &batch.keyed {
                 sqlx::query(KEYED)

@@ -36,10 +36,22 @@ async fn every_wrong_field_is_named_with_a_stable_code_and_nothing_is_admitted()
         (json!({ "timeout": 5 }), 400, "unknown_field", "timeout"),
         (json!({ "record": true }), 400, "not_supported_yet", "record"),
         (json!({ "machine_detection": true }), 400, "not_supported_yet", "machine_detection"),
-        (json!({ "status_callback": "https://example.com" }), 400, "not_supported_yet", "status_callback"),
-        (json!({ "status_callback_events": [] }), 400, "not_supported_yet", "status_callback_events"),
+        (json!({ "status_callback": "example.com" }), 400, "invalid_value", "status_callback"),
+        (json!({ "status_callback": "file:///etc/passwd" }), 400, "invalid_value", "status_callback"),
+        (json!({ "status_callback": 5 }), 400, "invalid_value", "status_callback"),
+        (
+            json!({ "status_callback": format!("https://a/{}", "x".repeat(2_048)) }),
+            400,
+            "invalid_value",
+            "status_callback",
+        ),
+        (json!({ "status_callback_events": ["call.ended"] }), 400, "missing_field", "status_callback"),
     ];
-    for (fields, status, code, field) in table {
+    let events = [json!([]), json!("call.ended"), json!(["call.endet"]), json!([7])];
+    let events =
+        events.map(|events| json!({ "status_callback": "https://a.example", "status_callback_events": events }));
+    let events = events.map(|fields| (fields, 400, "invalid_value", "status_callback_events"));
+    for (fields, status, code, field) in table.into_iter().chain(events) {
         let refused = board.post("/v1/calls", call_with(fields.clone())).await;
         let problem = refused.is_problem(status, code);
         assert_eq!(problem["field"], field, "{fields}: {problem}");

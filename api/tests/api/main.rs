@@ -28,3 +28,4 @@ mod recordings;
 #[path = "../../src/testing/calls.rs"]
 mod records;
 mod support;
+mod webhooks;

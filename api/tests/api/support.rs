@@ -54,6 +54,7 @@ pub struct Board {
     pub url: String,
     pub ledger: Ledger,
     pub app: App,
+    pub accounts: Accounts,
     pub router: axum::Router,
     pub inbox: Arc<Inbox>,
     pub directory: Arc<ArcSwap<Directory>>,
@@ -109,7 +110,7 @@ impl Board {
             ledger: ledger.clone(),
             directory: directory.clone(),
             keys,
-            accounts,
+            accounts: accounts.clone(),
             flows: api::Flows::new(store, prompts.clone()),
             recordings: api::Recordings::new(dir.path().join("recordings"), 30),
             prompts,
@@ -119,7 +120,7 @@ impl Board {
             version: "0.0.0-test",
         });
         let router = api::router(app.clone());
-        Self { url: url.to_owned(), dir, ledger, app, router, inbox, directory, sip, recovered }
+        Self { url: url.to_owned(), dir, ledger, app, accounts, router, inbox, directory, sip, recovered }
     }
 
     /// The same directory and database, started again.

@@ -19,6 +19,9 @@ struct Row {
 }
 
 impl AudioCodec {
+    /// What every carrier takes, and nothing that would be translated behind it.
+    pub const G711: [Self; 2] = [Self::Pcmu, Self::Pcma];
+
     /// Every codec there is.
     pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
 

@@ -49,9 +49,6 @@ pub(crate) struct Leg {
     pub(crate) keys: Keys,
 }
 
-/// What a carrier is offered: what every one of them takes, and nothing that would be transcoded behind it.
-pub(crate) const CARRIERS: [AudioCodec; 2] = [AudioCodec::Pcmu, AudioCodec::Pcma];
-
 impl Leg {
     /// Our side of a session description for this port, with these codecs.
     pub(crate) fn describe(

@@ -1,7 +1,7 @@
 //! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
 //! trunk after another.
 
-use super::leg::{CARRIERS, Hear, Leg, MediaPort, Phase, security, stream};
+use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
 use crate::book::Book;
@@ -245,7 +245,7 @@ impl Call {
         let security = security(encrypts, false, &mut desk.rng);
         let codecs = match &waiting.way {
             Way::Device(_) => &AudioCodec::ALL[..],
-            Way::Trunks { .. } => &CARRIERS,
+            Way::Trunks { .. } => &AudioCodec::G711,
         };
         let local = Leg::describe(media, desk.media.toward(peer), codecs, security, desk.rng.u64() >> 2);
         let Some((name, hear, mut invite)) = self.invite(&waiting, sdp::offer(&local), desk) else {
