@@ -135,6 +135,7 @@ impl Prompt {
     }
 
     /// `ms` milliseconds from `position` on (samples at 8 kHz, short of the end).
+    #[inline(always)]
     pub(crate) fn frame(&self, codec: Codec, position: usize, ms: u16) -> Frame<'_> {
         let samples = usize::from(ms) * 8;
         let ready = match codec {

@@ -157,6 +157,7 @@ impl Reception {
     }
 
     /// Takes one packet's sequence number. `known`: its payload type was negotiated; no other may start a source.
+    #[inline(always)]
     pub(crate) fn sequence(&mut self, ssrc: u32, sequence: u16, octets: usize, known: bool) -> Arrival {
         let arrival = match &mut self.source {
             Some(source) if source.ssrc == ssrc => {
@@ -234,6 +235,7 @@ impl Reception {
     }
 
     /// Takes the timing of an audio packet (§A.8). Telephone events repeat their timestamp and say nothing here.
+    #[inline(always)]
     pub(crate) fn timing(&mut self, timestamp: u32, now: Now) {
         let per_ms = self.per_ms;
         let Some(source) = &mut self.source else { return };
