@@ -1,7 +1,7 @@
 //! What every call works with: the user agent, the ports, the prompts, the trunks, the timers, and the way out.
 
 use crate::call::Call;
-use crate::call::room::Rooms;
+use crate::call::room::{BEEP, BEEP_TONE, Rooms};
 use crate::config::{Config, MediaAddress};
 use crate::letter::Letter;
 use crate::registrar::{Registrar, UserId};
@@ -111,7 +111,7 @@ impl Desk {
         Ok(Self {
             endpoint: Endpoint::new(with_gate(config), rng.fork()),
             ports: PortPool::new(media::PortRange::new(first, last)?),
-            prompts: BTreeMap::new(),
+            prompts: tones(),
             trunks: Trunks::new(&config.trunks, config.calls_per_second, &mut rng)?,
             plan: Plan::new(config),
             registrar: Registrar::new(&config.registrar, &mut rng),
@@ -193,6 +193,11 @@ impl Desk {
             self.timers.stop(Timer::Call(sid, what));
         }
     }
+}
+
+/// The tones that calls hear without a file.
+fn tones() -> BTreeMap<String, Arc<Prompt>> {
+    media::tone(BEEP_TONE).into_iter().map(|beep| (BEEP.to_owned(), Arc::new(beep))).collect()
 }
 
 /// The user agent's configuration, with the carriers known at its gate.

@@ -24,7 +24,7 @@ mod switch;
 mod trunk;
 mod view;
 
-pub use call::room::{BEEP, HOLD_MUSIC};
+pub use call::room::{BEEP, BEEP_TONE, HOLD_MUSIC};
 pub use cause::{Cause, Origin};
 pub use cdr::{Cdr, StreamQuality, Timestamps};
 pub use command::{Command, EndAs, Originate};

@@ -96,6 +96,21 @@ fn members_of_a_conference_hear_the_others_and_not_themselves() {
 }
 
 #[test]
+fn who_is_in_a_conference_hears_another_one_come() {
+    let answer = json!([{"conference": "team", "wait": "silence"}]);
+    let beep = media::tone(switch::BEEP_TONE).expect("a tone");
+    let heard_by_the_first = |calls: &[(u64, &str)]| {
+        let town = run(answer.clone(), calls);
+        likeness(&caller(&town, 0).capture.as_ref().expect("what was heard").pcm()[8_000..], beep.samples())
+    };
+    let (alone, with_another) = (
+        heard_by_the_first(&[(0, "hangup after 4s")]),
+        heard_by_the_first(&[(0, "hangup after 4s"), (1_500, "hangup after 5s")]),
+    );
+    assert!(alone < 0.3 && with_another > 0.8, "{alone} alone, {with_another} with another");
+}
+
+#[test]
 fn whoever_a_conference_depends_on_takes_it_along() {
     let answer = json!([{"conference": "team", "end_on_exit": true, "beep": false}, {"play": "words"}]);
     let town = run(answer, &[(0, "hangup after 3s"), (200, "wait 20s")]);

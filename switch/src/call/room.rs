@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub const HOLD_MUSIC: &str = "hold-music";
 /// The tone by which a member comes and goes.
 pub const BEEP: &str = "beep";
+/// What it sounds like (Hz and milliseconds), unless a prompt of that name takes its place.
+pub const BEEP_TONE: &str = "1000/150";
 /// The prefix of a conference's sid.
 const PREFIX: &str = "CF";
 
