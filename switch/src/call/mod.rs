@@ -282,7 +282,7 @@ impl Call {
         if let Some(media) = self.leg.media.take() {
             desk.free_media(media, now);
         }
-        if self.is_taped() {
+        if self.tapes_are_whole() {
             return self.finish(quality, desk, now);
         }
         // The file's end is a fact of the call: it comes before the last one.

@@ -147,8 +147,8 @@ impl Call {
         self.finish_when_quiet(desk, now);
     }
 
-    /// True where no recording's end is waited for.
-    pub(super) fn is_taped(&self) -> bool {
+    /// True where the end of no recording is waited for.
+    pub(super) fn tapes_are_whole(&self) -> bool {
         self.tapes.is_empty()
     }
 
