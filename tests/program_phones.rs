@@ -104,6 +104,7 @@ fn a_phone_walks_a_menu_in_twiml_and_leaves_a_message() {
     assert_heard("goodbye", &heard, SAME_SOUND);
     let message = audio::wav(&setup.dir().join("recordings").join(format!("{recording}.wav")));
     let (share, parts) = audio::share_of(&speech, &message);
+    println!("the message: {share:.2} of {parts} parts");
     assert!(share >= 0.5 && parts >= 10, "the message is what the phone said: {share:.2} of {parts} parts");
 }
 

@@ -64,7 +64,6 @@ pub fn share_of(said: &[i16], heard: &[i16]) -> (f64, usize) {
     let loud = |part: &&[i16]| part.iter().filter(|sample| sample.unsigned_abs() > 200).count() > part.len() / 4;
     let parts: Vec<f64> = heard.chunks_exact(800).filter(loud).map(|part| correlation(said, part).0).collect();
     let same = parts.iter().filter(|score| **score > SAME_PART).count();
-    println!("{same} of {} parts are the same: {parts:.2?}", parts.len());
     (same as f64 / parts.len().max(1) as f64, parts.len())
 }
 
