@@ -5,7 +5,8 @@
 #   benches/signalling.sh [RATE] [SECONDS] [WARM]   default: 3,000 calls a second for 12 s; bridged, half as many; WARM
 #                                                 (35) seconds of the same before: ended transactions are kept for 64*T1
 #                                                 (32 s), and what a switch at work costs is known after that
-#   benches/signalling.sh overload [RATE]           goodput at RATE (2,000) and at twice that, and what is left behind
+#   benches/signalling.sh overload [PERCENT]         with so much of its core (30 %): the most calls a second it takes, goodput
+#                                                 at twice that rate, and a light load ten seconds later
 #
 # TANDEM names the program (default: target/release/tandem). A machine that does something else meanwhile shows it in
 # the lateness that each run prints.
@@ -72,14 +73,34 @@ figure() { python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); print(ev
 
 line='"%d of %d answered, %d failed; %.3f ms of CPU a call (%.0f %% of the core); INVITE-200 p50 %.2f p99 %.2f ms; lateness p99 %.2f ms; %.0f MB" % (r["counts"]["answered"], r["counts"]["due"], r["counts"]["failed"], r["processes"][0]["cpu_ms_per_call"], r["processes"][0]["cpu_percent"], r["latency"]["answer"]["p50_ms"], r["latency"]["answer"]["p99_ms"], r["latency"]["lateness"]["p99_ms"], r["processes"][0]["rss_bytes"] / 1e6)'
 
+# Where the load cannot saturate the switch, the switch gets a part of its core: percent.
+quota() {
+  local cpu=/sys/fs/cgroup/cpu
+  if [ -w $cpu/cpu.shares ]; then
+    group=$cpu/tandem-bench-$$; mkdir "$group"
+    echo 10000 > "$group/cpu.cfs_period_us"; echo $(($1 * 100)) > "$group/cpu.cfs_quota_us"
+  elif [ -w /sys/fs/cgroup/cgroup.procs ]; then
+    group=/sys/fs/cgroup/tandem-bench-$$; mkdir "$group"; echo "$(($1 * 100)) 10000" > "$group/cpu.max"
+  else
+    echo "no cgroup can be made here: the switch has its whole core" >&2; return
+  fi
+  echo "$switch" > "$group/cgroup.procs"
+  trap 'finish; rmdir "$group"' EXIT
+}
+
 if [ "${1:-}" = overload ]; then
-  rate=${2:-2000}
-  # 503s by themselves, with their latency; then a moderate load ten seconds later: all is as before.
-  refused='sorted((f["reason"], f["calls"], f["latency"]["p50_ms"], f["latency"]["p99_ms"]) for f in r["failures"])'
-  for step in "$rate" "$((2 * rate))" 100; do
+  quota "${2:-30}"
+  good='"%.0f" % r["goodput"]["mean"]'
+  most=0 rate=600
+  while rate=$((rate + 200)); load +18325550100 "$rate" 10 "$dir/run.json" || true
+    goodput=$(figure "$dir/run.json" "$good")
+    echo "$rate a second: goodput $goodput; $(figure "$dir/run.json" "$line")"
+    [ "$goodput" -gt $((most * 102 / 100)) ]; do most=$goodput; done
+  echo "the most is $most a second; now twice that:"
+  for step in $((2 * most)) 100; do
     load +18325550100 "$step" 20 "$dir/run.json" || true
-    echo "$step a second: goodput $(figure "$dir/run.json" '"%.0f" % r["goodput"]["mean"]') a second; $(figure "$dir/run.json" "$line")"
-    echo "    failures (reason, calls, p50 ms, p99 ms): $(figure "$dir/run.json" "$refused")"
+    echo "$step a second: goodput $(figure "$dir/run.json" "$good"), $(figure "$dir/run.json" "'%.0f' % (100 * r['goodput']['mean'] / $most)") % of the most; $(figure "$dir/run.json" "$line")"
+    echo "    refused (reason, calls, p50 ms, p99 ms): $(figure "$dir/run.json" 'sorted((f["reason"], f["calls"], round(f["latency"]["p50_ms"], 2), round(f["latency"]["p99_ms"], 2)) for f in r["failures"])')"
     echo "    the load itself: $(figure "$dir/run.json" 'r["generator"]["limits"] or "not the limit"')"
     sleep 10
   done

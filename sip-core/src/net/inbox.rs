@@ -28,15 +28,16 @@ pub const NEW_WORK_LIMIT: usize = INBOX / 2;
 /// kernel holds beyond it is not.
 pub const DATAGRAMS_A_LOOK: usize = 256;
 
-/// How long the thread may rest while inputs keep coming. It bounds what a rest adds to a message's way.
-pub const REST: Duration = Duration::from_micros(500);
+/// How long the thread may rest while inputs keep coming. It bounds what a rest adds to a message's way, and how late a timer
+/// is.
+pub const REST: Duration = Duration::from_millis(1);
 
 /// Of so many rests one is followed by a look at what epoll knows; after the others the listeners are read straight away. What
 /// ICMP has said waits for that look.
 const RESTS_BEFORE_LOOK: u32 = 16;
 
 /// Inputs in one stretch of [`REST`] from which on the thread rests. Fewer are taken as they come.
-const INPUTS_BEFORE_REST: usize = 2;
+const INPUTS_BEFORE_REST: usize = 4;
 
 /// How long a sender of what may not be lost waits before it looks again whether there is room.
 const FULL_RETRY: Duration = Duration::from_millis(1);
@@ -273,7 +274,7 @@ impl<T: From<Input>> Outlet<T> {
         Duration::from_nanos(self.mono().saturating_sub(self.since))
     }
 
-    /// Looks at the sockets; sleeps before that, for at most `most`, where nothing is there. `taken` is what has been handed
+    /// Looks at the sockets; sleeps before that, for at most `most` or a [`REST`], where nothing is there. `taken` is what has been handed
     /// out since the last look.
     pub fn wait(&mut self, most: Duration, taken: usize) {
         let busy =
@@ -282,8 +283,9 @@ impl<T: From<Input>> Outlet<T> {
         if busy {
             return self.look(Duration::ZERO);
         }
-        if let Some(rest) = rest.map(|rest| rest.min(most)).filter(|rest| !rest.is_zero()) {
-            // Nobody rings meanwhile: `awake` stands.
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            // Nobody rings meanwhile: `awake` stands. Nor does a timer cut it short: thousands a second, each forgetting a
+            // transaction of half a minute ago, would be a wake each.
             std::thread::sleep(rest);
             self.unlooked += 1;
             return if self.unlooked < RESTS_BEFORE_LOOK { self.read_all() } else { self.look(Duration::ZERO) };
@@ -413,7 +415,7 @@ mod tests {
         let stretch = REST.as_nanos() as u64;
         let mut rests = Rests::of(REST);
         assert_eq!(rests.after(1, 10 * stretch + 1), None, "one input is taken as it comes");
-        assert_eq!(rests.after(1, 10 * stretch + 2), Some(REST - Duration::from_nanos(2)));
+        assert_eq!(rests.after(3, 10 * stretch + 2), Some(REST - Duration::from_nanos(2)));
         assert_eq!(rests.after(0, 11 * stretch), None, "a new stretch begins anew");
         assert!(
             (20..1000).all(|n| rests.after(1, n * stretch).is_none()),
