@@ -223,16 +223,7 @@ impl Call {
             return;
         }
         self.with_line(floor, Line::closed);
-        let rtp = &mut floor.lap.rtp;
-        rtp.streams += 1;
-        rtp.sent += quality.sent.packets;
-        rtp.received += quality.received.packets;
-        rtp.lost += quality.received.lost;
-        if quality.received.packets == 0 {
-            rtp.silent += 1;
-        } else {
-            floor.lap.jitter.record(Duration::from_secs_f64(quality.received.jitter_ms.max(0.0) / 1_000.0));
-        }
+        floor.lap.hear(quality);
     }
 }
 
@@ -248,7 +239,7 @@ pub(super) fn status_of(line: &str) -> Option<u16> {
     line.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
 
-fn sdp_body(description: bytes::Bytes) -> (String, bytes::Bytes) {
+pub(super) fn sdp_body(description: bytes::Bytes) -> (String, bytes::Bytes) {
     ("application/sdp".to_owned(), description)
 }
 
