@@ -5,12 +5,13 @@
 #
 #   benches/versus.sh [CALLS] [SECONDS] [RATE]      default: 300 calls for 30 s, then 200 calls a second for 20 s
 #
-# TANDEM names the program (default: target/release/tandem), OUT where the pages and the JSON go (default: target/versus).
+# TANDEM names the program (default: target/release/tandem), LOAD the one that makes the load (default: the same), OUT
+# where the pages and the JSON go (default: target/versus).
 # Debian's kamailio and rtpengine-daemon are installed where they are missing. A machine that does something else meanwhile
 # shows it in the lateness of the load's own packets, which each page shows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tandem=${TANDEM:-target/release/tandem} out=${OUT:-target/versus}
+tandem=${TANDEM:-target/release/tandem} generator=${LOAD:-$tandem} out=${OUT:-target/versus}
 calls=${1:-300} seconds=${2:-30} rate=${3:-200}
 target_core=1 load_core=0
 dir=$(mktemp -d)
@@ -138,7 +139,7 @@ mkdir -p "$out"
 versus() {
   local name=$1
   shift
-  taskset -c $load_core "$tandem" load --against "tandem=sip:+18325550100@127.0.0.1:$sip" --pid "$switch" \
+  taskset -c $load_core "$generator" load --against "tandem=sip:+18325550100@127.0.0.1:$sip" --pid "$switch" \
     --against "kamailio+rtpengine=sip:+18325550100@127.0.0.1:$proxy" --pid "$peers" \
     --bind "$far" --answer --media-ports 40000-59999 --json "$out/$name.json" --html "$out/$name.html" "$@" 2>"$dir/$name.log" ||
     { tail -n 20 "$dir/$name.log" >&2; return 1; }

@@ -106,7 +106,7 @@ pub struct Used {
     pub cpu_percent: f64,
     /// CPU for each answered call.
     pub cpu_ms_per_call: Option<f64>,
-    /// CPU for each second that a call stood, both its ways included.
+    /// CPU for each second that a call stood, both its ways included, where calls have media.
     pub cpu_ms_per_call_second: Option<f64>,
     /// The most resident memory that was seen at the end of a second; a page that two processes share counts twice.
     pub rss_max_bytes: u64,
@@ -202,11 +202,12 @@ fn used(outcome: &Outcome) -> Option<Used> {
     let cpu_s: f64 = outcome.processes.iter().map(cpu).sum();
     let now: u64 = outcome.processes.iter().map(|(_, _, after)| after.rss).sum();
     let answered = outcome.summary.counts().answered;
+    let streams = outcome.summary.whole().rtp.streams > 0;
     let stood: u64 = outcome.summary.seconds().iter().map(|second| second.in_flight).sum();
     (!outcome.processes.is_empty()).then(|| Used {
         cpu_percent: cpu_s / outcome.ran_s() * 100.0,
         cpu_ms_per_call: (answered > 0).then(|| cpu_s * 1_000.0 / answered as f64),
-        cpu_ms_per_call_second: (stood > 0).then(|| cpu_s * 1_000.0 / stood as f64),
+        cpu_ms_per_call_second: (stood > 0 && streams).then(|| cpu_s * 1_000.0 / stood as f64),
         rss_max_bytes: outcome.samples.iter().map(|sample| sample.rss_bytes).max().unwrap_or(now),
     })
 }

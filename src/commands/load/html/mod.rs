@@ -47,6 +47,9 @@ fn write_page(out: &mut String, runs: &[Report<'_>], against: Option<&Against<'_
     for run in runs {
         headline(out, run)?;
     }
+    for run in runs {
+        limits(out, run)?;
+    }
     match (against, runs) {
         (Some(against), _) => ratios(out, against)?,
         (None, [only]) => tiles(out, only)?,
@@ -66,7 +69,7 @@ fn write_page(out: &mut String, runs: &[Report<'_>], against: Option<&Against<'_
     writeln!(out, "</body></html>")
 }
 
-/// What was done, and where the load itself was in the way.
+/// What was done.
 fn headline(out: &mut String, run: &Report<'_>) -> fmt::Result {
     let counts = &run.counts;
     let early = if run.interrupted { ", ended early" } else { "" };
@@ -78,7 +81,11 @@ fn headline(out: &mut String, run: &Report<'_>) -> fmt::Result {
         counts.answered,
         run.most_standing,
         run.ran_s
-    )?;
+    )
+}
+
+/// Where the load itself was in the way.
+fn limits(out: &mut String, run: &Report<'_>) -> fmt::Result {
     if run.generator.limits.is_empty() {
         return Ok(());
     }

@@ -152,7 +152,9 @@ impl Scale {
                 "<line class=\"tick\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{BOTTOM}\" y2=\"{:.1}\"/>",
                 BOTTOM + 4.0
             )?;
-            writeln!(out, "<text x=\"{x:.1}\" y=\"{:.1}\" class=\"mid\">{label}</text>", BOTTOM + 17.0)?;
+            // At the edge a label in the middle of its tick would be cut off.
+            let (x, place) = if x > RIGHT - 20.0 { (RIGHT, "end") } else { (x, "mid") };
+            writeln!(out, "<text x=\"{x:.1}\" y=\"{:.1}\" class=\"{place}\">{label}</text>", BOTTOM + 17.0)?;
         }
         Ok(())
     }

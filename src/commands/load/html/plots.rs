@@ -7,6 +7,9 @@ use carrier_sim::load::{Latency, Second};
 /// How many colours the page has; more targets than these share them.
 const HUES: usize = 4;
 
+/// The colour of what is only there to be compared with.
+const PALE: usize = HUES;
+
 /// What a second shows, where it shows it.
 type OfSecond = fn(&Second) -> Option<f64>;
 
@@ -61,7 +64,8 @@ fn rates(runs: &[Report<'_>]) -> Plot {
             }
             let hue = if runs.len() > 1 { place } else { hue };
             let dashed = dashed || what == "failed" && runs.len() > 1;
-            series.push(Series { name: name(runs, run, what), hue: hue % HUES, dashed, points: over_time(run, of) });
+            let (name, hue) = if what == "due" { (what.to_owned(), PALE) } else { (name(runs, run, what), hue % HUES) };
+            series.push(Series { name, hue, dashed, points: over_time(run, of) });
         }
     }
     Plot { title: "Calls", unit: "a second", across: Across::Time, series }
