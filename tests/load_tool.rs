@@ -253,6 +253,7 @@ fn two_targets_are_measured_in_turn_and_compared() {
         // Nearly all that this load sends comes back to it; what is sent before the other end listens does not.
         let [sent, back] = [&media["sent"], &media["added_delay"]["count"]].map(|count| count.as_u64().unwrap());
         assert!(back * 10 > sent * 7 && sent > streams * 20, "{media:#}");
+        assert!(run["server"].as_str().is_some_and(|server| server.starts_with("Tandem/")), "{run:#}");
         assert!(run["used"]["rss_max_bytes"].as_u64() > Some(1 << 20), "{run:#}");
     }
     let ratios = loaded.json["ratios"].as_array().unwrap();

@@ -28,8 +28,10 @@ impl Origin {
         let now = OffsetDateTime::from(SystemTime::now());
         let now = now.replace_nanosecond(0).unwrap_or(now);
         let read = |file| std::fs::read_to_string(file).unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let model = field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown processor".to_owned());
+        // Those of the machine, also where this process may not use all of them.
+        let processors = read("/proc/cpuinfo");
+        let cores = processors.lines().filter(|line| line.starts_with("processor")).count().max(1);
+        let model = field(&processors, "model name").unwrap_or_else(|| "unknown processor".to_owned());
         let kilobytes = field(&read("/proc/meminfo"), "MemTotal").unwrap_or_default();
         let kilobytes = kilobytes.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
         Self {

@@ -22,6 +22,8 @@ pub struct Report<'a> {
     /// What the target is called.
     pub name: &'a str,
     target: &'a str,
+    /// What the target calls itself.
+    pub server: Option<&'a str>,
     rate: &'a str,
     hold_s: Option<f64>,
     held: Option<u64>,
@@ -139,6 +141,7 @@ impl<'a> Report<'a> {
             origin,
             name: &outcome.target.name,
             target: &outcome.target.uri,
+            server: whole.server.as_deref(),
             rate: &args.rate,
             hold_s: args.hold.map(|hold| hold.as_secs_f64()),
             held: args.held,

@@ -41,6 +41,9 @@ pub fn table(report: &Report<'_>) -> Result<String, fmt::Error> {
 
 fn calls(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let counts = &report.counts;
+    if let Some(server) = report.server {
+        writeln!(out, "target      {}", server.escape_debug())?;
+    }
     let early = if report.interrupted { ", ended early" } else { "" };
     writeln!(out, "calls       {} due, {} started in {:.1} s{early}", counts.due, counts.started, report.ran_s)?;
     writeln!(

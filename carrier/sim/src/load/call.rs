@@ -101,6 +101,7 @@ impl Call {
     /// A provisional response.
     pub(super) fn on_progress(&mut self, response: &Message, floor: &mut Floor) {
         let Phase::Inviting { trying, ringing } = &mut self.phase else { return };
+        floor.met(response);
         let after = floor.since(self.due);
         let is_trying = response.status() == Some(StatusCode::TRYING);
         let (seen, stage) =
@@ -112,6 +113,7 @@ impl Call {
 
     /// The 2xx.
     pub(super) fn on_answered(&mut self, response: &Message, floor: &mut Floor) {
+        floor.met(response);
         let after = floor.since(self.due);
         floor.lap.counts.answered += 1;
         floor.lap.stages.answer.record(after);

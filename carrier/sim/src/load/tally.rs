@@ -317,6 +317,8 @@ pub struct Lap {
     pub worst_loss_ppm: u32,
     /// The jitter of each stream that ended (RFC 3550 §6.4.1).
     pub jitter: Latency,
+    /// What the target calls itself (RFC 3261 §20.35), as the first response said that had it.
+    pub server: Option<String>,
     /// What was measured on the streams; the rim fills it in, which alone knows when packets came.
     pub streams: Streams,
 }
@@ -357,6 +359,9 @@ impl Lap {
         self.worst_loss_ppm = self.worst_loss_ppm.max(other.worst_loss_ppm);
         self.jitter.merge(&other.jitter);
         self.streams.merge(&other.streams);
+        if self.server.is_none() {
+            self.server.clone_from(&other.server);
+        }
     }
 }
 

@@ -73,9 +73,10 @@ fn write_page(out: &mut String, runs: &[Report<'_>], against: Option<&Against<'_
 fn headline(out: &mut String, run: &Report<'_>) -> fmt::Result {
     let counts = &run.counts;
     let early = if run.interrupted { ", ended early" } else { "" };
+    let server = run.server.map(|server| format!(" ({})", escaped(server))).unwrap_or_default();
     writeln!(
         out,
-        "<p class=\"soft\">{}: {} calls due, {} answered, at most {} at once, in {:.1} s{early}</p>",
+        "<p class=\"soft\">{}{server}: {} calls due, {} answered, at most {} at once, in {:.1} s{early}</p>",
         escaped(run.name),
         counts.due,
         counts.answered,
