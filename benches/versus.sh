@@ -125,9 +125,9 @@ listens() { ss -lun "sport = :$1" | grep -q "127.0.0.1:$1"; }
 TANDEM_LOG=warn taskset -c $target_core "$tandem" serve --config "$dir/tandem.toml" 2>"$dir/tandem.log" & switch=$!; pids+=($switch)
 # --table=-1: without the kernel's module, which a container does not have.
 taskset -c $target_core rtpengine --config-file=none --table=-1 --interface=127.0.0.1 --listen-ng="127.0.0.1:$ng" \
-  --port-min=20000 --port-max=29999 --num-threads=1 --foreground --log-stderr --log-level=3 2>"$dir/rtpengine.log" & engine=$!; pids+=($engine)
+  --port-min=20000 --port-max=29999 --num-threads=1 --foreground --log-stderr --log-level=3 >"$dir/rtpengine.log" 2>&1 & engine=$!; pids+=($engine)
 mkdir "$dir/run"
-taskset -c $target_core kamailio -DD -E -m 256 -M 16 -f "$dir/kamailio.cfg" -Y "$dir/run" -P "$dir/run/pid" 2>"$dir/kamailio.log" & proxied=$!; pids+=($proxied)
+taskset -c $target_core kamailio -DD -E -m 256 -M 16 -f "$dir/kamailio.cfg" -Y "$dir/run" -P "$dir/run/pid" >"$dir/kamailio.log" 2>&1 & proxied=$!; pids+=($proxied)
 until_true curl -fsS "http://127.0.0.1:$http/readyz"
 until_true listens "$proxy"
 until_true listens "$ng"
