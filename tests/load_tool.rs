@@ -8,7 +8,7 @@ mod common;
 use common::carrier::Carrier;
 use common::ports::Ports;
 use common::process::{Process, udp_port_is_bound};
-use common::switch::tandem;
+use common::switch::{Setup, tandem};
 use common::{secs, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -202,6 +202,81 @@ fn a_call_with_media_is_heard_both_ways() {
 }
 
 #[test]
+fn a_load_that_calls_itself_measures_both_legs_and_writes_a_page_that_needs_nothing_else() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease_at_least(300));
+    let (port, (first, last)) = (ports.port(), ports.range(80));
+    let (own, range) = (format!("127.0.0.1:{port}"), format!("{first}-{last}"));
+    let mut args = vec!["--bind", &own, "--answer", "--media", "send", "--media-ports", &range, "--hold", "2s"];
+    args.extend(["--calls", "10", "--rate", "10", "--digits", "12#", "--srtp", "--html", "run.html", "--from", "<b>"]);
+    let loaded = load(dir.path(), &format!("sip:x@{own}"), &args);
+    assert_eq!((loaded.code, loaded.count("hung_up")), (Some(0), 10), "{}", loaded.printed);
+    assert_eq!((loaded.count("taken"), loaded.count("refused")), (10, 0));
+    assert_eq!((loaded.count("digits_sent"), loaded.count("digits_heard")), (30, 30), "{}", loaded.printed);
+    let media = &loaded.json["media"];
+    assert_eq!((&media["streams"], &media["silent"], &media["srtp_refused"]), (&json!(20), &json!(0), &json!(0)));
+    // Every third packet is part of a key, and carries no stamp.
+    let away = &media["added_delay"];
+    assert!(2 * away["count"].as_u64().unwrap() > media["sent"].as_u64().unwrap(), "{media:#}");
+    assert!(away["p50_ms"].as_f64() < Some(20.0) && media["stream_lateness_p99"]["count"] == 20, "{media:#}");
+    let page = std::fs::read_to_string(dir.path().join("run.html")).unwrap();
+    assert!(page.matches("<svg").count() >= 4 && page.contains("&lt;b&gt;") && !page.contains("<b>&#39;"), "{page}");
+    for foreign in ["<script", "src=", "url(", "@import", "<link"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
+fn two_targets_are_measured_in_turn_and_compared() {
+    let mut setup = Setup::with_rtp(Ports::lease_at_least(600), 120);
+    let (port, (first, last)) = (setup.room().1.port(), setup.room().1.range(80));
+    let number = |number, answer| format!("[[number]]\nnumber = \"{number}\"\ntenant = \"default\"\nanswer = {answer}");
+    let setup = setup
+        .trunk("load", "generic", port, "")
+        .section(&number("+18325550102", "{ echo = true }"))
+        .section(&number("+18325550103", "{ bridge = \"+18325550199\" }"));
+    let switch = setup.start();
+    let [echo, bridge] = [("echo", 2), ("bridge", 3)]
+        .map(|(name, n)| format!("{name}=sip:+1832555010{n}@127.0.0.1:{}", switch.sip_port));
+    let (own, range, pid) = (format!("127.0.0.1:{port}"), format!("{first}-{last}"), switch.process.id().to_string());
+    let mut process = tandem("load", setup.dir(), |command| {
+        command.args(["load", "--against", &echo, "--against", &bridge, "--pid", &pid, "--pid", &pid]);
+        command.args(["--bind", &own, "--answer", "--media", "send", "--media-ports", &range, "--json", "load.json"]);
+        command.args(["--calls", "10", "--rate", "10", "--hold", "2s", "--html", "run.html"]);
+    });
+    let loaded = ended(setup.dir(), &mut process);
+    assert_eq!((loaded.code, &loaded.json["schema"]), (Some(0), &json!("tandem-load-against/1")), "{}", loaded.printed);
+    for (run, name, taken, streams) in [(0, "echo", 0, 10), (1, "bridge", 10, 20)] {
+        let run = &loaded.json["runs"][run];
+        assert_eq!((&run["name"], &run["counts"]["taken"]), (&json!(name), &json!(taken)), "{}", loaded.printed);
+        let media = &run["media"];
+        assert_eq!((&media["streams"], &media["silent"]), (&json!(streams), &json!(0)), "{media:#}");
+        // Nearly all that this load sends comes back to it; what is sent before the other end listens does not.
+        let [sent, back] = [&media["sent"], &media["added_delay"]["count"]].map(|count| count.as_u64().unwrap());
+        assert!(back * 10 > sent * 7 && sent > streams * 20, "{media:#}");
+        assert!(run["server"].as_str().is_some_and(|server| server.starts_with("Tandem/")), "{run:#}");
+        assert!(run["used"]["rss_max_bytes"].as_u64() > Some(1 << 20), "{run:#}");
+    }
+    let ratios = loaded.json["ratios"].as_array().unwrap();
+    let delay = ratios.iter().find(|ratio| ratio["what"] == "added delay, p50").unwrap();
+    assert!(delay["ratios"][0] == 1.0 && delay["ratios"][1].as_f64() > Some(0.0), "{delay:#}");
+    assert!(loaded.printed.contains("added delay, p99"), "{}", loaded.printed);
+    let page = std::fs::read_to_string(setup.dir().join("run.html")).unwrap();
+    assert!(page.contains("echo against bridge") && page.contains("Side by side"), "{page}");
+}
+
+#[test]
+fn a_password_may_lie_in_a_file() {
+    let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease_at_least(200));
+    let known = ["--username", "load", "--password", "Correct-Horse-7"];
+    let carrier = Carrier::start(dir.path(), &mut ports, 40, "challenge, answer", &known);
+    std::fs::write(dir.path().join("secret"), "Correct-Horse-7\n").unwrap();
+    let target = format!("sip:x@127.0.0.1:{}", carrier.port);
+    let args = ["--calls", "5", "--rate", "10", "--user", "load", "--password-file", "secret", "--max-failures", "0"];
+    let loaded = load(dir.path(), &target, &args);
+    assert_eq!((loaded.code, loaded.count("challenged")), (Some(0), 5), "{}", loaded.printed);
+}
+
+#[test]
 fn over_tcp_the_calls_go_as_over_udp() {
     let (dir, mut ports) = (tempfile::tempdir().unwrap(), Ports::lease());
     let (port, control, media) = (ports.port(), ports.port(), ports.port());
@@ -232,7 +307,7 @@ fn what_cannot_be_is_said_in_a_sentence() {
     let _held = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
     let taken = format!("127.0.0.1:{port}");
     let target = "sip:x@127.0.0.1:9";
-    let cases: [(i32, &str, &[&str], &str); 9] = [
+    let cases: [(i32, &str, &[&str], &str); 15] = [
         (1, "somewhere", &[], "`somewhere` is no SIP URI"),
         (1, "tel:+15551234", &[], "is no SIP URI"),
         (1, target, &["--rate", "0"], "--rate: a rate of 0 calls a second cannot be kept"),
@@ -240,6 +315,12 @@ fn what_cannot_be_is_said_in_a_sentence() {
         (1, target, &["--to", "100%"], "--to: `100%`"),
         (1, target, &["--bind", &taken], "Address already in use"),
         (1, target, &["--pid", "4294967295"], "--pid: process 4294967295"),
+        (1, target, &["--digits", "12"], "--digits wants a stream; add --media send"),
+        (1, target, &["--digits", "1x", "--media", "send"], "`x` is no key"),
+        (1, target, &["--digits", "12", "--media", "send", "--hold", "100ms"], "2 keys take 400ms"),
+        (1, target, &["--answer", "--bind", "127.0.0.1"], "--answer: name the port"),
+        (1, target, &["--user", "load"], "its password is missing"),
+        (2, target, &["--against", target], "cannot be used with"),
         (2, target, &["--speed", "5"], "unexpected argument '--speed'"),
         (2, target, &["--max-failures", "lots"], "write a share, like 0.1%"),
     ];

@@ -1,118 +1,81 @@
 //! `tandem load`: calls at any SIP target, and what became of them: a line a second on standard error, a table on standard
-//! output, JSON in a file, an exit code by thresholds.
+//! output, JSON and a page in files, an exit code by thresholds.
 
+mod against;
 mod args;
+mod generator;
+mod heard;
+mod html;
+mod origin;
 mod plan;
 mod report;
+mod run;
 mod table;
 
 pub use args::LoadArgs;
 
 use super::raise_files;
-use crate::clock::entropy;
-use base::Rng;
-use carrier_sim::load::Summary;
-use carrier_sim::net::load::{Ended, Heard, Running, Usage};
-use report::{Beside, Report};
+use against::Against;
+use origin::Origin;
+use report::Report;
+use run::Outcome;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
 
 /// Why a load could not run.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The exit code where a threshold was crossed.
 const CROSSED: u8 = 3;
+/// Between two targets: what the first is still to say to its end is not to be the second's burden.
+const PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs a load to its end, or to the first signal; a second one ends it at once.
+/// Runs the load on every target in turn, and reports.
 pub async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
     raise_files();
-    let setup = plan::plan(args).await?;
-    let before = usages(&args.pids)?;
-    let own = Usage::own()?;
-    let rng = args.seed.map_or_else(entropy, |seed| Ok(Rng::from_u64(seed)))?;
-    let shards = setup.shards;
-    let mut running = Running::start(setup, rng).await?;
-    let began = Instant::now();
-    let mut seen = Seen { summary: Summary::new(shards), ended: Vec::new(), interrupted: false };
-    seen.follow(&mut running).await?;
-    let ran = began.elapsed();
-    if seen.ended.len() < shards {
-        return Err("a shard of the load has failed".into());
+    let (origin, targets) = (Origin::here(), args.targets()?);
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for (target, pids) in targets {
+        if let Some(before) = outcomes.last() {
+            if before.interrupted {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        outcomes.push(run::run(args, target, &pids).await?);
     }
-    let processes = used_since(before)?;
-    let own = (own, Usage::own()?);
-    let beside = Beside { interrupted: seen.interrupted, ran, shards: &seen.ended, processes: &processes, own };
-    let report = Report::new(args, &seen.summary, &beside);
+    let reports: Vec<_> = outcomes.iter().map(|outcome| Report::new(args, &origin, outcome)).collect();
+    tell(args, &reports)?;
+    Ok(if reports.iter().all(Report::is_good) { ExitCode::SUCCESS } else { ExitCode::from(CROSSED) })
+}
+
+/// The table, and the files that are asked for: of one target its report, of several all of them and their ratios.
+fn tell(args: &LoadArgs, reports: &[Report<'_>]) -> Result<(), Failure> {
+    let against = Against::of(reports);
     if let Some(file) = &args.json {
-        let text = serde_json::to_vec_pretty(&report)?;
-        std::fs::write(file, text).map_err(|error| format!("--json {}: {error}", file.display()))?;
+        let text = match (reports, &against) {
+            ([only], None) => serde_json::to_vec_pretty(only),
+            (_, against) => serde_json::to_vec_pretty(against),
+        };
+        write("--json", file, &text?)?;
     }
-    std::io::stdout().write_all(table::table(&report)?.as_bytes())?;
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(CROSSED) })
+    if let Some(file) = &args.html {
+        write("--html", file, html::page(reports, against.as_ref()).as_bytes())?;
+    }
+    let mut text = String::new();
+    for report in reports {
+        if against.is_some() {
+            text += &format!("{}\n", report.name);
+        }
+        text += &table::table(report)?;
+    }
+    text += &against.map(|against| table::ratios(&against)).transpose()?.unwrap_or_default();
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
 }
 
-/// What has been heard of the shards.
-struct Seen {
-    summary: Summary,
-    ended: Vec<Ended>,
-    interrupted: bool,
-}
-
-impl Seen {
-    /// Until every shard has ended.
-    async fn follow(&mut self, running: &mut Running) -> Result<(), Failure> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        loop {
-            tokio::select! {
-                heard = running.heard() => match heard {
-                    Some(heard) => self.hear(heard),
-                    None => return Ok(()),
-                },
-                _ = interrupt.recv() => self.stop(running)?,
-                _ = terminate.recv() => self.stop(running)?,
-            }
-        }
-    }
-
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Lap(lap) => {
-                if let Some(second) = self.summary.lap(&lap) {
-                    eprintln!("{}", table::second(&second));
-                }
-            }
-            Heard::Ended(ended) => {
-                self.summary.finished();
-                self.ended.push(*ended);
-            }
-        }
-    }
-
-    fn stop(&mut self, running: &Running) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.interrupted, true) {
-            return Err("ended by a second signal; what stood was left as it was".into());
-        }
-        eprintln!("ending: what stands is hung up (once more: at once)");
-        running.stop();
-        Ok(())
-    }
-}
-
-fn usages(pids: &[u32]) -> Result<Vec<(u32, Usage)>, Failure> {
-    pids.iter().map(|pid| Ok((*pid, Usage::of(*pid).map_err(|error| format!("--pid: {error}"))?))).collect()
-}
-
-/// A process that has ended meanwhile is a finding: it is said, and the figures are not.
-fn used_since(before: Vec<(u32, Usage)>) -> Result<Vec<(u32, Usage, Usage)>, Failure> {
-    let mut used = Vec::new();
-    for (pid, before) in before {
-        match Usage::of(pid) {
-            Ok(after) => used.push((pid, before, after)),
-            Err(error) => eprintln!("tandem: the target has gone: {error}"),
-        }
-    }
-    Ok(used)
+fn write(option: &str, file: &Path, text: &[u8]) -> Result<(), Failure> {
+    Ok(std::fs::write(file, text).map_err(|error| format!("{option} {}: {error}", file.display()))?)
 }

@@ -426,3 +426,15 @@ fn without_a_free_port_a_call_fails_by_our_own_fault() {
     run.assert_over();
     assert_eq!((run.summary.counts().answered, run.whole().failures[&Reason::NoPort].calls), (4, 6));
 }
+
+#[test]
+fn a_target_that_speaks_no_srtp_is_not_spoken_to_in_clear() {
+    let mut run = Run::new("answer", rate(10.0), |config| {
+        let Media::Sink(at) = config.media else { panic!("the default") };
+        let ports = PortRange::new(20_000, 20_399).unwrap();
+        config.media = Media::Streams { ip: at.ip(), ports, source: Source::Prompt(tone()) };
+        (config.calls, config.srtp) = (Some(5), true);
+    });
+    run.assert_over();
+    assert_eq!((run.summary.bad_calls(), run.whole().rtp.sent), (5, 0), "{:?}", run.whole().failures);
+}

@@ -33,7 +33,7 @@ const MAX_RTCP_INDEX: u32 = (1 << 31) - 1;
 
 /// Why a packet is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// Its header is none.
     Malformed,
     /// It came before, or is older than the window tells.
@@ -44,7 +44,7 @@ pub(crate) enum Refused {
 
 /// Both directions of one stream.
 #[derive(Clone, Debug)]
-pub(crate) struct Srtp {
+pub struct Srtp {
     sender: Sender,
     receiver: Receiver,
     /// Under the far end's key before this one, until it uses the new one: what is on its way when keys change, and what
@@ -53,7 +53,9 @@ pub(crate) struct Srtp {
 }
 
 impl Srtp {
-    pub(crate) fn new(keys: &SrtpKeys) -> Self {
+    /// Both directions with these keys, from their first packet.
+    #[must_use]
+    pub fn new(keys: &SrtpKeys) -> Self {
         let (sender, receiver) = (Sender::new(&keys.send), Receiver::new(&keys.receive));
         Self { sender, receiver, before: None }
     }
@@ -61,7 +63,7 @@ impl Srtp {
     /// Takes the keys of a new offer and answer. A key that stays keeps its counters; where one changes the rollover
     /// counter goes on (RFC 3711 §3.3.1), unless the far end `moved`: a new address knows nothing of it, and begins at
     /// zero (RFC 4568 §7.1.4).
-    pub(crate) fn rekey(&mut self, keys: &SrtpKeys, moved: bool) {
+    pub fn rekey(&mut self, keys: &SrtpKeys, moved: bool) {
         if self.sender.key != keys.send {
             let highest = if moved { None } else { self.sender.highest };
             self.sender = Sender { highest, ..Sender::new(&keys.send) };
@@ -73,22 +75,28 @@ impl Srtp {
     }
 
     /// Protects the RTP packet at the start of the buffer; returns its new length, 0 where it does not fit.
-    pub(crate) fn protect(&mut self, buffer: &mut [u8], length: usize) -> usize {
+    pub fn protect(&mut self, buffer: &mut [u8], length: usize) -> usize {
         self.sender.protect(buffer, length).unwrap_or(0)
     }
 
     /// Protects a compound RTCP packet; returns its new length, 0 where it does not fit.
-    pub(crate) fn protect_rtcp(&mut self, buffer: &mut [u8], length: usize) -> usize {
+    pub fn protect_rtcp(&mut self, buffer: &mut [u8], length: usize) -> usize {
         self.sender.protect_rtcp(buffer, length).unwrap_or(0)
     }
 
     /// Opens an RTP packet in place; returns its clear length.
-    pub(crate) fn open(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`]; the packet is left as it came.
+    pub fn open(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         self.by_either_key(packet, Receiver::open)
     }
 
     /// Opens a compound RTCP packet in place; returns its clear length.
-    pub(crate) fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+    ///
+    /// # Errors
+    /// As [`Srtp::open`].
+    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         self.by_either_key(packet, Receiver::open_rtcp)
     }
 

@@ -1,7 +1,7 @@
 //! From the command line to a load: what cannot be done is said here, before anything is bound.
 
 use super::args::{Bind, LoadArgs, MediaArg};
-use carrier_sim::load::{LoadConfig, Media, Numbering, Pace, Share, Source};
+use carrier_sim::load::{DIGIT_MS, LoadConfig, Media, Numbering, Pace, Share, Source};
 use carrier_sim::net::load::Setup;
 use media::Prompt;
 use sip_core::auth::Credentials;
@@ -21,9 +21,10 @@ const USUAL_DURATION: Duration = Duration::from_secs(10);
 const TONE_SAMPLES: usize = 8_000;
 const TONE_HZ: f64 = 440.0;
 
-/// The load that was asked for.
-pub async fn plan(args: &LoadArgs) -> Result<Setup, Failure> {
-    let target = target(&args.target)?;
+/// The load that was asked for, on one target.
+pub async fn plan(args: &LoadArgs, target: &str) -> Result<Setup, Failure> {
+    check(args)?;
+    let target = self::target(target)?;
     let pace = pace(args)?;
     let duration = match (args.duration, args.calls, pace.length()) {
         (Some(duration), ..) if duration.is_zero() => return Err("--duration: no call is due in no time".into()),
@@ -35,7 +36,7 @@ pub async fn plan(args: &LoadArgs) -> Result<Setup, Failure> {
     let config = LoadConfig {
         from: numbering("--from", &args.from)?,
         to: args.to.as_deref().map(|to| numbering("--to", to)).transpose()?,
-        credentials: credentials(args),
+        credentials: credentials(args)?,
         calls: args.calls,
         duration,
         hold: args.hold.or(if args.held.is_some() { None } else { Some(Duration::ZERO) }),
@@ -44,6 +45,9 @@ pub async fn plan(args: &LoadArgs) -> Result<Setup, Failure> {
         share: Share::WHOLE,
         ring_timeout: args.ring_timeout,
         media: media(args, bind)?,
+        digits: args.digits.clone(),
+        srtp: args.srtp,
+        answers: args.answer,
         ..LoadConfig::new(Vec::new(), target, next_hop.clone(), pace, SocketAddr::new(bind.ip(), 0))
     };
     let shards = usize::try_from(args.shards)?;
@@ -84,9 +88,43 @@ fn numbering(option: &str, text: &str) -> Result<Numbering, Failure> {
     Ok(text.parse().map_err(|error| format!("{option}: {error}"))?)
 }
 
-fn credentials(args: &LoadArgs) -> Option<Credentials> {
-    let (username, password) = (args.username.clone()?, args.password.clone()?);
-    Some(Credentials { username, password: password.into(), realm: None })
+fn credentials(args: &LoadArgs) -> Result<Option<Credentials>, Failure> {
+    let Some(username) = args.username.clone() else { return Ok(None) };
+    let password = match (&args.password, &args.password_file) {
+        (Some(password), _) => password.clone(),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|error| format!("--password-file {}: {error}", file.display()))?;
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+        (None, None) => return Err("--username: its password is missing; add --password or --password-file".into()),
+    };
+    Ok(Some(Credentials { username, password: password.into(), realm: None }))
+}
+
+/// What does not go together.
+fn check(args: &LoadArgs) -> Result<(), Failure> {
+    for (option, given) in [("--digits", args.digits.is_some()), ("--srtp", args.srtp)] {
+        if given && args.media == MediaArg::None {
+            return Err(format!("{option} wants a stream; add --media send").into());
+        }
+    }
+    if args.answer && args.bind.is_none_or(|bind| bind.port == 0) {
+        return Err("--answer: name the port that the target calls, as in --bind 127.0.0.1:5090".into());
+    }
+    if args.answer && args.shards > 1 {
+        return Err("--answer: calls come to one port, that of the only shard; leave --shards out".into());
+    }
+    let Some(digits) = &args.digits else { return Ok(()) };
+    if let Some(key) = digits.chars().find(|key| !matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')) {
+        return Err(format!("--digits: `{key}` is no key; there are 0-9, *, # and A-D").into());
+    }
+    let takes = Duration::from_millis(digits.len() as u64 * 2 * u64::from(DIGIT_MS));
+    let stands = args.hold.or(args.held.and(args.duration)).unwrap_or_default();
+    if stands < takes {
+        return Err(format!("--digits: {} keys take {takes:?}; add --hold {takes:?} or more", digits.len()).into());
+    }
+    Ok(())
 }
 
 /// The way to the target, its name looked up once: a load is not to be a load on the name server. Over TLS it stays a

@@ -2,25 +2,28 @@
 //! is this value as it stands; its form changes only together with its `schema`.
 
 use super::args::{LoadArgs, Share};
-use carrier_sim::load::{Counts, Failed, Latency, Reason, Rtp, Second, Stages, Summary};
-use carrier_sim::net::load::{Ended, Usage};
+use super::generator::Generator;
+use super::heard::Heard;
+use super::origin::Origin;
+use super::run::{Outcome, Sample};
+use carrier_sim::load::{Counts, Failed, Reason, Second, Stages, Summary};
+use carrier_sim::net::load::Usage;
 use serde::Serialize;
-use std::time::Duration;
 
 /// The form of the JSON.
 pub const SCHEMA: &str = "tandem-load/1";
-/// A call that starts so late, one in a hundred, makes the generator the limit.
-const LATE_MS: f64 = 5.0;
-/// A shard's thread that is so busy is near its limit.
-const BUSY: f64 = 0.9;
-/// A shard's thread that waits for a processor for so much of the time shares it with too much else.
-const WAITS: f64 = 0.1;
 
 /// Everything.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
     schema: &'static str,
+    /// Where it comes from.
+    pub origin: &'a Origin,
+    /// What the target is called.
+    pub name: &'a str,
     target: &'a str,
+    /// What the target calls itself.
+    pub server: Option<&'a str>,
     rate: &'a str,
     hold_s: Option<f64>,
     held: Option<u64>,
@@ -48,11 +51,16 @@ pub struct Report<'a> {
     pub media: Option<Heard<'a>>,
     /// The target's processes.
     pub processes: Vec<Process>,
+    /// All of them together.
+    pub used: Option<Used>,
     /// Ourselves.
     pub generator: Generator,
     /// What was demanded.
     pub thresholds: Vec<Threshold>,
-    per_second: &'a [Second],
+    /// Each second.
+    pub per_second: &'a [Second],
+    /// What the target used in each.
+    pub used_per_second: &'a [Sample],
 }
 
 /// Answered calls a second.
@@ -76,20 +84,6 @@ pub struct FailedFor<'a> {
     pub failed: &'a Failed,
 }
 
-/// What became of the media.
-#[derive(Debug, Serialize)]
-pub struct Heard<'a> {
-    /// Counts.
-    #[serde(flatten)]
-    pub rtp: Rtp,
-    /// Lost, of a hundred that should have come.
-    pub loss_percent: f64,
-    /// Of each stream (RFC 3550 §6.4.1).
-    pub jitter: &'a Latency,
-    /// How late our own packets left, 99 of 100.
-    pub sent_late_p99_ms: f64,
-}
-
 /// What a process of the target used.
 #[derive(Debug, Serialize)]
 pub struct Process {
@@ -107,25 +101,17 @@ pub struct Process {
     pub rss_peak_bytes: u64,
 }
 
-/// What the load itself used.
+/// What all processes of the target used.
 #[derive(Debug, Serialize)]
-pub struct Generator {
-    /// User and system time.
-    pub cpu_s: f64,
-    /// Of one core.
+pub struct Used {
+    /// Of one core, while the load ran.
     pub cpu_percent: f64,
-    /// The busiest shard's thread, of one core.
-    pub busiest_shard_percent: f64,
-    /// Of the time, how much a shard's thread was ready and the processors did something else; the most of any.
-    pub longest_wait_percent: f64,
-    /// Datagrams that our own inbox had no room for.
-    pub datagrams_dropped: u64,
-    /// Datagrams that our own kernel did not take.
-    pub datagrams_unsent: u64,
-    /// Datagrams for us that the kernel dropped, as we were slow to read.
-    pub datagrams_dropped_by_kernel: u64,
-    /// Why the figures may say more about us than about the target; empty where they do not.
-    pub limits: Vec<String>,
+    /// CPU for each answered call.
+    pub cpu_ms_per_call: Option<f64>,
+    /// CPU for each second that a call stood, both its ways included, where calls have media.
+    pub cpu_ms_per_call_second: Option<f64>,
+    /// The most resident memory that was seen at the end of a second; a page that two processes share counts twice.
+    pub rss_max_bytes: u64,
 }
 
 /// What was demanded, and whether it held.
@@ -141,50 +127,28 @@ pub struct Threshold {
     pub held: bool,
 }
 
-/// What was looked at beside the calls.
-#[derive(Debug)]
-pub struct Beside<'a> {
-    /// Ended early.
-    pub interrupted: bool,
-    /// How long it ran.
-    pub ran: Duration,
-    /// Each shard.
-    pub shards: &'a [Ended],
-    /// The target's processes: at the start and at the end.
-    pub processes: &'a [(u32, Usage, Usage)],
-    /// Ours.
-    pub own: (Usage, Usage),
-}
-
 impl<'a> Report<'a> {
     /// What it comes to.
-    pub fn new(args: &'a LoadArgs, summary: &'a Summary, beside: &Beside<'_>) -> Self {
+    pub fn new(args: &'a LoadArgs, origin: &'a Origin, outcome: &'a Outcome) -> Self {
+        let summary = &outcome.summary;
         let (whole, counts) = (summary.whole(), *summary.counts());
         let mut failures: Vec<_> = whole.failures.iter().map(|(reason, failed)| failed_for(*reason, failed)).collect();
         failures.sort_by_key(|failed| std::cmp::Reverse(failed.failed.calls));
-        let used = |(before, after): (Usage, Usage)| after.cpu.saturating_sub(before.cpu).as_secs_f64();
-        let ran_s = beside.ran.as_secs_f64().max(0.001);
-        let process = |(pid, before, after): &(u32, Usage, Usage)| {
-            let cpu_s = used((*before, *after));
-            Process {
-                pid: *pid,
-                cpu_s,
-                cpu_percent: cpu_s / ran_s * 100.0,
-                cpu_ms_per_call: (counts.answered > 0).then(|| cpu_s * 1_000.0 / counts.answered as f64),
-                rss_bytes: after.rss,
-                rss_peak_bytes: after.rss_peak,
-            }
-        };
+        let media = Heard::of(outcome);
+        let process = |(pid, before, after): &_| process(*pid, [before, after], outcome);
         Self {
             schema: SCHEMA,
-            target: &args.target,
+            origin,
+            name: &outcome.target.name,
+            target: &outcome.target.uri,
+            server: whole.server.as_deref(),
             rate: &args.rate,
             hold_s: args.hold.map(|hold| hold.as_secs_f64()),
             held: args.held,
             shards: args.shards,
             seed: args.seed,
-            interrupted: beside.interrupted,
-            ran_s,
+            interrupted: outcome.interrupted,
+            ran_s: outcome.ran_s(),
             counts,
             goodput: goodput(summary.seconds()),
             latency: &whole.stages,
@@ -192,11 +156,13 @@ impl<'a> Report<'a> {
             failed_percent: summary.bad_share() * 100.0,
             most_standing: summary.most_standing(),
             most_in_flight: summary.most_in_flight(),
-            media: (whole.rtp.streams > 0).then(|| heard(summary, beside)),
-            processes: beside.processes.iter().map(process).collect(),
-            generator: generator(summary, beside, used(beside.own), ran_s),
+            processes: outcome.processes.iter().map(process).collect(),
+            used: used(outcome),
+            generator: Generator::of(outcome, media.as_ref()),
+            media,
             thresholds: thresholds(args, summary),
             per_second: summary.seconds(),
+            used_per_second: &outcome.samples,
         }
     }
 
@@ -221,58 +187,32 @@ fn goodput(seconds: &[Second]) -> Goodput {
     Goodput { mean, max: seconds.iter().map(|second| second.answered).max().unwrap_or(0) }
 }
 
-fn heard<'a>(summary: &'a Summary, beside: &Beside<'_>) -> Heard<'a> {
-    let whole = summary.whole();
-    let expected = (whole.rtp.received + whole.rtp.lost) as f64;
-    let late = beside.shards.iter().map(|shard| shard.media.lateness.quantile_ns(0.99)).max().unwrap_or(0);
-    Heard {
-        rtp: whole.rtp,
-        loss_percent: whole.rtp.lost as f64 / expected.max(1.0) * 100.0,
-        jitter: &whole.jitter,
-        sent_late_p99_ms: late as f64 / 1e6,
+fn process(pid: u32, [before, after]: [&Usage; 2], outcome: &Outcome) -> Process {
+    let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+    let answered = outcome.summary.counts().answered;
+    Process {
+        pid,
+        cpu_s,
+        cpu_percent: cpu_s / outcome.ran_s() * 100.0,
+        cpu_ms_per_call: (answered > 0).then(|| cpu_s * 1_000.0 / answered as f64),
+        rss_bytes: after.rss,
+        rss_peak_bytes: after.rss_peak,
     }
 }
 
-fn generator(summary: &Summary, beside: &Beside<'_>, cpu_s: f64, ran_s: f64) -> Generator {
-    let most = |part: fn(&Ended) -> Duration| {
-        let share = |shard: &Ended| part(shard).as_secs_f64() / shard.ran.as_secs_f64().max(0.001);
-        beside.shards.iter().map(share).fold(0.0, f64::max)
-    };
-    let (busiest, waits) = (most(|shard| shard.cpu), most(|shard| shard.waited));
-    let dropped = beside.shards.iter().map(|shard| shard.counters.datagrams_dropped).sum();
-    let unsent = beside.shards.iter().map(|shard| shard.counters.datagrams_unsent).sum();
-    let by_kernel = beside.shards.iter().map(|shard| shard.dropped_by_kernel).sum();
-    let late = summary.whole().stages.lateness.quantile_ms(0.99).unwrap_or(0.0);
-    let mut limits = Vec::new();
-    if late > LATE_MS {
-        limits.push(format!("one call in a hundred started {late:.1} ms late or later"));
-    }
-    if busiest > BUSY {
-        limits.push(format!("a shard's thread used {:.0} % of a core; --shards spreads the load", busiest * 100.0));
-    }
-    if waits > WAITS {
-        limits.push(format!("a shard's thread was kept waiting for a processor {:.0} % of the time", waits * 100.0));
-    }
-    if dropped + by_kernel > 0 {
-        limits.push(format!("{} datagrams came faster than they were read", dropped + by_kernel));
-    }
-    if unsent > 0 {
-        limits.push(format!("{unsent} datagrams were not taken by our own kernel"));
-    }
-    let not_started = summary.counts().not_started;
-    if not_started > 0 {
-        limits.push(format!("{not_started} calls were not started, as --max-in-flight were up"));
-    }
-    Generator {
-        cpu_s,
-        cpu_percent: cpu_s / ran_s * 100.0,
-        busiest_shard_percent: busiest * 100.0,
-        longest_wait_percent: waits * 100.0,
-        datagrams_dropped: dropped,
-        datagrams_unsent: unsent,
-        datagrams_dropped_by_kernel: by_kernel,
-        limits,
-    }
+fn used(outcome: &Outcome) -> Option<Used> {
+    let cpu = |(_, before, after): &(u32, Usage, Usage)| after.cpu.saturating_sub(before.cpu).as_secs_f64();
+    let cpu_s: f64 = outcome.processes.iter().map(cpu).sum();
+    let now: u64 = outcome.processes.iter().map(|(_, _, after)| after.rss).sum();
+    let answered = outcome.summary.counts().answered;
+    let streams = outcome.summary.whole().rtp.streams > 0;
+    let stood: u64 = outcome.summary.seconds().iter().map(|second| second.in_flight).sum();
+    (!outcome.processes.is_empty()).then(|| Used {
+        cpu_percent: cpu_s / outcome.ran_s() * 100.0,
+        cpu_ms_per_call: (answered > 0).then(|| cpu_s * 1_000.0 / answered as f64),
+        cpu_ms_per_call_second: (stood > 0 && streams).then(|| cpu_s * 1_000.0 / stood as f64),
+        rss_max_bytes: outcome.samples.iter().map(|sample| sample.rss_bytes).max().unwrap_or(now),
+    })
 }
 
 fn thresholds(args: &LoadArgs, summary: &Summary) -> Vec<Threshold> {

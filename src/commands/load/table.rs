@@ -1,5 +1,7 @@
 //! The report as a table for a terminal, and each second as a line.
 
+use super::against::Against;
+use super::heard::Heard;
 use super::report::Report;
 use carrier_sim::load::{Latency, Second};
 use std::fmt::{self, Write as _};
@@ -39,6 +41,9 @@ pub fn table(report: &Report<'_>) -> Result<String, fmt::Error> {
 
 fn calls(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let counts = &report.counts;
+    if let Some(server) = report.server {
+        writeln!(out, "target      {}", server.escape_debug())?;
+    }
     let early = if report.interrupted { ", ended early" } else { "" };
     writeln!(out, "calls       {} due, {} started in {:.1} s{early}", counts.due, counts.started, report.ran_s)?;
     writeln!(
@@ -67,14 +72,33 @@ fn latencies(out: &mut String, report: &Report<'_>) -> fmt::Result {
     row(out, "INVITE → 200", &latency.answer)?;
     row(out, "BYE → 200", &latency.hang_up)?;
     row(out, "our lateness", &latency.lateness)?;
-    if let Some(media) = &report.media {
-        row(out, "RTP jitter", media.jitter)?;
-        let rtp = &media.rtp;
-        writeln!(
-            out,
-            "RTP         {} streams, {} packets sent, {} received, {} lost ({:.4} %), {} streams silent; ours left {:.2} ms late (p99)",
-            rtp.streams, rtp.sent, rtp.received, rtp.lost, media.loss_percent, rtp.silent, media.sent_late_p99_ms
-        )?;
+    match &report.media {
+        Some(media) => streams(out, media, report),
+        None => Ok(()),
+    }
+}
+
+fn streams(out: &mut String, media: &Heard<'_>, report: &Report<'_>) -> fmt::Result {
+    row(out, "added delay", media.added_delay)?;
+    row(out, "RTP lateness", media.lateness)?;
+    row(out, "  by stream", media.stream_lateness_p99)?;
+    row(out, "RTP jitter", media.jitter)?;
+    row(out, "ours left", media.own_lateness)?;
+    row(out, "ours read", media.own_reading)?;
+    let (rtp, counts) = (&media.rtp, &report.counts);
+    writeln!(
+        out,
+        "RTP         {} streams, {} packets sent, {} received, {} lost ({:.4} %; the worst stream {:.2} %), {} streams silent",
+        rtp.streams, rtp.sent, rtp.received, rtp.lost, media.loss_percent, media.worst_loss_percent, rtp.silent
+    )?;
+    if counts.digits_sent + counts.digits_heard > 0 {
+        writeln!(out, "digits      {} pressed, {} heard", counts.digits_sent, counts.digits_heard)?;
+    }
+    if counts.taken + counts.refused > 0 {
+        writeln!(out, "other legs  {} answered, {} refused", counts.taken, counts.refused)?;
+    }
+    if media.srtp_refused > 0 {
+        writeln!(out, "SRTP        {} packets refused", media.srtp_refused)?;
     }
     Ok(())
 }
@@ -120,7 +144,33 @@ fn machine(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let own = &report.generator;
     writeln!(
         out,
-        "generator   {:.2} s of CPU ({:.1} % of a core), the busiest shard {:.1} %",
-        own.cpu_s, own.cpu_percent, own.busiest_shard_percent
+        "generator   {:.2} s of CPU ({:.1} % of a core), the busiest shard {:.1} %, the busiest media thread {:.1} %",
+        own.cpu_s, own.cpu_percent, own.busiest_shard_percent, own.busiest_media_percent
     )
+}
+
+/// The figures of several targets, and each by the first's.
+pub fn ratios(against: &Against<'_>) -> Result<String, fmt::Error> {
+    let mut out = String::new();
+    write!(out, "{:<24}{:<12}", "ratios", "")?;
+    for run in against.runs {
+        write!(out, "{:>22}", shortened(run.name))?;
+    }
+    writeln!(out)?;
+    for figure in &against.ratios {
+        write!(out, "{:<24}{:<12}", figure.what, figure.unit)?;
+        for (place, (value, ratio)) in figure.values.iter().zip(&figure.ratios).enumerate() {
+            let value = value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+            let ratio = ratio.filter(|_| place > 0).map_or(String::new(), |ratio| format!("{ratio:.2}×"));
+            write!(out, "{value:>14}{ratio:>8}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(out)
+}
+
+/// The end of a long name, where names differ.
+fn shortened(name: &str) -> String {
+    let all = name.chars().count();
+    name.chars().skip(all.saturating_sub(20)).collect()
 }

@@ -101,6 +101,7 @@ impl Call {
     /// A provisional response.
     pub(super) fn on_progress(&mut self, response: &Message, floor: &mut Floor) {
         let Phase::Inviting { trying, ringing } = &mut self.phase else { return };
+        floor.met(response);
         let after = floor.since(self.due);
         let is_trying = response.status() == Some(StatusCode::TRYING);
         let (seen, stage) =
@@ -112,6 +113,7 @@ impl Call {
 
     /// The 2xx.
     pub(super) fn on_answered(&mut self, response: &Message, floor: &mut Floor) {
+        floor.met(response);
         let after = floor.since(self.due);
         floor.lap.counts.answered += 1;
         floor.lap.stages.answer.record(after);
@@ -223,16 +225,7 @@ impl Call {
             return;
         }
         self.with_line(floor, Line::closed);
-        let rtp = &mut floor.lap.rtp;
-        rtp.streams += 1;
-        rtp.sent += quality.sent.packets;
-        rtp.received += quality.received.packets;
-        rtp.lost += quality.received.lost;
-        if quality.received.packets == 0 {
-            rtp.silent += 1;
-        } else {
-            floor.lap.jitter.record(Duration::from_secs_f64(quality.received.jitter_ms.max(0.0) / 1_000.0));
-        }
+        floor.lap.hear(quality);
     }
 }
 
@@ -248,7 +241,7 @@ pub(super) fn status_of(line: &str) -> Option<u16> {
     line.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
 
-fn sdp_body(description: bytes::Bytes) -> (String, bytes::Bytes) {
+pub(super) fn sdp_body(description: bytes::Bytes) -> (String, bytes::Bytes) {
     ("application/sdp".to_owned(), description)
 }
 

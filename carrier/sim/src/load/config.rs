@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const MAX_IN_FLIGHT: u64 = 50_000;
 /// How long an INVITE may ring, unless told otherwise; then CANCEL.
 pub const RING_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a key is held, and the pause after it, in milliseconds.
+pub const DIGIT_MS: u16 = 100;
 /// The widest number in a [`Numbering`]; a wider one is refused (no more digits are in 64 bits).
 pub const MAX_WIDTH: usize = 20;
 
@@ -57,6 +59,13 @@ pub struct LoadConfig {
     pub ring_timeout: Duration,
     /// What is sent and heard.
     pub media: Media,
+    /// Keys that are pressed once a call is answered (RFC 4733), [`DIGIT_MS`] each and as long between them. They want
+    /// [`Media::Streams`].
+    pub digits: Option<String>,
+    /// Calls offer SRTP and nothing else (RFC 4568).
+    pub srtp: bool,
+    /// Calls that come are answered: the other leg of a bridge. Otherwise they are refused.
+    pub answers: bool,
     /// The network's estimate of the round trip (RFC 3261 §17.1.1.1).
     pub t1: Duration,
 }
@@ -83,6 +92,9 @@ impl LoadConfig {
             share: Share::WHOLE,
             ring_timeout: RING_TIMEOUT,
             media: Media::Sink(sink),
+            digits: None,
+            srtp: false,
+            answers: false,
             t1: sip_core::transaction::T1,
         }
     }

@@ -7,6 +7,7 @@ use crate::node::Output;
 use base::{Now, Rng, Timers};
 use media::PortPool;
 use sip_core::endpoint::{Endpoint, SessionId};
+use sip_core::message::{Message, Name};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct Floor {
     /// No call is to stand any longer than it must.
     pub(super) draining: bool,
     ports: Option<PortPool>,
+    /// A response has told what the target calls itself.
+    knows_server: bool,
 }
 
 impl Floor {
@@ -48,6 +51,7 @@ impl Floor {
             standing: 0,
             draining: false,
             ports,
+            knows_server: false,
         }
     }
 
@@ -62,6 +66,14 @@ impl Floor {
     pub(super) fn release_port(&mut self, port: u16) {
         if let Some(ports) = &mut self.ports {
             ports.release(port, self.now);
+        }
+    }
+
+    /// A response tells who sent it, where it says so: once is enough.
+    pub(super) fn met(&mut self, response: &Message) {
+        if !std::mem::replace(&mut self.knows_server, true) {
+            self.lap.server = response.header_str(Name::Server).map(|server| server.into_owned());
+            self.knows_server = self.lap.server.is_some();
         }
     }
 

@@ -1,5 +1,6 @@
 //! One shard of a load: starts its calls when they are due, sees them through, and tells what it saw once a second.
 
+use super::answered::Answered;
 use super::call::{Call, Phase, status_of};
 use super::config::LoadConfig;
 use super::floor::Floor;
@@ -8,7 +9,7 @@ use super::{Alarm, line};
 use crate::node::{Input, Node, Output};
 use base::{Now, Rng, secs};
 use sip_core::endpoint::{self, Endpoint, Event, LadderEntry, SessionId};
-use sip_core::message::StatusCode;
+use sip_core::message::{Message, StatusCode};
 use sip_core::transport;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,10 @@ pub const MAX_TRANSACTIONS: usize = 1_000_000;
 /// At an early end, and at that of a load whose calls stand until then, the calls are hung up over so much time, not all
 /// at one instant: that burst would be the generator's own doing.
 pub const HANG_UP_WITHIN: Duration = Duration::from_secs(2);
+
+/// A call that came to us and that nobody has ended so long after the last of our own is hung up by us: the target's BYE
+/// follows at once on ours, where it follows at all.
+pub const ABANDON_AFTER: Duration = Duration::from_secs(2);
 
 /// What a load can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,10 @@ pub struct Generator {
     floor: Floor,
     /// In order of their numbers.
     calls: BTreeMap<u64, Call>,
+    /// Calls that came to us, by numbers of their own.
+    answered: BTreeMap<u64, Answered>,
+    /// How many have come.
+    arrived: u64,
     /// Calls of this shard whose time has come.
     ticks: u64,
     /// No more calls will be due.
@@ -83,14 +92,15 @@ impl Generator {
         if let (None, Some(duration)) = (config.hold, config.duration) {
             floor.timers.set(Alarm::End, start_at.saturating_add(duration.as_nanos() as u64));
         }
-        Self { floor, calls: BTreeMap::new(), ticks: 0, exhausted: false, finished: false, endpoint_wake: None }
+        let (calls, answered) = (BTreeMap::new(), BTreeMap::new());
+        Self { floor, calls, answered, arrived: 0, ticks: 0, exhausted: false, finished: false, endpoint_wake: None }
     }
 
     /// What it still holds: nothing, 64·T1 after the last call has ended.
     #[must_use]
     pub fn remains(&self) -> Remains {
         Remains {
-            calls: self.calls.len(),
+            calls: self.calls.len() + self.answered.len(),
             ports: self.floor.ports_in_use(),
             sip: self.floor.endpoint.load(),
             timers: self.floor.timers.len(),
@@ -109,6 +119,7 @@ impl Generator {
             match alarm {
                 Alarm::Lap => self.end_lap(due),
                 Alarm::End => self.drain(),
+                Alarm::Abandon => self.abandon(),
                 Alarm::HangUp(number) => self.with(number, |call, floor| call.hang_up(due, floor)),
                 Alarm::Start => {
                     starts += 1;
@@ -186,6 +197,57 @@ impl Generator {
         }
     }
 
+    /// A call for us: the other leg of one of ours, where the load is told so.
+    fn incoming(&mut self, session: SessionId, request: &Message) {
+        let room = (self.answered.len() as u64) < self.floor.config.max_in_flight;
+        if !self.floor.config.answers || !room || request.body().is_empty() {
+            self.floor.lap.counts.refused += 1;
+            let status = StatusCode::TEMPORARILY_UNAVAILABLE;
+            return self.floor.endpoint.reject(session, status, Vec::new(), self.floor.now);
+        }
+        let number = line::ANSWERED | self.arrived;
+        self.arrived += 1;
+        let call = Answered::begin(number, session, request.body().clone(), &mut self.floor);
+        self.keep(call);
+    }
+
+    fn with_answered(&mut self, number: u64, act: impl FnOnce(&mut Answered, &mut Floor)) {
+        if let Some(mut call) = self.answered.remove(&number) {
+            act(&mut call, &mut self.floor);
+            self.keep(call);
+        }
+    }
+
+    fn of_answered(&mut self, session: SessionId, act: impl FnOnce(&mut Answered, &mut Floor)) {
+        if let Some(number) = self.floor.by_session.get(&session).copied() {
+            self.with_answered(number, act);
+        }
+    }
+
+    fn keep(&mut self, call: Answered) {
+        if !call.is_finished() {
+            self.answered.insert(call.number, call);
+        }
+    }
+
+    /// No call of ours is left; those that came to us follow.
+    fn end(&mut self) {
+        if self.answered.is_empty() {
+            return self.finish();
+        }
+        if self.floor.timers.get(Alarm::Abandon).is_none() {
+            let at = self.floor.now.after(ABANDON_AFTER);
+            self.floor.timers.set(Alarm::Abandon, at);
+        }
+    }
+
+    fn abandon(&mut self) {
+        let numbers: Vec<_> = self.answered.keys().copied().collect();
+        for number in numbers {
+            self.with_answered(number, Answered::hang_up);
+        }
+    }
+
     /// Hears the user agent out.
     fn pump(&mut self) {
         loop {
@@ -199,7 +261,7 @@ impl Generator {
             }
         }
         if self.exhausted && self.calls.is_empty() && !self.finished {
-            self.finish();
+            self.end();
         }
     }
 
@@ -213,17 +275,18 @@ impl Generator {
                 self.of_session(session, |call, floor| call.on_answered(&response, floor));
             }
             Event::Failed { session, failure } => {
+                self.of_answered(session, Answered::over);
                 self.of_session(session, |call, floor| call.on_failed(&failure, floor));
             }
-            Event::Ended { session, by, .. } => self.of_session(session, |call, floor| call.on_ended(by, floor)),
+            Event::Ended { session, by, .. } => {
+                self.of_answered(session, Answered::over);
+                self.of_session(session, |call, floor| call.on_ended(by, floor));
+            }
             Event::Reoffer { session, id, request } => {
+                self.of_answered(session, |call, floor| call.on_reoffer(id, &request, floor));
                 self.of_session(session, |call, floor| call.on_reoffer(id, &request, floor));
             }
-            // It calls, and is not to be called.
-            Event::Incoming { session, .. } => {
-                let status = StatusCode::TEMPORARILY_UNAVAILABLE;
-                self.floor.endpoint.reject(session, status, Vec::new(), self.floor.now);
-            }
+            Event::Incoming { session, request, .. } => self.incoming(session, &request),
             // The user agent answers by itself what nobody here wants to know.
             _ => {}
         }
@@ -252,6 +315,16 @@ impl Generator {
         use media::Event as Media;
         let number = line::owner(event.id());
         match event {
+            Media::Digit { .. } => self.floor.lap.counts.digits_heard += 1,
+            Media::Created { id, .. } if number & line::ANSWERED != 0 => {
+                self.with_answered(number, |call, floor| call.port_opened(*id, floor));
+            }
+            Media::Failed { id, .. } if number & line::ANSWERED != 0 => {
+                self.with_answered(number, |call, floor| call.port_failed(*id, floor));
+            }
+            Media::Closed { id, report, .. } if number & line::ANSWERED != 0 => {
+                self.with_answered(number, |call, floor| call.port_closed(*id, report, floor));
+            }
             Media::Created { id, .. } => self.with(number, |call, floor| call.port_opened(*id, floor)),
             Media::Failed { id, .. } => self.with(number, |call, floor| call.port_failed(*id, floor)),
             Media::Closed { id, report, .. } => {
@@ -277,6 +350,7 @@ impl Generator {
         self.finished = true;
         self.floor.timers.stop(Alarm::Lap);
         self.floor.timers.stop(Alarm::End);
+        self.floor.timers.stop(Alarm::Abandon);
         self.tell_lap();
         self.floor.out.push_back(Output::Report(Told::Finished));
     }

@@ -1,16 +1,22 @@
 //! The media of one call: its port and its description, and the stream that both sides agree on.
 
-use super::config::{Media, Source};
+use super::config::{DIGIT_MS, Media, Source};
 use super::floor::Floor;
 use bytes::Bytes;
-use media::{Codec, Command, EndpointId, Latch, PlayId, StreamConfig};
-use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, Negotiated, Preference, SdpError, SessionDescription};
+use media::{Codec, Command, EndpointId, Latch, PlayId, SrtpKey, SrtpKeys, SrtpSuite, StreamConfig};
+use sip_core::sdp::{self, AudioCodec, Crypto, CryptoPair, Direction, LocalAudio, Negotiated, Preference, SdpError};
+use sip_core::sdp::{Security, SessionDescription};
 use std::net::IpAddr;
 
 /// How many ports are tried before a call fails because none can be bound.
 const MAX_TRIES: u32 = 4;
 /// Below these bits an endpoint's name is its call's number, above them it counts the tries for a port.
 const TRY_BITS: u32 = 48;
+
+/// The payload type under which telephone-event is offered: the field's custom (RFC 4733 §2.4 leaves it free).
+const TELEPHONE_EVENT: u8 = 101;
+/// The bit of a number that says whose call it is: set where it came to us.
+pub(super) const ANSWERED: u64 = 1 << (TRY_BITS - 1);
 
 /// Whose endpoint it is.
 pub(super) const fn owner(id: EndpointId) -> u64 {
@@ -136,11 +142,11 @@ impl Open {
             addr,
             port,
             codecs: vec![AudioCodec::Pcmu],
-            telephone_event: None,
+            telephone_event: own.map(|_| TELEPHONE_EVENT),
             ptime_ms: 20,
             direction: Direction::SendRecv,
             rtcp_mux: false,
-            security: sip_core::sdp::Security::Plain,
+            security: security(own, floor),
             session_id: u64::from(floor.rng.u32()),
             version: 1,
         };
@@ -181,11 +187,31 @@ impl Open {
         if std::mem::replace(&mut self.playing, true) {
             return;
         }
+        let digits = floor.config.digits.clone().filter(|_| owner(id) & ANSWERED == 0);
+        if let Some(digits) = digits.filter(|_| agreed.telephone_event_out.is_some()) {
+            floor.lap.counts.digits_sent += digits.len() as u64;
+            floor.media(Command::SendDigits { id, digits, tone_ms: DIGIT_MS, gap_ms: DIGIT_MS });
+        }
         match source {
             Source::Prompt(prompt) => floor.media(Command::Play { id, play: PlayId(id.0), prompt, repeat: 0 }),
             Source::Echo => floor.media(Command::Echo { id, on: true }),
         }
     }
+}
+
+/// Calls of ours are encrypted or not, as the load is told; those that come, as they ask.
+fn security(own: Option<(EndpointId, u16)>, floor: &mut Floor) -> Security {
+    match own {
+        Some((id, _)) if owner(id) & ANSWERED != 0 => Security::IfOffered(Crypto::generate(&mut floor.rng)),
+        Some(_) if floor.config.srtp => Security::Required(Crypto::generate(&mut floor.rng)),
+        _ => Security::Plain,
+    }
+}
+
+/// The keys that were agreed on, in media's own words.
+fn keys(agreed: &CryptoPair) -> Option<SrtpKeys> {
+    let key = |crypto: &Crypto| SrtpKey::new(SrtpSuite::from_name(crypto.suite.name())?, &crypto.key_and_salt).ok();
+    Some(SrtpKeys { send: key(&agreed.send)?, receive: key(&agreed.receive)? })
 }
 
 fn stream(agreed: &Negotiated) -> StreamConfig {
@@ -205,7 +231,7 @@ fn stream(agreed: &Negotiated) -> StreamConfig {
         ptime_ms: agreed.ptime_ms,
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
-        srtp: None,
+        srtp: agreed.crypto.as_ref().and_then(keys),
         latch: Latch::FirstPacket,
         timeout: None,
         expects_media: false,

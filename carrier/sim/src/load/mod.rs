@@ -6,6 +6,8 @@
 //! | `config` | what a load is told once |
 //! | `generator` | one shard of it, a [`Node`](crate::node::Node) |
 //! | `call`, `line` | one call, and its media |
+//! | `answered` | one call that came to us: the other leg of a bridge |
+//! | `tap` | what is measured on the streams |
 //! | `floor` | what the calls of a shard share |
 //! | `tally` | what was seen, a [`Lap`] a second |
 //! | `summary` | all laps of all shards, and what is said about them |
@@ -14,6 +16,7 @@
 //! when it was *due*. A target that stalls for a second is seen to stall by every call of that second, and a generator
 //! that is late says so. Sans-IO: the same value runs on the virtual network and, sharded, in `crate::net::load`.
 
+mod answered;
 mod call;
 mod config;
 mod floor;
@@ -22,9 +25,12 @@ mod line;
 mod pace;
 mod summary;
 mod tally;
+pub mod tap;
 
-pub use config::{LoadConfig, MAX_IN_FLIGHT, MAX_WIDTH, Media, Numbering, RING_TIMEOUT, Share, Source};
-pub use generator::{Command, Generator, HANG_UP_WITHIN, MAX_TRANSACTIONS, Remains, STARTS_A_WAKE, Told};
+pub use config::{DIGIT_MS, LoadConfig, MAX_IN_FLIGHT, MAX_WIDTH, Media, Numbering, RING_TIMEOUT, Share, Source};
+pub use generator::{
+    ABANDON_AFTER, Command, Generator, HANG_UP_WITHIN, MAX_TRANSACTIONS, Remains, STARTS_A_WAKE, Told,
+};
 pub use pace::{MAX_RATE, Pace};
 pub use summary::{MAX_SECONDS, Second, Summary};
 pub use tally::{Counts, Failed, Lap, Latency, Reason, Rtp, Stages};
@@ -40,6 +46,8 @@ enum Alarm {
     HangUp(u64),
     /// The next call is due.
     Start,
+    /// What was answered, and nobody has ended, is hung up.
+    Abandon,
 }
 
 /// Why a load cannot be what was asked for.

@@ -28,6 +28,10 @@ pub struct Second {
     pub answer_p50_ms: Option<f64>,
     /// The same, 99 of 100.
     pub answer_p99_ms: Option<f64>,
+    /// How late the far ends' packets were that were judged in it, 99 of 100.
+    pub late_p99_ms: Option<f64>,
+    /// How long our packets were away that came back in it, 99 of 100.
+    pub away_p99_ms: Option<f64>,
 }
 
 impl Second {
@@ -43,6 +47,8 @@ impl Second {
             in_flight: lap.in_flight,
             answer_p50_ms: lap.stages.answer.quantile_ms(0.5),
             answer_p99_ms: lap.stages.answer.quantile_ms(0.99),
+            late_p99_ms: lap.streams.late.quantile_ms(0.99),
+            away_p99_ms: lap.streams.away.quantile_ms(0.99),
         }
     }
 }

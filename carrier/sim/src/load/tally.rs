@@ -1,6 +1,8 @@
 //! What a load has seen, counted: one [`Lap`] a second, of which the sum is the whole.
 
+use super::tap::Streams;
 use hdrhistogram::Histogram;
+use media::Quality;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use sip_core::endpoint::Failure;
 use sip_core::message::StatusCode;
@@ -57,6 +59,13 @@ impl Latency {
     #[must_use]
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1_000.0)
+    }
+
+    /// The shape of it, for a plot: shares of all that took no longer (0 to 1), and how long that was in milliseconds.
+    #[must_use]
+    pub fn curve(&self) -> Vec<(f64, f64)> {
+        let steps = self.0.iter_quantiles(2).filter(|step| step.count_since_last_iteration() > 0);
+        steps.map(|step| (step.quantile(), step.value_iterated_to() as f64 / 1_000.0)).collect()
     }
 
     /// The longest, in milliseconds.
@@ -248,6 +257,14 @@ counts! {
         ended_by_peer,
         /// Calls that were up and did not end as they should.
         dropped,
+        /// Calls that came to us and were answered: other legs of ours, where the target bridges to us.
+        taken,
+        /// Calls that came to us and were refused.
+        refused,
+        /// Keys pressed (RFC 4733).
+        digits_sent,
+        /// Keys heard, on any leg.
+        digits_heard,
         /// Challenges (401, 407) to an INVITE.
         challenged,
         /// SIP messages sent, copies included.
@@ -274,6 +291,8 @@ counts! {
         lost,
         /// Streams on which nothing was ever received.
         silent,
+        /// Streams that lost a packet.
+        lossy,
     }
 }
 
@@ -294,8 +313,14 @@ pub struct Lap {
     pub failures: BTreeMap<Reason, Failed>,
     /// What became of the media.
     pub rtp: Rtp,
+    /// The most that a stream lost, in millionths of what it should have had.
+    pub worst_loss_ppm: u32,
     /// The jitter of each stream that ended (RFC 3550 §6.4.1).
     pub jitter: Latency,
+    /// What the target calls itself (RFC 3261 §20.35), as the first response said that had it.
+    pub server: Option<String>,
+    /// What was measured on the streams; the rim fills it in, which alone knows when packets came.
+    pub streams: Streams,
 }
 
 impl Lap {
@@ -307,6 +332,22 @@ impl Lap {
         failed
     }
 
+    /// Counts a stream that has ended.
+    pub fn hear(&mut self, quality: &Quality) {
+        let (heard, rtp) = (&quality.received, &mut self.rtp);
+        rtp.streams += 1;
+        rtp.sent += quality.sent.packets;
+        rtp.received += heard.packets;
+        rtp.lost += heard.lost;
+        rtp.lossy += u64::from(heard.lost > 0);
+        self.worst_loss_ppm = self.worst_loss_ppm.max(heard.loss_ppm);
+        if heard.packets == 0 {
+            rtp.silent += 1;
+        } else {
+            self.jitter.record(Duration::from_secs_f64(heard.jitter_ms.max(0.0) / 1_000.0));
+        }
+    }
+
     /// Adds another: of the same second and another shard, or of another second to a whole. The gauges are left alone.
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
@@ -315,7 +356,12 @@ impl Lap {
             self.failures.entry(*reason).or_default().merge(failed);
         }
         self.rtp.merge(&other.rtp);
+        self.worst_loss_ppm = self.worst_loss_ppm.max(other.worst_loss_ppm);
         self.jitter.merge(&other.jitter);
+        self.streams.merge(&other.streams);
+        if self.server.is_none() {
+            self.server.clone_from(&other.server);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! A shard's sockets, timer and calls live on one thread (a current-thread tokio runtime): a datagram costs no wake of
 //! another thread, and lateness of that thread is the whole lateness there is.
 
+mod media;
 mod shard;
 mod usage;
 mod wake;
@@ -14,8 +15,8 @@ pub use usage::{Usage, UsageError};
 use super::StartError;
 use crate::load::{Command, Lap, LoadConfig, Media, Share};
 use crate::node::Input;
+use ::media::{PortRange, ShardStats};
 use base::{Rng, millis};
-use media::{PortRange, ShardStats};
 use sip_core::net::{BindError, Counters, TlsConfig};
 use sip_core::transport::Transport;
 use std::net::SocketAddr;
@@ -72,6 +73,10 @@ pub struct Ended {
     pub dropped_by_kernel: u64,
     /// What its media thread did.
     pub media: ShardStats,
+    /// CPU of its media thread.
+    pub media_cpu: Duration,
+    /// How long its media thread was ready meanwhile, and the processors did something else.
+    pub media_waited: Duration,
 }
 
 /// A load that runs. Dropped, it ends without a word to the far ends; [`Running::stop`] ends its calls first.
@@ -90,10 +95,11 @@ impl Running {
         let origin = Instant::now();
         let (tell, heard) = mpsc::channel(LAPS);
         let mut running = Self { heard, inboxes: Vec::new(), threads: Vec::new() };
+        let key = rng.u64();
         let mut starts = Vec::new();
         for number in 0..setup.shards.clamp(1, MAX_SHARDS) {
             let plan =
-                shard::Plan { setup: part(&setup, number)?, number, origin, rng: rng.fork(), tell: tell.clone() };
+                shard::Plan { setup: part(&setup, number)?, number, origin, rng: rng.fork(), key, tell: tell.clone() };
             let (ready, is_ready) = oneshot::channel();
             let (go, start_at) = oneshot::channel();
             let thread = std::thread::Builder::new().name(format!("load-{number}"));

@@ -1,15 +1,14 @@
 //! One shard: binds, waits for the common start, and drives its generator until every call has ended.
 
-use super::usage::{dropped_by_kernel, waited_for_processor};
+use super::media::{self as streams, Engine};
+use super::usage::{dropped_by_kernel, thread_cpu, waited_for_processor};
 use super::wake::Wake;
 use super::{Ended, Heard, INBOX, Setup};
 use crate::load::{Command, Generator, LoadConfig, Media, Told};
 use crate::net::StartError;
 use crate::node::{Input, Node, Output};
 use base::{Now, Rng};
-use media::worker::{Engine, EngineConfig, EngineError};
-use media::{Event, ShardConfig, ShardStats};
-use rustix::time::{ClockId, clock_gettime};
+use media::Event;
 use sip_core::net::{BindError, Full, Listener, Net, Rests};
 use sip_core::transport::{Local, Transport};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -31,6 +30,8 @@ pub(super) struct Plan {
     /// Where monotonic time begins.
     pub(super) origin: Instant,
     pub(super) rng: Rng,
+    /// What stamps of this load begin with.
+    pub(super) key: u64,
     pub(super) tell: mpsc::Sender<Heard>,
 }
 
@@ -81,7 +82,7 @@ struct Shard {
 
 impl Shard {
     async fn bind(plan: Plan) -> Result<(Self, mpsc::Sender<Input<Command>>), StartError> {
-        let Plan { setup, origin, mut rng, tell, .. } = plan;
+        let Plan { setup, number, origin, mut rng, key, tell } = plan;
         let (inbox, outlet) = mpsc::channel(INBOX);
         let datagrams = inbox.clone();
         let sink = move |input| {
@@ -107,7 +108,13 @@ impl Shard {
                 sink = Some(socket);
                 None
             }
-            Media::Streams { ip, .. } => Some(engine(*ip, origin, rng.fork(), inbox.clone())?),
+            Media::Streams { ip, .. } => {
+                let setup = streams::Setup { number, ip: *ip, origin, rng: rng.fork(), key };
+                let events = inbox.clone();
+                // Where the shard has gone, nobody misses it.
+                let sink = move |event| _ = events.blocking_send(Input::Media(event));
+                Some(Engine::start(setup, sink).map_err(StartError::Thread)?)
+            }
         };
         let wake = Wake::new().map_err(StartError::Thread)?;
         Ok((
@@ -161,18 +168,29 @@ impl Shard {
             }
             self.rest(taken, wake);
         }
+        self.end([cpu, waited], began.elapsed()).await;
+        Ok(())
+    }
+
+    /// The media thread may wait for room in the inbox: its end comes before that thread's.
+    async fn end(self, [cpu, waited]: [Duration; 2], ran: Duration) {
+        let (cpu, waited) = (thread_cpu().saturating_sub(cpu), waited_for_processor().saturating_sub(waited));
+        let (counters, dropped_by_kernel) = (self.net.counters(), dropped_by_kernel(&self.udp()));
+        drop(self.inbox);
+        let media = self.engine.map(Engine::stop).unwrap_or_default();
         let ended = Ended {
-            cpu: thread_cpu().saturating_sub(cpu),
-            waited: waited_for_processor().saturating_sub(waited),
-            ran: began.elapsed(),
-            counters: self.net.counters(),
-            dropped_by_kernel: dropped_by_kernel(&self.udp()),
-            media: self.media_stats(),
+            cpu,
+            waited,
+            ran,
+            counters,
+            dropped_by_kernel,
+            media: media.stats,
+            media_cpu: media.cpu,
+            media_waited: media.waited,
         };
         // A reader that has gone wants no more.
         let _ = self.tell.send(Heard::Ended(Box::new(ended))).await;
-        self.close().await;
-        Ok(())
+        self.net.shutdown().await;
     }
 
     /// After so many inputs: until the end of a stretch of [`REST`] in which they come thick, but not beyond what is due.
@@ -187,27 +205,10 @@ impl Shard {
         }
     }
 
-    /// The media thread may wait for room in the inbox: its end comes before that thread's.
-    async fn close(self) {
-        drop(self.inbox);
-        if let Some(engine) = self.engine {
-            engine.shutdown();
-        }
-        self.net.shutdown().await;
-    }
-
     /// Its UDP sockets.
     fn udp(&self) -> Vec<SocketAddr> {
         let udp = self.config.locals.iter().filter(|local| local.transport == Transport::Udp);
         udp.map(|local| local.bound).collect()
-    }
-
-    fn media_stats(&self) -> ShardStats {
-        let mut all = ShardStats::default();
-        for stats in self.engine.iter().flat_map(Engine::stats) {
-            all.merge(&stats);
-        }
-        all
     }
 
     /// Does what the generator asks for, and tells what it tells: when it wants to be woken, if at all. `None` once it is
@@ -218,7 +219,10 @@ impl Shard {
                 Output::Sip(effect) => self.net.execute(effect),
                 Output::Media(command) => self.command(node, command),
                 // Where nobody reads any more, nobody wants more calls either.
-                Output::Report(Told::Lap(lap)) => self.over = self.tell.send(Heard::Lap(lap)).await.is_err(),
+                Output::Report(Told::Lap(mut lap)) => {
+                    lap.streams = self.engine.as_ref().map(Engine::seen).unwrap_or_default();
+                    self.over = self.tell.send(Heard::Lap(lap)).await.is_err();
+                }
                 Output::Report(Told::Finished) => self.over = true,
                 Output::Timeout(at) => return Some(at),
             }
@@ -227,12 +231,10 @@ impl Shard {
     }
 
     fn command(&mut self, node: &mut Generator, command: media::Command) {
+        let Some(engine) = &self.engine else { return };
         let (id, creates) = (command.id(), matches!(command, media::Command::Create { .. }));
-        let Some(engine) = &mut self.engine else { return };
-        if let Err(error) = engine.send(command)
-            && (creates || matches!(error, EngineError::Stopped(_)))
-        {
-            let failed = Event::Failed { id, error: error.to_string() };
+        if !engine.send(command) && creates {
+            let failed = Event::Failed { id, error: "too many commands wait for the media thread".to_owned() };
             node.handle(Input::Media(failed), self.now());
         }
     }
@@ -241,12 +243,6 @@ impl Shard {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Now::new(self.origin.elapsed().as_nanos() as u64, wall.as_millis() as u64)
     }
-}
-
-fn engine(ip: IpAddr, origin: Instant, rng: Rng, inbox: mpsc::Sender<Input<Command>>) -> Result<Engine, EngineError> {
-    let config = EngineConfig { threads: 1, bind_ip: ip, shard: ShardConfig::default(), origin, rng };
-    // Where the shard has gone, nobody misses it.
-    Engine::start(config, move |event| _ = inbox.blocking_send(Input::Media(event)))
 }
 
 fn open_sink(ip: IpAddr) -> Result<UdpSocket, StartError> {
@@ -263,9 +259,4 @@ fn open_sink(ip: IpAddr) -> Result<UdpSocket, StartError> {
         socket = open()?;
     }
     Ok(socket)
-}
-
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -1,5 +1,6 @@
 //! What a process has used of the machine, as Linux says it (proc(5)).
 
+use rustix::time::{ClockId, clock_gettime};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -73,6 +74,12 @@ fn cpu(stat: &str) -> Option<Duration> {
 fn kilobytes(status: &str, field: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// CPU of the calling thread.
+pub(super) fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// How long the calling thread has been ready to run while the processors did something else. A kernel that does not count
