@@ -12,6 +12,7 @@ mod calls;
 mod connections;
 mod crash;
 mod disk;
+mod document;
 mod errands;
 mod events;
 mod flows;
