@@ -29,4 +29,5 @@ mod recordings;
 #[path = "../../src/testing/calls.rs"]
 mod records;
 mod support;
+mod walk;
 mod webhooks;
