@@ -3,6 +3,7 @@
 use super::auth::Caller;
 use super::fields::Fields;
 use super::originate::answer;
+use super::path::Named;
 use super::problem::Problem;
 use super::query::{LIST, Params, write_cursor};
 use super::resource::{CallResource, List};
@@ -10,7 +11,7 @@ use super::{Api, App, json};
 use crate::keys::Scope;
 use crate::store::{Filter, Key, Page};
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -40,7 +41,7 @@ pub(super) async fn find(app: &App, caller: &Caller, sid: &str) -> Result<CallVi
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
@@ -113,7 +114,7 @@ async fn merged(app: &App, filter: &Filter, page: Page) -> Result<(Vec<CallView>
 pub(super) async fn post(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;

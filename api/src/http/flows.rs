@@ -2,6 +2,7 @@
 
 use super::auth::Caller;
 use super::fields::Fields;
+use super::path::Named;
 use super::problem::Problem;
 use super::query::Params;
 use super::resource::List;
@@ -11,7 +12,7 @@ use crate::flows::{PutError, Stored};
 use crate::keys::Scope;
 use crate::store::flows::FlowRow;
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base::Now;
@@ -134,7 +135,7 @@ pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Res
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
-    Path(path): Path<String>,
+    Named(path): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
@@ -159,7 +160,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     State(app): Api,
     caller: Caller,
-    Path(path): Path<String>,
+    Named(path): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
@@ -203,7 +204,7 @@ fn problem(error: PutError) -> Problem {
 pub(super) async fn delete(
     State(app): Api,
     caller: Caller,
-    Path(path): Path<String>,
+    Named(path): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
@@ -233,7 +234,7 @@ pub(super) async fn delete(
 pub(super) async fn simulate(
     State(app): Api,
     caller: Caller,
-    Path(path): Path<String>,
+    Named(path): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;

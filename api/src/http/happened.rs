@@ -3,6 +3,7 @@
 use super::auth::Caller;
 use super::calls::find;
 use super::doc::values;
+use super::path::Named;
 use super::problem::Problem;
 use super::query::{FactsPage, Params};
 use super::resource::{List, StreamResource};
@@ -12,7 +13,7 @@ use crate::keys::Scope;
 use crate::store::facts::{kind, kind_and_data};
 use crate::store::read::Facts;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -34,7 +35,7 @@ use utoipa::ToSchema;
 pub(super) async fn events(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     list(app, caller, &sid, params, Facts::Events, |record| Some(event(record))).await
@@ -53,7 +54,7 @@ pub(super) async fn events(
 pub(super) async fn ladder(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     list(app, caller, &sid, params, Facts::Ladder, line).await
@@ -72,7 +73,7 @@ pub(super) async fn ladder(
 pub(super) async fn quality(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;

@@ -15,7 +15,7 @@
 //! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
 //! | `doc` | `/openapi.json`, `/docs` |
 //!
-//! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `query` (parameters, cursors), `resource` (a call
+//! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `path` and `query` (parameters, cursors), `resource` (a call
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
 //! and answers; it holds no state of a call.
 
@@ -33,6 +33,7 @@ mod flows;
 mod happened;
 mod json;
 mod originate;
+mod path;
 mod problem;
 mod query;
 mod recordings;

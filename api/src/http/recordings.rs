@@ -2,6 +2,7 @@
 
 use super::auth::Caller;
 use super::doc::values;
+use super::path::Named;
 use super::problem::Problem;
 use super::query::Params;
 use super::resource::List;
@@ -12,7 +13,7 @@ use crate::recordings::is_sid;
 use crate::store::Page;
 use crate::store::recordings::{RecordingKey, RecordingRow};
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -145,7 +146,7 @@ fn read_cursor(text: &str) -> Option<RecordingKey> {
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
-    Path(path): Path<String>,
+    Named(path): Named,
     params: Params,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -196,7 +197,7 @@ fn absent() -> Problem {
 pub(super) async fn delete(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;

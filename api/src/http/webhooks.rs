@@ -3,6 +3,7 @@
 use super::Api;
 use super::auth::Caller;
 use super::doc::values;
+use super::path::Named;
 use super::problem::Problem;
 use super::query::Params;
 use super::resource::List;
@@ -11,7 +12,7 @@ use crate::keys::Scope;
 use crate::store::Page;
 use crate::store::deliveries::DeliveryRow;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -71,7 +72,7 @@ pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Res
 pub(super) async fn replay(
     State(app): Api,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;

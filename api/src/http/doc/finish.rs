@@ -35,6 +35,12 @@ pub(super) fn finished(mut document: Value) -> Value {
     if let Some(answers) = document["components"]["schemas"].as_object_mut() {
         let all = answers.clone();
         answers.values_mut().for_each(|schema| whole(schema, &all));
+        for (name, list) in answers.iter_mut() {
+            // What a list holds has a name of its own.
+            if let Some(held) = name.strip_prefix("List_").filter(|held| all.contains_key(*held)) {
+                list["properties"]["items"]["items"] = json!({ "$ref": format!("#/components/schemas/{held}") });
+            }
+        }
         answers.extend(requests::schemas());
         answers.insert("Problem".to_owned(), problem());
     }
@@ -53,10 +59,16 @@ pub(super) fn finished(mut document: Value) -> Value {
 fn complete(path: &str, operation: &mut Value) {
     let keyed = path.starts_with("/v1/");
     operation["security"] = if keyed { json!([{ "bearer": [] }, { "key": [] }]) } else { json!([]) };
+    if let Some(body) = operation.get_mut("requestBody") {
+        body["required"] = true.into();
+    }
     let mut codes: Vec<&str> = ALWAYS.to_vec();
     if keyed {
         codes.extend(WITH_KEY);
         codes.extend(if operation.get("requestBody").is_some() { WITH_BODY } else { WITH_QUERY });
+    }
+    if path.contains('{') {
+        codes.push("not_found");
     }
     let own = operation[OWN_PROBLEMS].as_array().cloned().unwrap_or_default();
     codes.extend(own.iter().filter_map(Value::as_str));

@@ -1,7 +1,8 @@
 //! `/docs`: Swagger UI over `/openapi.json`. Its files are in the binary, and its policy lets it ask nobody else.
 
+use crate::http::path::Named;
 use crate::http::problem::Problem;
-use axum::extract::Path;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::{Arc, LazyLock};
@@ -23,7 +24,7 @@ pub(in crate::http) async fn index() -> Response {
     file("index.html")
 }
 
-pub(in crate::http) async fn asset(Path(path): Path<String>) -> Response {
+pub(in crate::http) async fn asset(Named(path): Named) -> Response {
     file(&path)
 }
 

@@ -101,7 +101,7 @@ fn flow() -> Value {
         ),
         "required": ["start", "states"],
         "properties": {
-            "start": { "type": "string", "description": "The state that it begins with." },
+            "start": { "type": ["string", "null"], "description": "The state that it begins with; null: it is over at once." },
             "states": { "type": "object", "minProperties": 1, "maxProperties": MAX_STATES },
         },
         "examples": [{ "start": "hello", "states": { "hello": { "say": "Hello", "next": "end" }, "end": { "hangup": true } } }],
@@ -109,7 +109,7 @@ fn flow() -> Value {
 }
 
 fn simulate() -> Value {
-    let number = json!({ "type": "string" });
+    let number = json!({ "type": ["string", "null"] });
     json!({
         "type": "object",
         "description": format!("A caller for a flow that nobody calls; the whole body has at most {MAX_BODY} octets."),
@@ -118,7 +118,7 @@ fn simulate() -> Value {
             "from": number,
             "to": number,
             "script": {
-                "type": "array", "maxItems": MAX_SCRIPT,
+                "type": ["array", "null"], "maxItems": MAX_SCRIPT,
                 "description": "What the caller, or the world, does, in this order.",
                 "items": { "oneOf": [
                     step("press", &json!({ "type": "string" })),
