@@ -35,3 +35,10 @@ install_sipvicious() {
   python3 -m venv target/peers/sipvicious 2>/dev/null &&
     target/peers/sipvicious/bin/pip install -q sipvicious==0.3.8 2>/dev/null || echo "sipvicious is not installed"
 }
+
+# schemathesis (PyPI), which asks of the API what /openapi.json says of it, into target/peers; as above.
+install_schemathesis() {
+  [ -x target/peers/schemathesis/bin/schemathesis ] && return 0
+  python3 -m venv target/peers/schemathesis 2>/dev/null &&
+    target/peers/schemathesis/bin/pip install -q schemathesis==4.32.5 2>/dev/null || echo "schemathesis is not installed"
+}

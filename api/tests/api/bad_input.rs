@@ -180,3 +180,11 @@ async fn a_body_that_never_ends_gets_408() {
         futures_util::stream::once(async { Ok::<_, std::io::Error>("{") }).chain(futures_util::stream::pending());
     raw(&board, "application/json", Body::from_stream(slow)).await.is_problem(408, "body_timeout");
 }
+
+#[tokio::test]
+async fn a_path_that_is_no_text_leads_nowhere() {
+    let board = Board::new().await;
+    for path in ["/v1/calls/%ff", "/v1/flows/%c3%28", "/v1/recordings/%ff.wav", "/v1/calls/%80/ladder"] {
+        board.get(path).await.is_problem(404, "not_found");
+    }
+}

@@ -59,3 +59,23 @@ async fn the_switch_is_drained_by_whoever_runs_it_and_by_no_tenant() {
     assert_eq!(drain(&board, KEY).await.status, StatusCode::ACCEPTED, "asking again changes nothing");
     assert!(metrics(&board).await.contains("tandem_draining 1"));
 }
+
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() {
+    let board = Board::new().await;
+    let sid = board.call().await;
+    board.completes(sid);
+    board.settle().await;
+    let text = metrics(&board).await;
+    let there: Vec<&str> = text.lines().filter_map(|line| line.split([' ', '{']).next()).collect();
+    for asked in [include_str!("../../../deploy/grafana.json"), include_str!("../../../deploy/alerts.yml")] {
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        let names: Vec<&str> = asked.split(word).filter(|word| word.starts_with("tandem_")).collect();
+        assert!(names.len() > 10);
+        for name in names {
+            assert!(there.contains(&name), "there is no {name} in\n{text}");
+        }
+    }
+    let dashboard: Value = serde_json::from_str(include_str!("../../../deploy/grafana.json")).unwrap();
+    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+}
