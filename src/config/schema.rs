@@ -300,6 +300,7 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
         let sip_domain = section.parsed("sip_domain", domain);
         let trunk_access = section.flag("trunk_access", true);
         let account_sid = section.parsed("account_sid", super::rim::account_sid).map(|found| found.value);
+        let requests = section.optional_number("api_requests_per_minute", 1..=10_000_000).map(|n| n as u32);
         let auth_token = super::trunk::secret(&mut section, "auth_token", "auth_token_file");
         if let Some(Found { value: name, place }) = name {
             if tenants.iter().any(|tenant| tenant.name == name) {
@@ -311,7 +312,14 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
                 section.fault(place, format!("tenant.sip_domain = \"{value}\" is another tenant's already"));
             }
             let sip_domain = sip_domain.map(|found| found.value);
-            tenants.push(Tenant { name, trunk_access, sip_domain, account_sid, auth_token });
+            tenants.push(Tenant {
+                name,
+                trunk_access,
+                sip_domain,
+                api_requests_per_minute: requests,
+                account_sid,
+                auth_token,
+            });
         }
         section.finish();
     }
@@ -320,6 +328,7 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
             name: "default".to_owned(),
             trunk_access: true,
             sip_domain: None,
+            api_requests_per_minute: None,
             account_sid: None,
             auth_token: None,
         });

@@ -5,6 +5,7 @@ use crate::call::{self, Call};
 use crate::config::Config;
 use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
+use crate::provision::Provisioned;
 use crate::registrar::{Ban, BindingView, UserId};
 use crate::trunk::TrunkStatus;
 use crate::{CallSid, Command, EndAs};
@@ -69,13 +70,14 @@ impl Switch {
     /// # Errors
     /// A range of RTP ports that holds no pair, a trunk that cannot be.
     pub fn new(config: &Config, rng: Rng, now: Now) -> Result<Self, ConfigError> {
-        let mut desk = Desk::new(config, rng)?;
+        let provisioned = Provisioned::new(config.provisioning.clone())?;
+        let mut desk = Desk::new(config, &provisioned, rng)?;
         desk.start_trunks(now);
         Ok(Self {
             calls: BTreeMap::new(),
             queue: VecDeque::new(),
             desk,
-            concurrent_calls: config.concurrent_calls,
+            concurrent_calls: provisioned.concurrent_calls,
             draining: false,
             admitting: true,
             early: Vec::new(),
@@ -249,9 +251,23 @@ impl Switch {
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,
+            Command::Provision(provisioned) => self.provision(&provisioned, now),
             Command::Drain => self.drain(),
             Command::EndAll => self.end_all(now),
         }
+    }
+
+    /// Calls that wait are tried again: there may be a trunk for them now.
+    fn provision(&mut self, provisioned: &Provisioned, now: Now) {
+        self.concurrent_calls = provisioned.concurrent_calls;
+        self.desk.provision(provisioned, now);
+        let trunks = &self.desk.trunks;
+        let is_stranded = |sid: &CallSid| self.calls.get(sid).is_some_and(|call| call.is_stranded(trunks));
+        let stranded: Vec<CallSid> = self.queue.iter().copied().filter(is_stranded).collect();
+        for sid in stranded {
+            self.with(sid, |call, desk| call.strand(desk, now));
+        }
+        self.run_queue(now);
     }
 
     fn learn(&mut self, prompt: std::sync::Arc<media::Prompt>) {

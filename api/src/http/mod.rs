@@ -12,7 +12,9 @@
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
-//! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
+//! | `provision` | `/v1/tenants`, `/v1/trunks`, `/v1/numbers`, `/v1/users` |
+//! | `keys` | `/v1/keys` |
+//! | `status` | `/health`, `/livez`, `/readyz` |
 //!
 //! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `query` (parameters, cursors), `resource` (a call
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
@@ -30,8 +32,10 @@ mod fields;
 mod flows;
 mod happened;
 mod json;
+mod keys;
 mod originate;
 mod problem;
+mod provision;
 mod query;
 mod recordings;
 mod resource;
@@ -40,6 +44,7 @@ mod status;
 mod time;
 mod webhooks;
 
+pub(crate) use fields::Fields;
 pub(crate) use resource::call_as_json;
 pub(crate) use time::rfc3339;
 
@@ -61,6 +66,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 use crate::recordings::Recordings;
+use crate::registry::Registry;
 use crate::store::StoreError;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
@@ -70,6 +76,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 use base::Rng;
+use provision::{numbers, tenants, trunks, users};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,6 +108,8 @@ pub struct Parts {
     pub flows: Flows,
     /// What was recorded.
     pub recordings: Recordings,
+    /// How tenants, trunks, numbers and users are made and changed.
+    pub registry: Registry,
     /// The way to signalling.
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
@@ -125,6 +134,7 @@ struct Inner {
     prompts: Prompts,
     flows: Flows,
     recordings: Recordings,
+    registry: Registry,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
     rng: Mutex<Rng>,
@@ -140,8 +150,20 @@ impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, accounts, prompts, flows, recordings, commander, sip, rng, version } =
-            parts;
+        let Parts {
+            ledger,
+            directory,
+            keys,
+            accounts,
+            prompts,
+            flows,
+            recordings,
+            registry,
+            commander,
+            sip,
+            rng,
+            version,
+        } = parts;
         let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
@@ -151,6 +173,7 @@ impl App {
             prompts,
             flows,
             recordings,
+            registry,
             commander,
             sip,
             rng: Mutex::new(rng),
@@ -226,7 +249,16 @@ pub fn router(app: App) -> Router {
         .route("/account/rotate", post(account::rotate))
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/{id}/replay", post(webhooks::replay))
-        .route("/trunks", get(status::trunks))
+        .route("/tenants", get(tenants::list).post(tenants::create))
+        .route("/tenants/{name}", get(tenants::get).post(tenants::change).delete(tenants::delete))
+        .route("/trunks", get(trunks::list).post(trunks::create))
+        .route("/trunks/{name}", get(trunks::get).post(trunks::change).delete(trunks::delete))
+        .route("/numbers", get(numbers::list).post(numbers::create))
+        .route("/numbers/{number}", get(numbers::get).post(numbers::change).delete(numbers::delete))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{name}", get(users::get).post(users::change).delete(users::delete))
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/{id}", get(keys::get).post(keys::change).delete(keys::delete))
         .route("/admin/drain", post(admin::drain))
         .layer(from_fn_with_state(app.clone(), auth::authenticate));
     Router::new()

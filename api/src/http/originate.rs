@@ -199,7 +199,7 @@ impl Asked {
             return Err(Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail));
         }
         match &self.trunk {
-            Some(trunk) if !directory.trunks.contains(trunk) => {
+            Some(trunk) if directory.trunk(trunk).is_none() => {
                 let shown: String = trunk.chars().take(64).collect();
                 let detail = format!("there is no trunk `{shown}`; GET /v1/trunks lists those there are");
                 Err(Problem::bad("unknown_trunk", detail).at("trunk"))

@@ -1,10 +1,7 @@
-//! `/health`, `/livez`, `/readyz` and `GET /v1/trunks`: how the switch is.
+//! `/health`, `/livez`, `/readyz`: how the switch is.
 
-use super::auth::Caller;
 use super::problem::Problem;
-use super::query::Params;
 use super::{Api, App};
-use crate::keys::Scope;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -108,20 +105,4 @@ async fn database_connected(app: &App) -> bool {
     let connected = app.inner.ledger.progress().connected && app.inner.ledger.store().ping().await;
     *pinged = Some((Instant::now(), connected));
     connected
-}
-
-pub(super) async fn trunks(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
-    caller.may(Scope::Read)?;
-    params.only(&[])?;
-    let sip = app.inner.sip.load();
-    let directory = app.inner.directory.load();
-    let items: Vec<_> = directory
-        .trunks
-        .iter()
-        .map(|name| {
-            let health = sip.trunks.get(name).cloned().unwrap_or_default();
-            json!({ "name": name, "status": health.status, "active_calls": health.active_calls })
-        })
-        .collect();
-    Ok(Json(json!({ "items": items, "next_cursor": null })).into_response())
 }

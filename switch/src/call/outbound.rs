@@ -10,7 +10,7 @@ use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::letter::Letter;
 use crate::record::Admission;
-use crate::trunk::{NoPermit, path_failure};
+use crate::trunk::{NoPermit, Trunks, path_failure};
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use carrier::{Number, TwilioError, X_TWILIO_CALL_SID, X_TWILIO_ERROR, parse_twilio_error};
@@ -190,6 +190,19 @@ impl Call {
         stillborn(self, Status::Failed, reason, desk, now)
     }
 
+    /// True where it waits for trunks that have been taken away.
+    pub(crate) fn is_stranded(&self, trunks: &Trunks) -> bool {
+        match &self.stage {
+            Stage::Queued(Waiting { way: Way::Trunks { candidates, .. }, .. }) => !trunks.has_one_of(candidates),
+            _ => false,
+        }
+    }
+
+    /// The trunks that it waited for are gone.
+    pub(crate) fn strand(&mut self, desk: &mut Desk, now: Now) {
+        self.end(no_port("the trunk that it waited for was taken away"), desk, now);
+    }
+
     /// Takes a permit of the first trunk that has one, and dials.
     pub(crate) fn try_dial(&mut self, desk: &mut Desk, now: Now) -> Result<(), NoPermit> {
         let mut waiting = match self.take_stage() {
@@ -271,9 +284,10 @@ impl Call {
         match &waiting.way {
             Way::Trunks { from, to, .. } => {
                 let trunk = self.leg.grant.as_ref()?.trunk;
+                let invite = desk.trunks.invite(trunk, from, to, offer)?;
                 let name = desk.trunks.name(trunk).to_owned();
                 self.trunk = Some(name.clone());
-                Some((name, desk.trunks.hear(trunk), desk.trunks.invite(trunk, from, to, offer)))
+                Some((name, desk.trunks.hear(trunk), invite))
             }
             Way::Device(device) => {
                 self.reaches_trunks = true;
