@@ -31,9 +31,7 @@ fn sighup_takes_away_trunk_and_number_and_leaves_their_call_alone() {
     let call = json!({ "from": OWNED, "to": CALLED, "answer": { "play": "welcome", "loop": 0 } });
     let made = switch.http.post("/v1/calls", &call);
     let path = format!("/v1/calls/{}", made.body["sid"].as_str().unwrap());
-    until("the call is answered", secs(20), || {
-        (switch.http.get(&path).body["status"] == "in-progress").then_some(())
-    });
+    until("the call is answered", secs(20), || (switch.http.get(&path).body["status"] == "in-progress").then_some(()));
 
     let other = setup
         .text()

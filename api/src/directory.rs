@@ -26,8 +26,9 @@ pub struct Directory {
 }
 
 /// Where something is written, and so where it is changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ManagedBy)]
 pub enum Origin {
     /// In the configuration file: over HTTP it is read-only.
     #[default]

@@ -49,7 +49,7 @@ pub use commander::{Commander, Full};
 pub use directory::{Directory, Limits, Origin, OwnedNumber, Tenant, Trunk, User};
 pub use errands::Errands;
 pub use flows::Flows;
-pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
+pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, document, router, serve};
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use prompts::{Builtin, PromptError, Prompts};

@@ -2,12 +2,13 @@
 
 use super::auth::Caller;
 use super::fields::Fields;
-use super::json;
 use super::problem::Problem;
 use super::provision::acting;
-use super::query::Params;
+use super::query::{Names, OfTenant, Params};
+use super::resource::List;
 use super::time::rfc3339;
-use super::{Api, App};
+use super::{Api, App, json};
+use crate::directory::Origin;
 use crate::keys::{KeyError, Scope, key_id, scope_of};
 use crate::registry::MAX_REQUESTS_PER_MINUTE;
 use crate::store::KeyRow;
@@ -15,7 +16,9 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// Characters of what people call a key.
 const MAX_NAME: usize = 64;
@@ -30,30 +33,59 @@ fn no_such_key() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "key_not_found", "there is no key with this id")
 }
 
-fn view(row: &KeyRow) -> Value {
-    json!({
-        "id": key_id(&row.hash),
-        "tenant": row.tenant,
-        "name": row.name,
-        "scope": scope_of(&row.scopes).map(Scope::as_str),
-        "api_requests_per_minute": row.per_minute,
-        "created_at": rfc3339(row.created_at),
-        "managed_by": "api",
-    })
+/// A key, without the key.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = Key)]
+struct KeyResource {
+    /// What it is called here; it tells nothing of the key.
+    #[schema(pattern = "^key_[0-9a-f]{32}$")]
+    id: String,
+    tenant: String,
+    /// What people call it.
+    name: String,
+    /// What it may do: `read`, `calls`, `admin` or `operator`, each with those before it.
+    scope: Option<&'static str>,
+    /// Its own rate; null: its tenant's, or what the configuration says.
+    api_requests_per_minute: Option<u32>,
+    #[schema(format = DateTime)]
+    created_at: Option<String>,
+    managed_by: Origin,
+}
+
+/// A key that was made, with the key itself: it is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewKey)]
+struct NewKeyResource {
+    #[serde(flatten)]
+    about: KeyResource,
+    /// The key.
+    key: String,
+}
+
+fn view(row: &KeyRow) -> KeyResource {
+    KeyResource {
+        id: key_id(&row.hash),
+        tenant: row.tenant.clone(),
+        name: row.name.clone(),
+        scope: scope_of(&row.scopes).map(Scope::as_str),
+        api_requests_per_minute: row.per_minute,
+        created_at: Some(rfc3339(row.created_at)),
+        managed_by: Origin::Api,
+    }
 }
 
 /// The key that the configuration names, where it is this tenant's.
-fn configured(app: &App, tenant: &str) -> Option<Value> {
+fn configured(app: &App, tenant: &str) -> Option<KeyResource> {
     let key = app.inner.keys.configured(tenant)?;
-    Some(json!({
-        "id": key.id(),
-        "tenant": tenant,
-        "name": "api.bootstrap_key",
-        "scope": key.scope().map(Scope::as_str),
-        "api_requests_per_minute": null,
-        "created_at": null,
-        "managed_by": "file",
-    }))
+    Some(KeyResource {
+        id: key.id(),
+        tenant: tenant.to_owned(),
+        name: "api.bootstrap_key".to_owned(),
+        scope: key.scope().map(Scope::as_str),
+        api_requests_per_minute: None,
+        created_at: None,
+        managed_by: Origin::File,
+    })
 }
 
 /// What is given of a key, each part where it is given.
@@ -85,23 +117,41 @@ impl Given {
     }
 }
 
+/// The tenant's keys, by id; the configuration's first.
+#[utoipa::path(
+    get,
+    path = "/keys",
+    operation_id = "list_keys",
+    tag = "keys",
+    params(Names, OfTenant),
+    responses((status = 200, description = "A page of keys.", body = List<KeyResource>)),
+    extensions(("x-problems" = json!(["tenant_not_found", "invalid_cursor"]))),
+)]
 pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
     let mut params = params.only(&["limit", "cursor", "tenant"])?;
     let tenant = acting(&app, &caller, &mut params)?;
     let (limit, after) = params.cut(|text| Some(text.to_owned()))?;
     let rows = app.stored(app.inner.keys.list(&tenant)).await?;
-    let all: Vec<Value> = configured(&app, &tenant).into_iter().chain(rows.iter().map(view)).collect();
-    let id = |item: &Value| item["id"].as_str().map(str::to_owned);
-    let begin = after.map_or(0, |after| {
-        all.iter().position(|item| id(item).as_ref() == Some(&after)).map_or(all.len(), |at| at + 1)
-    });
+    let all: Vec<KeyResource> = configured(&app, &tenant).into_iter().chain(rows.iter().map(view)).collect();
+    let begin = after.map_or(0, |after| all.iter().position(|item| item.id == after).map_or(all.len(), |at| at + 1));
     let rest = all.get(begin..).unwrap_or_default();
     let page = &rest[..limit.min(rest.len())];
-    let next = page.last().filter(|_| rest.len() > limit).and_then(id);
-    Ok(Json(json!({ "items": page, "next_cursor": next })).into_response())
+    let next = page.last().filter(|_| rest.len() > limit).map(|item| item.id.clone());
+    Ok(Json(List { items: page.to_vec(), next_cursor: next }).into_response())
 }
 
+/// Makes a key of no more than the caller's own scope; it is shown this once.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    operation_id = "create_key",
+    tag = "keys",
+    params(OfTenant),
+    request_body(content = ref("#/components/schemas/KeyRequest")),
+    responses((status = 201, description = "It is made.", body = NewKeyResource)),
+    extensions(("x-problems" = json!(["unknown_parameter", "invalid_parameter", "tenant_not_found", "too_many", "overloaded"]))),
+)]
 pub(super) async fn create(
     State(app): Api,
     caller: Caller,
@@ -124,8 +174,7 @@ pub(super) async fn create(
         _ => Problem::overloaded(),
     })?;
     tracing::info!(tenant, id = key_id(&row.hash), "a key was made");
-    let mut body = view(&row);
-    body["key"] = key.into();
+    let body = NewKeyResource { about: view(&row), key };
     let place = format!("/v1/keys/{}", key_id(&row.hash));
     let headers = [(header::LOCATION, place), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::CREATED, headers, Json(body)).into_response())
@@ -133,7 +182,7 @@ pub(super) async fn create(
 
 /// The row of a key of the tenant; 404 where it has none of this id, 409 where the configuration names it.
 async fn row(app: &App, tenant: &str, id: &str) -> Result<KeyRow, Problem> {
-    if configured(app, tenant).is_some_and(|key| key["id"] == id) {
+    if configured(app, tenant).is_some_and(|key| key.id == id) {
         let detail = "the configuration names this key (api.bootstrap_key); change it there";
         return Err(Problem::conflict("managed_by_file", detail));
     }
@@ -141,6 +190,16 @@ async fn row(app: &App, tenant: &str, id: &str) -> Result<KeyRow, Problem> {
     rows.into_iter().find(|row| key_id(&row.hash) == id).ok_or_else(no_such_key)
 }
 
+/// Shows a key, without the key.
+#[utoipa::path(
+    get,
+    path = "/keys/{id}",
+    operation_id = "get_key",
+    tag = "keys",
+    params(("id" = String, Path, description = "The key's id.", pattern = "^key_[0-9a-f]{32}$"), OfTenant),
+    responses((status = 200, description = "The key.", body = KeyResource)),
+    extensions(("x-problems" = json!(["tenant_not_found", "key_not_found"]))),
+)]
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
@@ -149,12 +208,23 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
     let tenant = acting(&app, &caller, &mut params.only(&["tenant"])?)?;
-    if let Some(key) = configured(&app, &tenant).filter(|key| key["id"] == id.as_str()) {
+    if let Some(key) = configured(&app, &tenant).filter(|key| key.id == id) {
         return Ok(Json(key).into_response());
     }
     Ok(Json(view(&row(&app, &tenant, &id).await?)).into_response())
 }
 
+/// Gives a key another name, scope or rate; it counts at once.
+#[utoipa::path(
+    post,
+    path = "/keys/{id}",
+    operation_id = "change_key",
+    tag = "keys",
+    params(("id" = String, Path, description = "The key's id.", pattern = "^key_[0-9a-f]{32}$"), OfTenant),
+    request_body(content = ref("#/components/schemas/KeyChange")),
+    responses((status = 200, description = "The key.", body = KeyResource)),
+    extensions(("x-problems" = json!(["unknown_parameter", "invalid_parameter", "tenant_not_found", "key_not_found", "managed_by_file"]))),
+)]
 pub(super) async fn change(
     State(app): Api,
     caller: Caller,
@@ -179,6 +249,16 @@ pub(super) async fn change(
     Ok(Json(view(&after)).into_response())
 }
 
+/// Deletes a key: from now on it opens nothing.
+#[utoipa::path(
+    delete,
+    path = "/keys/{id}",
+    operation_id = "delete_key",
+    tag = "keys",
+    params(("id" = String, Path, description = "The key's id.", pattern = "^key_[0-9a-f]{32}$"), OfTenant),
+    responses((status = 204, description = "It is deleted.")),
+    extensions(("x-problems" = json!(["tenant_not_found", "key_not_found", "managed_by_file"]))),
+)]
 pub(super) async fn delete(
     State(app): Api,
     caller: Caller,

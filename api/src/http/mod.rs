@@ -15,6 +15,7 @@
 //! | `provision` | `/v1/tenants`, `/v1/trunks`, `/v1/numbers`, `/v1/users` |
 //! | `keys` | `/v1/keys` |
 //! | `status` | `/health`, `/livez`, `/readyz` |
+//! | `doc` | `/openapi.json`, `/docs` |
 //!
 //! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `query` (parameters, cursors), `resource` (a call
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
@@ -27,6 +28,7 @@ mod callback;
 mod calls;
 mod cdrs;
 mod csv;
+mod doc;
 mod events;
 mod fields;
 mod flows;
@@ -49,6 +51,7 @@ pub(crate) use resource::call_as_json;
 pub(crate) use time::rfc3339;
 
 pub use auth::Caller;
+pub use doc::document;
 pub use events::{KEEP_ALIVE, MAX_STREAMS, MAX_STREAMS_OF_TENANT};
 pub use json::{BODY_TIME, MAX_BODY};
 pub use originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
@@ -73,10 +76,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Router, body::Body};
 use base::Rng;
-use provision::{numbers, tenants, trunks, users};
+use provision::routes::{numbers, tenants, trunks, users};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +88,8 @@ use switch::CallSid;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// How long a request may take, all in all. A slower one gets 503.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -230,43 +235,64 @@ impl App {
     }
 }
 
+/// What wants a key.
+fn with_key() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(calls::list, originate::post))
+        .routes(routes!(calls::get, calls::post))
+        .routes(routes!(happened::events))
+        .routes(routes!(happened::ladder))
+        .routes(routes!(happened::quality))
+        .routes(routes!(flows::list))
+        .routes(routes!(flows::get, flows::put, flows::delete))
+        .routes(routes!(flows::simulate))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::get, recordings::delete))
+        .routes(routes!(cdrs::list))
+        .routes(routes!(events::stream))
+        .routes(routes!(account::get))
+        .routes(routes!(account::rotate))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::get, tenants::change, tenants::delete))
+        .routes(routes!(trunks::list, trunks::create))
+        .routes(routes!(trunks::get, trunks::change, trunks::delete))
+        .routes(routes!(numbers::list, numbers::create))
+        .routes(routes!(numbers::get, numbers::change, numbers::delete))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::get, users::change, users::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::get, keys::change, keys::delete))
+        .routes(routes!(admin::drain))
+}
+
+/// What wants none.
+fn without_key() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(status::health))
+        .routes(routes!(status::livez))
+        .routes(routes!(status::readyz))
+        .routes(routes!(admin::metrics))
+        .routes(routes!(doc::openapi))
+}
+
+/// Everything that the document describes: all routes but those of the page that shows it.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::new().nest("/v1", with_key()).merge(without_key())
+}
+
 /// All routes.
 pub fn router(app: App) -> Router {
-    let v1 = Router::new()
-        .route("/calls", post(originate::post).get(calls::list))
-        .route("/calls/{sid}", get(calls::get).post(calls::post))
-        .route("/calls/{sid}/events", get(happened::events))
-        .route("/calls/{sid}/ladder", get(happened::ladder))
-        .route("/calls/{sid}/quality", get(happened::quality))
-        .route("/flows", get(flows::list))
-        .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
-        .route("/flows/{name}/simulate", post(flows::simulate))
-        .route("/recordings", get(recordings::list))
-        .route("/recordings/{sid}", get(recordings::get).delete(recordings::delete))
-        .route("/cdrs", get(cdrs::list))
-        .route("/events", get(events::stream))
-        .route("/account", get(account::get))
-        .route("/account/rotate", post(account::rotate))
-        .route("/webhooks", get(webhooks::list))
-        .route("/webhooks/{id}/replay", post(webhooks::replay))
-        .route("/tenants", get(tenants::list).post(tenants::create))
-        .route("/tenants/{name}", get(tenants::get).post(tenants::change).delete(tenants::delete))
-        .route("/trunks", get(trunks::list).post(trunks::create))
-        .route("/trunks/{name}", get(trunks::get).post(trunks::change).delete(trunks::delete))
-        .route("/numbers", get(numbers::list).post(numbers::create))
-        .route("/numbers/{number}", get(numbers::get).post(numbers::change).delete(numbers::delete))
-        .route("/users", get(users::list).post(users::create))
-        .route("/users/{name}", get(users::get).post(users::change).delete(users::delete))
-        .route("/keys", get(keys::list).post(keys::create))
-        .route("/keys/{id}", get(keys::get).post(keys::change).delete(keys::delete))
-        .route("/admin/drain", post(admin::drain))
-        .layer(from_fn_with_state(app.clone(), auth::authenticate));
-    Router::new()
+    let v1 = with_key().layer(from_fn_with_state(app.clone(), auth::authenticate));
+    OpenApiRouter::new()
         .nest("/v1", v1)
-        .route("/health", get(status::health))
-        .route("/livez", get(status::livez))
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(admin::metrics))
+        .merge(without_key())
+        .route("/docs", get(doc::page::moved))
+        .route("/docs/", get(doc::page::index))
+        .route("/docs/{*path}", get(doc::page::asset))
+        .split_for_parts()
+        .0
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(within_time))

@@ -59,7 +59,7 @@ async fn what_was_made_is_in_force_at_once_and_after_a_restart_on_both_databases
         assert_eq!(provisioning.tenants["acme"].account_sid.len(), 34);
         assert_eq!(board.post_as(&acme, "/v1/calls", call).await.status, StatusCode::CREATED);
         let shown = board.get("/v1/trunks/second").await;
-        assert_eq!(shown.json()["username"], "us");
+        assert_eq!(shown.json()["config"]["username"], "us");
         assert!(!shown.text.contains("a-secret") && !board.get("/v1/users?tenant=acme").await.text.contains("wonder"));
     }
 }
@@ -109,8 +109,8 @@ async fn a_change_says_what_is_given_and_keeps_the_rest() {
     let board = Board::new().await;
     made(&board.post("/v1/trunks", trunk()).await);
     let changed = board.post("/v1/trunks/second", json!({ "max_cps": 9, "accept_from": null })).await.json();
-    assert_eq!((&changed["max_cps"], &changed["username"]), (&json!(9), &json!("us")));
-    assert_eq!(changed["accept_from"], json!([]));
+    assert_eq!((&changed["config"]["max_cps"], &changed["config"]["username"]), (&json!(9), &json!("us")));
+    assert_eq!(changed["config"]["accept_from"], json!([]));
     let trunk = board.registry.provisioning().trunks.pop().unwrap();
     assert_eq!(trunk.password.unwrap().expose(), "a-secret-of-the-trunk", "what was not given stays");
     assert_eq!(delete_as(&board, KEY, "/v1/trunks/second").await.status, StatusCode::NO_CONTENT);

@@ -13,6 +13,7 @@ mod calls;
 mod connections;
 mod crash;
 mod disk;
+mod document;
 mod errands;
 mod events;
 mod flows;
@@ -29,4 +30,5 @@ mod recordings;
 #[path = "../../src/testing/calls.rs"]
 mod records;
 mod support;
+mod walk;
 mod webhooks;

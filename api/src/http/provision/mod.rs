@@ -4,21 +4,27 @@
 //! An operator's key makes tenants, trunks and numbers, and acts for another tenant by `?tenant=`. A tenant's admin makes
 //! its users and changes what its numbers answer; it sees what is its own, and that there are trunks. Whatever is another
 //! tenant's is 404. Passwords are taken and never shown.
+//!
+//! `resource` has what is shown, `routes` the handlers, four times the same.
+
+mod resource;
+pub(super) mod routes;
 
 use super::auth::Caller;
-use super::json;
 use super::problem::Problem;
 use super::query::Params;
-use super::{Api, App};
-use crate::directory::{Directory, Origin, OwnedNumber, Tenant, Trunk};
+use super::resource::List;
+use super::{App, json};
+use crate::directory::Trunk;
 use crate::keys::Scope;
 use crate::registry::{Change, Kind, not_found};
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use carrier::Secret;
-use serde_json::{Map, Value, json};
+use resource::{NumberResource, Resource, TenantResource, TrunkResource, UserResource};
+use serde_json::{Map, Value};
 
 /// The tenant that is acted for: the caller's own, or, for an operator, the one that `tenant` names.
 pub(super) fn acting(app: &App, caller: &Caller, params: &mut Params) -> Result<String, Problem> {
@@ -35,75 +41,37 @@ fn has_tenant(app: &App, name: &str) -> bool {
 }
 
 /// What the caller may see of a kind, by name, acting for `tenant`.
-fn seen(app: &App, caller: &Caller, kind: Kind, tenant: &str) -> Vec<(String, Value)> {
+fn seen(app: &App, caller: &Caller, kind: Kind, tenant: &str) -> Vec<(String, Resource)> {
     let directory = app.inner.directory.load();
     let operates = caller.may(Scope::Operator).is_ok();
     match kind {
         Kind::Tenant => {
             let visible = |name: &str| operates || name == caller.tenant();
             let shown = directory.tenants.iter().filter(|(name, _)| visible(name));
-            shown.map(|(name, of)| (name.clone(), tenant_view(name, of))).collect()
+            shown.map(|(name, of)| (name.clone(), Resource::Tenant(TenantResource::of(name, of)))).collect()
         }
         Kind::Trunk => {
-            let view = |trunk: &Trunk| (trunk.name().to_owned(), trunk_view(app, trunk, operates));
+            let sip = app.inner.sip.load();
+            let view = |trunk: &Trunk| {
+                let health = sip.trunks.get(trunk.name()).cloned().unwrap_or_default();
+                (trunk.name().to_owned(), Resource::Trunk(Box::new(TrunkResource::of(trunk, &health, operates))))
+            };
             directory.trunks.iter().map(view).collect()
         }
         Kind::Number => {
             let own = directory.numbers.iter().filter(|(_, number)| number.tenant == tenant);
-            own.map(|(name, number)| (name.clone(), number_view(name, number))).collect()
+            own.map(|(name, number)| (name.clone(), Resource::Number(NumberResource::of(name, number)))).collect()
         }
-        Kind::User => users(&directory, tenant),
-    }
-}
-
-fn users(directory: &Directory, tenant: &str) -> Vec<(String, Value)> {
-    let own = directory.users.iter().filter(|((owner, _), _)| owner == tenant);
-    let view = |name: &str, origin: Origin| json!({ "name": name, "tenant": tenant, "managed_by": origin });
-    own.map(|((_, name), user)| (name.clone(), view(name, user.origin))).collect()
-}
-
-fn tenant_view(name: &str, tenant: &Tenant) -> Value {
-    json!({
-        "name": name,
-        "trunk_access": tenant.trunk_access,
-        "sip_domain": tenant.sip_domain,
-        "api_requests_per_minute": tenant.api_requests_per_minute,
-        "managed_by": tenant.origin,
-    })
-}
-
-fn number_view(number: &str, owned: &OwnedNumber) -> Value {
-    json!({ "number": number, "tenant": owned.tenant, "answer": owned.answer, "managed_by": owned.origin })
-}
-
-/// A trunk: that it is there and how it is; all of it only for an operator, since all tenants' calls are on it.
-fn trunk_view(app: &App, trunk: &Trunk, operates: bool) -> Value {
-    let health = app.inner.sip.load().trunks.get(trunk.name()).cloned().unwrap_or_default();
-    let mut view = json!({ "name": trunk.name(), "status": health.status });
-    if operates {
-        let config = &trunk.config;
-        let all = json!({
-            "active_calls": health.active_calls,
-            "profile": config.profile,
-            "uri": config.uri.to_string(),
-            "username": config.username,
-            "account_sid": config.account_sid,
-            "max_cps": config.max_cps,
-            "max_calls": config.max_calls,
-            "try_timeout_ms": config.try_timeout_ms,
-            "options_s": config.options_s,
-            "register": config.register,
-            "register_expires_s": config.register_expires_s,
-            "accept_from": config.accept_from,
-            "media_from": config.media_from,
-            "srtp": config.srtp,
-            "managed_by": trunk.origin,
-        });
-        if let (Value::Object(view), Value::Object(all)) = (&mut view, all) {
-            view.extend(all);
+        Kind::User => {
+            let own = directory.users.iter().filter(|((owner, _), _)| owner == tenant);
+            let view = |(name, managed_by): (&str, _)| UserResource {
+                name: name.to_owned(),
+                tenant: tenant.to_owned(),
+                managed_by,
+            };
+            own.map(|((_, name), user)| (name.clone(), Resource::User(view((name, user.origin))))).collect()
         }
     }
-    view
 }
 
 /// Lists.
@@ -117,11 +85,15 @@ pub(super) async fn list(kind: Kind, app: App, caller: Caller, params: Params) -
     let rest = all.get(begin..).unwrap_or_default();
     let page = &rest[..limit.min(rest.len())];
     let next = page.last().filter(|_| rest.len() > limit).map(|(name, _)| name);
-    let items: Vec<&Value> = page.iter().map(|(_, view)| view).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": next })).into_response())
+    let items: Vec<&Resource> = page.iter().map(|(_, view)| view).collect();
+    Ok(Json(List { items, next_cursor: next.cloned() }).into_response())
 }
 
-fn one(app: &App, caller: &Caller, kind: Kind, tenant: &str, name: &str) -> Result<Value, Problem> {
+fn one(app: &App, caller: &Caller, kind: Kind, tenant: &str, name: &str) -> Result<Resource, Problem> {
+    if kind == Kind::Trunk && caller.may(Scope::Operator).is_err() {
+        // It is the switch's, and nothing of it is any tenant's.
+        return Err(not_found(kind));
+    }
     let found = seen(app, caller, kind, tenant).into_iter().find(|(known, _)| known == name);
     found.map(|(_, view)| view).ok_or_else(|| not_found(kind))
 }
@@ -256,63 +228,3 @@ fn owner(app: &App, fields: &mut Map<String, Value>) -> Result<Option<String>, P
     Err(Problem::bad("unknown_tenant", "there is no tenant of this name; GET /v1/tenants lists those there are")
         .at("tenant"))
 }
-
-/// The handlers of one kind, under names of their own.
-macro_rules! handlers {
-    ($module:ident, $kind:expr, $words:literal) => {
-        #[doc = $words]
-        pub(super) mod $module {
-            use super::*;
-
-            pub(in crate::http) async fn list(
-                State(app): Api,
-                caller: Caller,
-                params: Params,
-            ) -> Result<Response, Problem> {
-                super::list($kind, app, caller, params).await
-            }
-
-            pub(in crate::http) async fn create(
-                State(app): Api,
-                caller: Caller,
-                params: Params,
-                request: Request,
-            ) -> Result<Response, Problem> {
-                super::create($kind, app, caller, params, request).await
-            }
-
-            pub(in crate::http) async fn get(
-                State(app): Api,
-                caller: Caller,
-                Path(name): Path<String>,
-                params: Params,
-            ) -> Result<Response, Problem> {
-                super::get($kind, app, caller, name, params).await
-            }
-
-            pub(in crate::http) async fn change(
-                State(app): Api,
-                caller: Caller,
-                Path(name): Path<String>,
-                params: Params,
-                request: Request,
-            ) -> Result<Response, Problem> {
-                super::change($kind, app, caller, name, params, request).await
-            }
-
-            pub(in crate::http) async fn delete(
-                State(app): Api,
-                caller: Caller,
-                Path(name): Path<String>,
-                params: Params,
-            ) -> Result<Response, Problem> {
-                super::delete($kind, app, caller, name, params).await
-            }
-        }
-    };
-}
-
-handlers!(tenants, Kind::Tenant, "`/v1/tenants`");
-handlers!(trunks, Kind::Trunk, "`/v1/trunks`");
-handlers!(numbers, Kind::Number, "`/v1/numbers`");
-handlers!(users, Kind::User, "`/v1/users`");
