@@ -87,6 +87,8 @@ pub enum StartError {
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a drain waits for live calls before it ends them (a second SIGTERM ends them at once).
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(90);
+/// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.
+const DAY_MS: u64 = 86_400_000;
 /// How often a drain looks whether the last call has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
@@ -182,6 +184,7 @@ fn switch_config(
     locals: Vec<Local>,
     media: switch::MediaAddress,
     provisioning: switch::Provisioning,
+    used: std::collections::BTreeMap<String, switch::Usage>,
 ) -> switch::Config {
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
@@ -192,6 +195,7 @@ fn switch_config(
         ports: config.media.ports,
         media_timeout: Duration::from_secs(config.media.timeout_s),
         provisioning,
+        used,
         recordings: config.recordings.dir.clone(),
         api_url: config.api_url(),
     }
@@ -207,7 +211,7 @@ fn health(figures: &Figures) -> SipHealth {
     let trunk = |status: &switch::TrunkStatus| {
         (status.name.clone(), TrunkHealth { status: state(status), active_calls: status.calls })
     };
-    SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect() }
+    SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect(), usage: figures.usage.clone() }
 }
 
 /// The way from the API into the signalling thread's inbox.
@@ -274,7 +278,9 @@ impl Process {
             tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
         }
         let provisioning = registry.provisioning();
-        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip), provisioning);
+        let used = store.used_since(clock.now().wall / DAY_MS * DAY_MS).await?;
+        let switch_config =
+            switch_config(config, locals(config, &bound), media_address(config, bind_ip), provisioning, used);
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));

@@ -45,6 +45,7 @@ pub fn named(config: &Config) -> Directory {
             trunk_access: tenant.trunk_access,
             sip_domain: tenant.sip_domain.clone(),
             api_requests_per_minute: tenant.api_requests_per_minute,
+            limits: tenant.limits.clone(),
             rank,
             origin,
         };
@@ -62,6 +63,7 @@ pub fn named(config: &Config) -> Directory {
         numbers: config.numbers.iter().map(number).collect(),
         users: config.users.iter().map(user).collect(),
         trunks: config.trunks.iter().map(|config| Trunk { config: config.clone(), origin }).collect(),
+        rates: config.rates.clone(),
         limits: api::Limits {
             api_requests_per_minute: config.limits.api_requests_per_minute,
             calls_per_second: config.limits.calls_per_second,

@@ -88,3 +88,27 @@ fn what_was_made_over_http_survives_a_restart_and_answers_calls() {
     is_known(&switch, "/v1/numbers/menu").expect("the number is there");
     is_known(&switch, "/v1/users/alice").expect("the user is there");
 }
+
+#[test]
+fn a_programs_bridge_reaches_no_number_that_is_closed_and_its_call_says_which_limit_refused() {
+    let mut setup = Setup::new();
+    let (dir, ports) = setup.room();
+    let carrier = Carrier::start(dir, ports, 10, "answer 100ms", &[]);
+    let setup = setup.trunk("carrier", "generic", carrier.port, "").section(
+        "[[rate]]\nprefix = \"+1\"\nper_minute = \"0.6\"\n\n[[rate]]\nprefix = \"+1832\"\nper_minute = \"1.2\"",
+    );
+    let switch = setup.start();
+    let answer = json!([{ "bridge": "+19005551234" }, { "bridge": "+4930901820" }, { "bridge": "911" }]);
+    let made = switch.http.post("/v1/calls", &json!({ "from": OWNED, "to": CALLED, "answer": answer }));
+    let sid = made.body["sid"].as_str().unwrap().to_owned();
+    let path = format!("/v1/calls/{sid}");
+    let ended = until("the call has ended", secs(20), || {
+        Some(switch.http.get(&path).body).filter(|call| call["status"] == "completed")
+    });
+    let said = serde_json::to_string(&switch.http.events(&sid)).unwrap();
+    for limit in ["premium_not_open", "country_not_open", "emergency_not_open"] {
+        assert!(said.contains(limit), "{limit} is not in {said}");
+    }
+    assert!(switch.http.items("/v1/calls").iter().all(|call| call["direction"] != "outbound-dial"), "a leg was made");
+    assert_eq!(ended["price"], 1.2, "a minute begun, by the longest prefix");
+}

@@ -23,6 +23,8 @@ pub struct Directory {
     pub trunks: Vec<Trunk>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[[rate]]`: what calls cost.
+    pub rates: carrier::Deck,
 }
 
 /// Where something is written, and so where it is changed.
@@ -46,6 +48,8 @@ pub struct Tenant {
     pub sip_domain: Option<String>,
     /// Requests a minute for each of its keys, in place of [`Limits::api_requests_per_minute`].
     pub api_requests_per_minute: Option<u32>,
+    /// How much of everything it may have.
+    pub limits: switch::TenantLimits,
     /// Its place among the tenants: where two have a user of one name, the first is meant.
     pub rank: usize,
     /// Where it is changed.
@@ -203,7 +207,8 @@ impl Directory {
         };
         let tenant = |(name, tenant): (&String, &Tenant)| {
             let account_sid = account(name).unwrap_or_default();
-            (name.clone(), switch::Tenant { trunk_access: tenant.trunk_access, account_sid })
+            let (trunk_access, limits) = (tenant.trunk_access, tenant.limits.clone());
+            (name.clone(), switch::Tenant { trunk_access, account_sid, limits })
         };
         switch::Provisioning {
             calls_per_second: self.limits.calls_per_second,
@@ -212,6 +217,7 @@ impl Directory {
             trunks: self.trunks.iter().map(|trunk| trunk.config.clone()).collect(),
             numbers: self.numbers.iter().filter_map(number).collect(),
             caller_ids: self.numbers.iter().map(|(number, owned)| (number.clone(), owned.tenant.clone())).collect(),
+            rates: self.rates.clone(),
             tenants: self.tenants.iter().map(tenant).collect(),
             registrar: RegistrarConfig {
                 tenants: tenants.iter().map(domain).collect(),

@@ -261,6 +261,26 @@ fn bucket(per_minute: u32) -> Bucket {
     RateLimiter::direct(quota).with_middleware()
 }
 
+/// Calls a second that tenants ask for, where they have a limit: a bucket each, as many as there are such tenants.
+#[derive(Debug, Default)]
+pub struct Leaving(DashMap<String, (u32, Arc<DefaultDirectRateLimiter>)>);
+
+impl Leaving {
+    /// Takes one out of a tenant's `most` a second; false where there is none. Of none a second, none is taken.
+    #[must_use]
+    pub fn take(&self, tenant: &str, most: u32) -> bool {
+        let Some(rate) = NonZeroU32::new(most) else { return false };
+        let new = || (most, Arc::new(RateLimiter::direct(Quota::per_second(rate))));
+        let mut held = self.0.entry(tenant.to_owned()).or_insert_with(new);
+        if held.0 != most {
+            *held = new();
+        }
+        let bucket = held.1.clone();
+        drop(held);
+        bucket.check().is_ok()
+    }
+}
+
 /// The keys. Cloning is cheap; all clones are one.
 #[derive(Clone)]
 pub struct Keys {

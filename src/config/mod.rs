@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, every key also as `TANDEM__SECTION__KEY` (DESIGN.md §5). All of it is read and checked
 //! before anything is bound or dialled, and all mistakes are said at once, each with its file and line.
 
+mod rate;
 mod rim;
 mod schema;
 mod section;
@@ -97,6 +98,8 @@ pub struct Tenant {
     pub api_requests_per_minute: Option<u32>,
     /// `AC…`: what its programs' requests call it.
     pub account_sid: Option<String>,
+    /// How much of everything it may have.
+    pub limits: switch::TenantLimits,
     /// What its programs' requests are signed with.
     pub auth_token: Option<carrier::Secret>,
 }
@@ -195,6 +198,8 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// `[[user]]`.
     pub users: Vec<User>,
+    /// `[[rate]]`.
+    pub rates: carrier::Deck,
     /// What is set and has no effect in this version.
     pub notes: Vec<String>,
 }

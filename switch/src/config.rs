@@ -1,8 +1,10 @@
 //! What the switch is told at birth.
 
+use crate::Usage;
 use crate::provision::Provisioning;
 use ipnet::IpNet;
 use ivr::Answer;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +56,8 @@ pub struct Config {
     pub media_timeout: Duration,
     /// Tenants, trunks, numbers, users and limits, as they are at first.
     pub provisioning: Provisioning,
+    /// What tenants have used today by now.
+    pub used: BTreeMap<String, Usage>,
     /// The directory that recordings are written to.
     pub recordings: PathBuf,
     /// Where the API is reached from outside: what recordings' addresses begin with.

@@ -7,6 +7,7 @@ use crate::letter::Letter;
 use crate::provision::Provisioned;
 use crate::registrar::{Registrar, UserId};
 use crate::route::Plan;
+use crate::tally::Tally;
 use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
@@ -66,6 +67,8 @@ pub(crate) struct Desk {
     pub(crate) prompts: BTreeMap<String, Arc<Prompt>>,
     /// Trunks.
     pub(crate) trunks: Trunks,
+    /// What tenants use.
+    pub(crate) tally: Tally,
     /// What addresses mean.
     pub(crate) plan: Arc<Plan>,
     /// The host of our own addresses, where no name is configured.
@@ -108,7 +111,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(config: &Config, provisioned: &Provisioned, mut rng: Rng) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &Config, provisioned: &Provisioned, mut rng: Rng, now: Now) -> Result<Self, ConfigError> {
         let (first, last) = config.ports;
         let bound = config.endpoint.locals.first().map(|local| local.advertised.ip().to_string());
         Ok(Self {
@@ -116,6 +119,7 @@ impl Desk {
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: tones(),
             trunks: Trunks::new(provisioned, &mut rng),
+            tally: Tally::new(&config.used, now),
             plan: Arc::clone(&provisioned.plan),
             host: bound.unwrap_or_else(|| "localhost".to_owned()),
             registrar: Registrar::of(Arc::clone(&provisioned.directory), &mut rng),

@@ -8,7 +8,7 @@ use crate::ConfigError;
 use crate::config::Number;
 use crate::registrar::{Directory, RegistrarConfig};
 use crate::route::Plan;
-use carrier::{Trunk, TrunkConfig};
+use carrier::{Deck, Destinations, Trunk, TrunkConfig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,6 +19,23 @@ pub struct Tenant {
     pub trunk_access: bool,
     /// Its account (`AC` and 32 hexadecimal digits), as requests for documents name it; empty where it has none.
     pub account_sid: String,
+    /// How much of everything it may have.
+    pub limits: TenantLimits,
+}
+
+/// How much of everything a tenant may have; where nothing is said, as much as the whole switch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantLimits {
+    /// Calls and legs that live at once.
+    pub concurrent_calls: Option<u32>,
+    /// Calls a second that leave over trunks; more are refused and do not wait.
+    pub calls_per_second: Option<u32>,
+    /// Minutes of answered calls over trunks, a day (UTC). What lives when it is reached goes on.
+    pub minutes_per_day: Option<u32>,
+    /// What they cost by the rate deck, a day, in millionths of its currency.
+    pub spend_per_day: Option<u64>,
+    /// Where calls may go.
+    pub destinations: Destinations,
 }
 
 /// What may change while the switch runs.
@@ -36,6 +53,8 @@ pub struct Provisioning {
     pub numbers: Vec<Number>,
     /// Whose each number is, those that only call out included.
     pub caller_ids: BTreeMap<String, String>,
+    /// What calls cost.
+    pub rates: Deck,
     /// Tenants, by name.
     pub tenants: BTreeMap<String, Tenant>,
     /// Users, and who may register.
@@ -52,6 +71,7 @@ impl Default for Provisioning {
             trunks: Vec::new(),
             numbers: Vec::new(),
             caller_ids: BTreeMap::new(),
+            rates: Deck::default(),
             tenants: BTreeMap::new(),
             registrar: RegistrarConfig::default(),
         }

@@ -8,6 +8,7 @@ use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::provision::{Provisioning, Tenant};
 use crate::registrar::UserId;
+use crate::tally::{Reached, check_destination};
 use crate::{Origin, Status};
 use base::Now;
 use sip_core::header::NameAddr;
@@ -17,6 +18,16 @@ use std::collections::BTreeMap;
 
 /// How long whoever is called by a user or a carrier's caller may ring, in seconds.
 const RING_S: u32 = 60;
+
+/// Emergency numbers as they are dialled in most of the world. None is ever sent to a trunk by itself: whoever answers for
+/// that says where it goes, by a number of this name.
+const EMERGENCY: [&str; 12] = ["000", "08", "110", "111", "112", "118", "119", "911", "933", "988", "995", "999"];
+
+fn emergency() -> Ending {
+    let reason =
+        "emergency_not_open: no number of ours carries emergency calls; a [[number]] of this name says where they go";
+    Ending::new(Status::Failed, Origin::Limit, 403, reason)
+}
 
 /// On whose behalf somebody is called, and what they see of it.
 #[derive(Clone, Debug)]
@@ -38,6 +49,8 @@ pub(crate) struct Plan {
     /// Whose each number is.
     owners: BTreeMap<String, String>,
     tenants: BTreeMap<String, Tenant>,
+    /// What calls cost.
+    pub(crate) rates: carrier::Deck,
     /// The first number of each tenant that a trunk can be shown.
     first: BTreeMap<String, carrier::Number>,
     /// The host of our own addresses, where a name is configured.
@@ -57,7 +70,8 @@ impl Plan {
             }
         }
         let host = provisioning.registrar.domains.first().cloned();
-        Self { numbers, owners, tenants: provisioning.tenants.clone(), first, host }
+        let (tenants, rates) = (provisioning.tenants.clone(), provisioning.rates.clone());
+        Self { numbers, owners, tenants, rates, first, host }
     }
 
     /// Whether callers of this tenant reach trunks.
@@ -121,6 +135,18 @@ impl Desk {
         Ok(Number { number, tenant: user.tenant.clone(), answer })
     }
 
+    /// Whether one more call of a tenant may live.
+    pub(crate) fn has_room(&self, tenant: &str) -> Result<(), Reached> {
+        self.plan.tenants.get(tenant).map_or(Ok(()), |known| self.tally.has_room(tenant, &known.limits))
+    }
+
+    /// Whether a tenant may call this number now, whoever asks for it.
+    pub(crate) fn may_leave(&self, tenant: &str, to: &carrier::Number, now: Now) -> Result<(), Ending> {
+        let Some(known) = self.plan.tenants.get(tenant) else { return Ok(()) };
+        check_destination(&known.limits, to)?;
+        self.tally.may_leave(tenant, &known.limits, now).map_err(Reached::ending)
+    }
+
     /// The ways to whom a program or a transfer names, each with what it shows as its caller; one for each device of a
     /// user.
     pub(crate) fn route(&self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
@@ -128,9 +154,10 @@ impl Desk {
             return self.route_uri(&uri, caller, now);
         }
         match to.parse() {
-            Ok(number) => self.over_trunks(number, None, caller),
+            Ok(number) => self.over_trunks(number, None, caller, now),
             Err(_) => {
-                let user = self.registrar.find(&caller.tenant, to).ok_or_else(|| refused(404, "no such user"))?;
+                let nobody = || if EMERGENCY.contains(&to) { emergency() } else { refused(404, "no such user") };
+                let user = self.registrar.find(&caller.tenant, to).ok_or_else(nobody)?;
                 self.to_devices(&user, caller, now)
             }
         }
@@ -140,13 +167,13 @@ impl Desk {
         let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let number = name.parse::<carrier::Number>();
         if let (Some(trunk), Ok(number)) = (uri.host().and_then(|host| self.trunks.at(host)), &number) {
-            return self.over_trunks(number.clone(), Some(trunk), caller);
+            return self.over_trunks(number.clone(), Some(trunk), caller, now);
         }
         let address = NameAddr::new(uri.clone());
         match (self.registrar.find_address(&address), number) {
             (Some(user), _) if user.tenant == caller.tenant => self.to_devices(&user, caller, now),
             (_, Ok(number)) if self.registrar.is_ours(uri) || uri.host().is_none() => {
-                self.over_trunks(number, None, caller)
+                self.over_trunks(number, None, caller, now)
             }
             _ => Err(refused(404, "neither a user of ours nor a trunk's address")),
         }
@@ -157,11 +184,13 @@ impl Desk {
         to: carrier::Number,
         only: Option<String>,
         caller: &Caller,
+        now: Now,
     ) -> Result<Vec<(String, Way)>, Ending> {
         if !caller.trunks || !self.plan.has_trunks(&caller.tenant) {
             return Err(refused(403, "this caller reaches no trunk"));
         }
         let from = self.plan.number_of(caller)?;
+        self.may_leave(&caller.tenant, &to, now)?;
         let candidates = self.trunks.candidates(only.as_deref());
         if candidates.is_empty() {
             return Err(refused(503, "no trunk is configured"));

@@ -7,6 +7,7 @@ use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
 use crate::provision::Provisioned;
 use crate::registrar::{Ban, BindingView, UserId};
+use crate::tally::Usage;
 use crate::trunk::TrunkStatus;
 use crate::{CallSid, Command, EndAs};
 use base::{Now, Rng};
@@ -71,7 +72,7 @@ impl Switch {
     /// A range of RTP ports that holds no pair, a trunk that cannot be.
     pub fn new(config: &Config, rng: Rng, now: Now) -> Result<Self, ConfigError> {
         let provisioned = Provisioned::new(config.provisioning.clone())?;
-        let mut desk = Desk::new(config, &provisioned, rng)?;
+        let mut desk = Desk::new(config, &provisioned, rng, now)?;
         desk.start_trunks(now);
         Ok(Self {
             calls: BTreeMap::new(),
@@ -146,6 +147,12 @@ impl Switch {
     #[must_use]
     pub fn trunks(&self) -> Vec<TrunkStatus> {
         self.desk.trunks.status()
+    }
+
+    /// What each tenant uses.
+    #[must_use]
+    pub fn usage(&self) -> BTreeMap<String, Usage> {
+        self.desk.tally.usage()
     }
 
     /// True once it drains and no call is left.
@@ -296,7 +303,9 @@ impl Switch {
         let sid = asked.sid;
         let full = self.calls.len() >= self.concurrent_calls;
         let mut call = call::originate(asked, &mut self.desk, now);
-        if full {
+        if call.is_gone() {
+            // Its end is in the books already.
+        } else if full {
             call = call.refuse("concurrent_calls is reached", &mut self.desk, now);
         } else if self.draining {
             call = call.refuse("the switch is draining", &mut self.desk, now);
@@ -482,6 +491,10 @@ impl Switch {
             _ => self.desk.called(&called, user.as_ref())?,
         };
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if let Err(reached) = self.desk.has_room(&number.tenant) {
+            tracing::info!(tenant = number.tenant, limit = reached.0, "a limit of the tenant refuses a call");
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;

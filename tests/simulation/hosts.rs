@@ -202,6 +202,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
             tenants: [("default".to_owned(), tenant())].into(),
             ..switch::Provisioning::default()
         },
+        used: [].into(),
         recordings: "recordings".into(),
         api_url: None,
     }

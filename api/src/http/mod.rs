@@ -149,6 +149,7 @@ struct Inner {
     streams: events::Streams,
     metrics: Metrics,
     drain: watch::Sender<bool>,
+    leaving: crate::keys::Leaving,
 }
 
 impl App {
@@ -188,6 +189,7 @@ impl App {
             streams: events::Streams::default(),
             metrics,
             drain: watch::Sender::new(false),
+            leaving: crate::keys::Leaving::default(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -60,6 +60,12 @@ impl Problem {
         self
     }
 
+    /// Names the field within another.
+    pub(crate) fn below(mut self, parent: &str) -> Self {
+        self.field = self.field.map(|field| format!("{parent}.{field}"));
+        self
+    }
+
     /// Lists all that is wrong, where that is more than one thing.
     pub(crate) fn with_errors(mut self, errors: Vec<Value>) -> Self {
         self.errors = errors;

@@ -21,6 +21,8 @@ pub struct SipHealth {
     pub up: bool,
     /// Each trunk.
     pub trunks: BTreeMap<String, TrunkHealth>,
+    /// What tenants use.
+    pub usage: BTreeMap<String, switch::Usage>,
 }
 
 /// How a trunk is.

@@ -15,7 +15,7 @@ mod made;
 mod read;
 
 pub use made::Kind;
-pub use read::{MAX_REQUESTS_PER_MINUTE, NUMBER, TENANT, TRUNK, USER};
+pub use read::{MAX_LIMIT, MAX_REQUESTS_PER_MINUTE, limits, money};
 
 use crate::accounts::{AccountError, Accounts};
 use crate::commander::{Commander, Gone};

@@ -2,14 +2,22 @@
 
 use crate::directory::{Origin, OwnedNumber, Tenant, Trunk, User};
 use crate::http::{Fields, Problem};
-use carrier::{Profile, Secret, TrunkConfig, TrunkError, TrunkName};
+use carrier::{DestinationError, Destinations, Profile, Secret, TrunkConfig, TrunkError, TrunkName};
 use ipnet::IpNet;
 use ivr::Answer;
 use serde_json::{Map, Value};
 use sip_core::uri::Uri;
+use switch::TenantLimits;
 
 /// The most that `api_requests_per_minute` may be.
 pub const MAX_REQUESTS_PER_MINUTE: u64 = 10_000_000;
+
+/// The most that a limit of a tenant may be; 0 lets nothing through.
+pub const MAX_LIMIT: u64 = 1_000_000_000;
+
+/// The limits that a tenant may have.
+const LIMITS: &[&str] =
+    &["concurrent_calls", "calls_per_second", "minutes_per_day", "spend_per_day", "countries", "premium_ranges"];
 
 /// Characters of a name.
 const MAX_NAME: usize = 64;
@@ -21,16 +29,16 @@ const MAX_PASSWORD: usize = 256;
 const MAX_NETWORKS: usize = 1_000;
 
 /// The fields of a tenant, but for its name.
-pub const TENANT: &[&str] = &["trunk_access", "sip_domain", "api_requests_per_minute"];
+const TENANT: &[&str] = &["trunk_access", "sip_domain", "api_requests_per_minute", "limits"];
 
 /// The fields of a number, but for itself.
-pub const NUMBER: &[&str] = &["tenant", "answer"];
+const NUMBER: &[&str] = &["tenant", "answer"];
 
 /// The fields of a user, but for its name and its password.
-pub const USER: &[&str] = &[];
+const USER: &[&str] = &[];
 
 /// The fields of a trunk, but for its name and its password.
-pub const TRUNK: &[&str] = &[
+const TRUNK: &[&str] = &[
     "profile",
     "uri",
     "username",
@@ -99,9 +107,57 @@ pub fn tenant(document: Map<String, Value>) -> Result<Tenant, Problem> {
         api_requests_per_minute: fields
             .optional_whole("api_requests_per_minute", 1..=MAX_REQUESTS_PER_MINUTE)?
             .map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        limits: fields.take("limits").map(|value| limits(&value)).transpose()?.unwrap_or_default(),
         rank: 0,
         origin: Origin::Api,
     })
+}
+
+/// The limits of a tenant: the same words in the configuration and over HTTP.
+///
+/// # Errors
+/// What is wrong, with its field: `limits.countries`.
+pub fn limits(value: &Value) -> Result<TenantLimits, Problem> {
+    let Value::Object(map) = value else { return Err(wrong("limits", "`limits` is an object")) };
+    let read = || {
+        let mut fields = Fields::of(map.clone(), LIMITS, &[])?;
+        let mut whole = |name: &'static str| {
+            let found = fields.optional_whole(name, 0..=MAX_LIMIT)?;
+            Ok::<_, Problem>(found.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+        };
+        let (concurrent_calls, calls_per_second) = (whole("concurrent_calls")?, whole("calls_per_second")?);
+        let minutes_per_day = whole("minutes_per_day")?;
+        let spend = fields.take("spend_per_day").map(|value| money(&value).ok_or_else(not_money)).transpose()?;
+        let (countries, premium) = (fields.texts("countries")?, fields.texts("premium_ranges")?.unwrap_or_default());
+        let destinations = Destinations::new(countries.as_deref(), &premium);
+        let destinations = destinations.map_err(|error| {
+            let premium = matches!(error, DestinationError::Range(_));
+            wrong(if premium { "premium_ranges" } else { "countries" }, error.to_string())
+        })?;
+        Ok(TenantLimits { concurrent_calls, calls_per_second, minutes_per_day, spend_per_day: spend, destinations })
+    };
+    read().map_err(|problem: Problem| problem.below("limits"))
+}
+
+fn not_money() -> Problem {
+    wrong("spend_per_day", "`spend_per_day` is an amount of the rate deck's currency: 25, or \"12.50\"")
+}
+
+/// An amount of money, as a number or as text, in millionths.
+#[must_use]
+pub fn money(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let is_digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    if whole.is_empty() || part.len() > 6 || !is_digits(whole) || !is_digits(part) {
+        return None;
+    }
+    let millionths: u64 = format!("{part:0<6}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(millionths)
 }
 
 fn domain(text: &str) -> Result<String, Problem> {

@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError, integer, on};
 use sqlx::Row;
+use std::collections::BTreeMap;
 
 /// Something that was made over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,26 @@ impl Store {
                 .await?;
         });
         Ok(())
+    }
+
+    /// What each tenant's calls over trunks have used that ended at `since` (milliseconds since the Unix epoch) or later.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn used_since(&self, since: u64) -> Result<BTreeMap<String, switch::Usage>, StoreError> {
+        const SUM: &str =
+            "SELECT tenant, CAST(sum(billable_ms) AS BIGINT), CAST(sum(coalesce(price, 0)) AS DOUBLE PRECISION)
+            FROM calls WHERE ended_at >= $1 AND trunk IS NOT NULL AND direction <> 'inbound' GROUP BY tenant";
+        Ok(on!(self, pool, Db => {
+            let rows = sqlx::query(SUM).bind(integer(since)).fetch_all(pool).await?;
+            let usage = |row: <Db as sqlx::Database>::Row| {
+                let (billable_ms, price) = (row.get::<i64, _>(1), row.get::<f64, _>(2));
+                let spent = (price * carrier::MICRO).round().max(0.0) as u64;
+                let usage = switch::Usage { live: 0, billable_ms: u64::try_from(billable_ms).unwrap_or(0), spent };
+                (row.get(0), usage)
+            };
+            rows.into_iter().map(usage).collect()
+        }))
     }
 
     /// Takes it away.

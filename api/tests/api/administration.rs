@@ -268,3 +268,85 @@ async fn a_tenants_keys_share_its_rate() {
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     assert_eq!(board.get("/v1/calls").await.status, StatusCode::OK, "another tenant is not held up");
 }
+
+/// A tenant with limits and a number, and a key of it.
+async fn limited(board: &Board, limits: Value) -> String {
+    made(&board.post("/v1/tenants", json!({ "name": "tight", "limits": limits })).await);
+    made(&board.post("/v1/numbers?tenant=tight", json!({ "number": "+18325550155" })).await);
+    key(board, "tight", Scope::Calls).await
+}
+
+async fn call_to(board: &Board, key: &str, to: &str) -> Answer {
+    board.post_as(key, "/v1/calls", call_with(json!({ "from": "+18325550155", "to": to }))).await
+}
+
+#[tokio::test]
+async fn a_tenants_calls_go_where_they_are_let_and_the_limit_that_refuses_is_named() {
+    let board = Board::new().await;
+    let key = limited(&board, json!({ "countries": ["DE"], "premium_ranges": ["+1900555"] })).await;
+    for (to, code) in [
+        ("+18325550199", "country_not_open"),
+        ("+442079460018", "country_not_open"),
+        ("+4900000000", "unknown_range"),
+        ("+499001234567", "premium_not_open"),
+    ] {
+        assert_eq!(call_to(&board, &key, to).await.is_problem(403, code)["field"], "to");
+    }
+    for to in ["+4930901820", "+19005551234"] {
+        assert_eq!(call_to(&board, &key, to).await.status, StatusCode::CREATED, "{to}");
+    }
+    let unsaid = call_with(json!({ "to": "+19005551234" }));
+    board.post("/v1/calls", unsaid).await.is_problem(403, "premium_not_open");
+}
+
+#[tokio::test]
+async fn a_tenant_has_so_many_calls_at_once_a_second_and_a_day() {
+    let board = Board::new().await;
+    let key = limited(&board, json!({ "concurrent_calls": 1 })).await;
+    let sid = call_to(&board, &key, "+18325550199").await.sid();
+    let refused = call_to(&board, &key, "+18325550199").await;
+    refused.is_problem(429, "concurrent_calls_reached");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(board.post("/v1/calls", call_with(json!({}))).await.status, StatusCode::CREATED, "another tenant's");
+    board.completes(sid);
+    assert_eq!(call_to(&board, &key, "+18325550199").await.status, StatusCode::CREATED);
+
+    let change = json!({ "limits": { "calls_per_second": 1, "minutes_per_day": 10, "spend_per_day": "12.50" } });
+    let changed = board.post("/v1/tenants/tight", change).await.json();
+    assert_eq!(changed["limits"]["spend_per_day"], 12.5);
+    assert_eq!(call_to(&board, &key, "+18325550199").await.status, StatusCode::CREATED);
+    call_to(&board, &key, "+18325550199").await.is_problem(429, "calls_per_second_reached");
+    for (billable_ms, spent, code) in
+        [(600_000, 0, "minutes_per_day_reached"), (0, 12_500_000, "spend_per_day_reached")]
+    {
+        let mut sip = api::SipHealth::clone(&board.sip.load());
+        sip.usage.insert("tight".into(), switch::Usage { live: 0, billable_ms, spent });
+        board.sip.store(sip.into());
+        let refused = call_to(&board, &key, "+18325550199").await;
+        refused.is_problem(429, code);
+        assert!((1..=86_400).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+    }
+    for (limits, field) in [
+        (json!({ "countries": ["Germany"] }), "limits.countries"),
+        (json!({ "premium_ranges": ["1900"] }), "limits.premium_ranges"),
+        (json!({ "spend_per_day": "much" }), "limits.spend_per_day"),
+        (json!({ "minutes_per_day": -1 }), "limits.minutes_per_day"),
+        (json!({ "minutes_a_day": 1 }), "limits.minutes_a_day"),
+    ] {
+        let answer = board.post("/v1/tenants/tight", json!({ "limits": limits })).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["field"]), (400, &json!(field)), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn what_a_tenant_has_used_today_is_known_after_a_restart() {
+    for (url, dir) in databases().await {
+        let board = Board::open(dir, &url, 64 << 20).await;
+        let sid = board.call().await;
+        board.completes(sid);
+        board.settle().await;
+        let used = board.ledger.store().used_since(0).await.unwrap();
+        assert!(used.get("default").is_some_and(|used| used.billable_ms > 0), "{used:?}");
+        assert!(board.ledger.store().used_since(u64::MAX >> 2).await.unwrap().is_empty());
+    }
+}

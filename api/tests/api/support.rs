@@ -84,6 +84,7 @@ pub fn directory() -> Directory {
         ]
         .into(),
         users: [].into(),
+        rates: carrier::Deck::default(),
         trunks: vec![Trunk { config, origin: Origin::File }],
         limits: Limits { api_requests_per_minute: 100_000, ..Limits::default() },
     }
@@ -125,7 +126,11 @@ impl Board {
         let registry = Registry::open(means, directory()).await.unwrap();
         let directory = published;
         let trunk = TrunkHealth { status: TrunkState::Connected, active_calls: 3 };
-        let sip = Arc::new(ArcSwap::from_pointee(SipHealth { up: true, trunks: [("sim".into(), trunk)].into() }));
+        let sip = Arc::new(ArcSwap::from_pointee(SipHealth {
+            up: true,
+            trunks: [("sim".into(), trunk)].into(),
+            usage: [].into(),
+        }));
         let app = App::new(Parts {
             ledger: ledger.clone(),
             directory: directory.clone(),

@@ -3,7 +3,7 @@
 
 use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
 use super::talking::Talk;
-use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
+use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
 use crate::book::Book;
 use crate::command::Originate;
 use crate::desk::{Desk, Wake};
@@ -127,6 +127,11 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         status_callback: None,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
+    let refused = desk.may_leave(&call.about.tenant, &asked.to, now).err();
+    desk.tally.begin(&call.about.tenant, true, now);
+    if let Some(ending) = refused {
+        return over(call, ending, desk, now);
+    }
     if candidates.is_empty() {
         return stillborn(call, Status::Failed, "no trunk is configured", desk, now);
     }
@@ -163,6 +168,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         status_callback: None,
     };
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
+    desk.tally.begin(&call.about.tenant, matches!(asked.way, Way::Trunks { .. }), now);
     call.boss = Some(asked.boss);
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.

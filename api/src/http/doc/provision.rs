@@ -1,7 +1,7 @@
 //! What requests send of tenants, trunks, numbers, users and keys.
 
 use super::requests::E164;
-use crate::registry::MAX_REQUESTS_PER_MINUTE;
+use crate::registry::{MAX_LIMIT, MAX_REQUESTS_PER_MINUTE};
 use serde_json::{Map, Value, json};
 
 /// All of them: what makes one, and what changes it, of which nothing must be given.
@@ -89,6 +89,29 @@ fn tenant() -> Value {
         "trunk_access": flag(true),
         "sip_domain": { "type": ["string", "null"], "pattern": "^[A-Za-z0-9.-]{1,253}$" },
         "api_requests_per_minute": requests_per_minute(),
+        "limits": {
+            "type": ["object", "null"],
+            "description": "How much of everything it may have; what is not named is not limited. Days are UTC.",
+            "additionalProperties": false,
+            "properties": limits(),
+        },
+    })
+}
+
+fn limits() -> Value {
+    let list = |example: &str, description: &str| {
+        json!({
+            "type": ["array", "null"], "items": { "type": "string" }, "maxItems": carrier::MAX_ENTRIES,
+            "examples": [[example]], "description": description,
+        })
+    };
+    json!({
+        "concurrent_calls": whole(0, MAX_LIMIT),
+        "calls_per_second": whole(0, MAX_LIMIT),
+        "minutes_per_day": whole(0, MAX_LIMIT),
+        "spend_per_day": { "type": ["number", "string", "null"], "description": "By the rate deck, in its currency." },
+        "countries": list("+1", "Where calls may go: DE, or +49. Without it: +1."),
+        "premium_ranges": list("+1900", "Ranges that are open whatever they cost."),
     })
 }
 

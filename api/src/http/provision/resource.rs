@@ -28,6 +28,8 @@ pub(super) struct TenantResource {
     sip_domain: Option<String>,
     /// Requests a minute that all its keys may make together; null: only each key's own rate counts.
     api_requests_per_minute: Option<u32>,
+    /// How much of everything it may have.
+    limits: LimitsResource,
     /// `file`: the configuration names it, and it is changed there.
     managed_by: Origin,
 }
@@ -39,7 +41,35 @@ impl TenantResource {
             trunk_access: tenant.trunk_access,
             sip_domain: tenant.sip_domain.clone(),
             api_requests_per_minute: tenant.api_requests_per_minute,
+            limits: LimitsResource::of(&tenant.limits),
             managed_by: tenant.origin,
+        }
+    }
+}
+
+/// The limits of a tenant; what is null is not limited.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TenantLimits)]
+struct LimitsResource {
+    concurrent_calls: Option<u32>,
+    calls_per_second: Option<u32>,
+    minutes_per_day: Option<u32>,
+    spend_per_day: Option<f64>,
+    /// Where calls may go.
+    countries: Vec<String>,
+    /// Ranges that are open whatever they cost.
+    premium_ranges: Vec<String>,
+}
+
+impl LimitsResource {
+    fn of(limits: &switch::TenantLimits) -> Self {
+        Self {
+            concurrent_calls: limits.concurrent_calls,
+            calls_per_second: limits.calls_per_second,
+            minutes_per_day: limits.minutes_per_day,
+            spend_per_day: limits.spend_per_day.map(|amount| amount as f64 / carrier::MICRO),
+            countries: limits.destinations.countries(),
+            premium_ranges: limits.destinations.premium_ranges(),
         }
     }
 }
