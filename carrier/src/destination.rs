@@ -142,15 +142,15 @@ impl Destinations {
     }
 }
 
-/// In North America every number of the plan's form may be somebody's: its areas are opened faster than tables are
-/// printed. 900 is dear.
+/// In North America every number of ten digits in an area that can be (NPA 2 to 9) may be somebody's: areas are opened
+/// faster than tables are printed. 900 is dear.
 fn north_american(digits: &str) -> Result<(), NotOpen> {
     let Some(national) = digits.strip_prefix('1') else { return Err(NotOpen::Unknown) };
-    let of_form = |at: usize| national.as_bytes().get(at).is_some_and(|digit| (b'2'..=b'9').contains(digit));
+    let has_area = national.as_bytes().first().is_some_and(|digit| (b'2'..=b'9').contains(digit));
     if national.starts_with("900") {
         return Err(NotOpen::Premium);
     }
-    if national.len() == 10 && of_form(0) && of_form(3) { Ok(()) } else { Err(NotOpen::Unknown) }
+    if national.len() == 10 && has_area { Ok(()) } else { Err(NotOpen::Unknown) }
 }
 
 fn open(text: &str) -> Result<Open, DestinationError> {

@@ -38,6 +38,7 @@ pub use rates::{Deck, MICRO, Rate};
 pub use registration::{Registration, RegistrationState};
 pub use rest::{DEFAULT_REST_S, MAX_REST_S, Rest};
 pub use sip_core::auth::Secret;
+pub use sip_core::uri::Uri;
 pub use trunk::{NotAdmitted, Trunk};
 pub use twilio::{
     MEDIA_RANGES, SIGNALLING_RANGES, TwilioError, X_TWILIO_ACCOUNT_SID, X_TWILIO_CALL_SID, X_TWILIO_ERROR,

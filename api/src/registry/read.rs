@@ -2,11 +2,11 @@
 
 use crate::directory::{Origin, OwnedNumber, Tenant, Trunk, User};
 use crate::http::{Fields, Problem};
-use carrier::{DestinationError, Destinations, Profile, Secret, TrunkConfig, TrunkError, TrunkName};
+use carrier::{DestinationError, Destinations, Profile, Secret, TrunkConfig, TrunkError, TrunkName, Uri};
 use ipnet::IpNet;
 use ivr::Answer;
 use serde_json::{Map, Value};
-use sip_core::uri::Uri;
+
 use switch::TenantLimits;
 
 /// The most that `api_requests_per_minute` may be.

@@ -67,7 +67,7 @@ pub struct Board {
 pub fn directory() -> Directory {
     let number = |tenant: &str| OwnedNumber { tenant: tenant.into(), answer: None, origin: Origin::File };
     let tenant = |trunk_access, rank| Tenant { trunk_access, rank, ..Tenant::default() };
-    let uri = sip_core::uri::Uri::parse(b"sip:127.0.0.1").unwrap();
+    let uri = carrier::Uri::parse(b"sip:127.0.0.1").unwrap();
     let config = carrier::TrunkConfig::new("sim".parse().unwrap(), carrier::Profile::Generic, uri);
     Directory {
         tenants: [
