@@ -13,7 +13,9 @@ use crate::transaction::{
     Action, Actions, Class, Client, ClientInput, ClientKey, Intervals, InviteClient, MergeKey, NonInviteClient, Server,
     ServerInput, ServerKey, Timer,
 };
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// A client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,9 +30,10 @@ pub(super) struct ServerId(pub(super) u64);
 pub(super) struct ClientTx {
     machine: Client,
     intervals: Intervals,
-    key: ClientKey,
+    key: Fingerprint,
     pub(super) target: Target,
-    wire: Wire,
+    /// Until a final response: from then on it is not sent again, and 64·T1 is long to hold it.
+    wire: Option<Wire>,
     pub(super) exchange: Option<ExchangeId>,
     pub(super) session: Option<SessionId>,
     pub(super) draft: Draft,
@@ -75,8 +78,26 @@ pub(super) struct NewClient {
 /// All client transactions.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    pub(super) table: BTreeMap<ClientId, Box<ClientTx>>,
-    keys: HashMap<ClientKey, ClientId>,
+    pub(super) table: FxHashMap<ClientId, Box<ClientTx>>,
+    keys: FxHashMap<Fingerprint, ClientId>,
+    prints: Fingerprints,
+    /// Those that wait for an answer to a datagram, by where it went: what an ICMP error is about.
+    unanswered: BTreeSet<(Target, ClientId)>,
+}
+
+/// A key, or what stands for it over the 64·T1 that a transaction is remembered: the text would be ten times as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Fingerprint(u64, u64);
+
+/// Makes fingerprints with secrets of its own, so that nobody outside can make two keys have one; by chance, a million live
+/// keys do once in 10^26 times.
+#[derive(Debug, Default)]
+struct Fingerprints(RandomState, RandomState);
+
+impl Fingerprints {
+    fn of(&self, key: &impl Hash) -> Fingerprint {
+        Fingerprint(self.0.hash_one(key), self.1.hash_one(key))
+    }
 }
 
 /// A request of a peer's.
@@ -84,8 +105,8 @@ pub(super) struct Clients {
 pub(super) struct ServerTx {
     machine: Server,
     intervals: Intervals,
-    key: ServerKey,
-    merge: Option<MergeKey>,
+    key: Fingerprint,
+    merge: Option<Fingerprint>,
     /// Until its final response has left: then copies of it are known by their key, and 64·T1 is long to hold it.
     pub(super) request: Option<Message>,
     /// Its CSeq number.
@@ -103,9 +124,10 @@ pub(super) struct ServerTx {
 /// All server transactions.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
-    pub(super) table: BTreeMap<ServerId, Box<ServerTx>>,
-    keys: HashMap<ServerKey, ServerId>,
-    merges: HashMap<MergeKey, ServerId>,
+    pub(super) table: FxHashMap<ServerId, Box<ServerTx>>,
+    keys: FxHashMap<Fingerprint, ServerId>,
+    merges: FxHashMap<Fingerprint, ServerId>,
+    prints: Fingerprints,
 }
 
 impl Clients {
@@ -113,18 +135,18 @@ impl Clients {
     pub(super) fn find(&self, response: &Message) -> Option<ClientId> {
         let via = response.top_via().ok()?;
         let cseq = response.cseq().ok()?;
-        self.keys.get(&ClientKey::new(via.branch()?, cseq.method.as_str())).copied()
+        self.keys.get(&self.prints.of(&ClientKey::new(via.branch()?, cseq.method.as_str()))).copied()
     }
 }
 
 impl Servers {
     pub(super) fn find(&self, key: &ServerKey) -> Option<ServerId> {
-        self.keys.get(key).copied()
+        self.keys.get(&self.prints.of(key)).copied()
     }
 
     /// True where the same request has come by another way (§8.2.2.2).
     pub(super) fn is_merged(&self, key: &MergeKey) -> bool {
-        self.merges.contains_key(key)
+        self.merges.contains_key(&self.prints.of(key))
     }
 }
 
@@ -177,18 +199,22 @@ impl Core {
         let invite = new.draft.method == Method::Invite;
         let (machine, actions) = Client::begin(invite, &intervals);
         let key = ClientKey::new(new.via.branch().unwrap_or_default(), new.draft.method.as_str());
+        let key = self.clients.prints.of(&key);
         if let Target::Stream(flow) = new.target
             && let Some(flow) = self.flows.get_mut(flow)
         {
             flow.clients.insert(id);
         }
-        self.clients.keys.insert(key.clone(), id);
+        self.clients.keys.insert(key, id);
+        if let Target::Datagram { .. } = new.target {
+            self.clients.unanswered.insert((new.target, id));
+        }
         let tx = ClientTx {
             machine,
             intervals,
             key,
             target: new.target,
-            wire: new.wire,
+            wire: Some(new.wire),
             exchange: new.exchange,
             session: new.session,
             draft: new.draft,
@@ -212,6 +238,11 @@ impl Core {
         let Some(tx) = self.clients.table.get_mut(&id) else { return };
         let (machine, actions) = tx.machine.on(input, &tx.intervals);
         tx.machine = machine;
+        if !tx.is_pending() {
+            tx.wire = None;
+            tx.draft.body = None;
+            self.clients.unanswered.remove(&(tx.target, id));
+        }
         self.act_client(id, &actions, message);
         if machine.is_terminated() {
             self.forget_client(id);
@@ -251,8 +282,10 @@ impl Core {
 
     fn send_request(&mut self, id: ClientId, again: bool) {
         let Some(tx) = self.clients.table.get(&id) else { return };
-        let (session, target, wire) = (tx.session, tx.target, tx.wire.clone());
-        self.transmit(session, target, &wire, again);
+        let (session, target) = (tx.session, tx.target);
+        if let Some(wire) = tx.wire.clone() {
+            self.transmit(session, target, &wire, again);
+        }
     }
 
     /// §17.1.1.3: the ACK of a non-2xx goes where its INVITE went, and is the same each time.
@@ -325,14 +358,10 @@ impl Core {
 
     /// ICMP: what is being sent from there to there does not arrive (§17.1.4).
     pub(super) fn unreachable(&mut self, target: Target) {
-        let hit: Vec<ClientId> = self
-            .clients
-            .table
-            .iter()
-            .filter(|(_, tx)| tx.target == target && tx.is_sending())
-            .map(|(id, _)| *id)
-            .collect();
-        for id in hit {
+        let there = (target, ClientId(0))..=(target, ClientId(u64::MAX));
+        let there = self.clients.unanswered.range(there).map(|(_, id)| *id);
+        let is_sending = |id: &ClientId| self.clients.table.get(id).is_some_and(|tx| tx.is_sending());
+        for id in there.filter(is_sending).collect::<Vec<_>>() {
             self.client_input(id, ClientInput::TransportError, None);
         }
     }
@@ -340,6 +369,7 @@ impl Core {
     fn forget_client(&mut self, id: ClientId) {
         let Some(tx) = self.clients.table.remove(&id) else { return };
         self.clients.keys.remove(&tx.key);
+        self.clients.unanswered.remove(&(tx.target, id));
         self.timers.stop(TimerKey::Client(id, Timer::A));
         self.timers.stop(TimerKey::Canceled(id));
         if let Target::Stream(flow) = tx.target
@@ -362,10 +392,10 @@ impl Core {
         let (machine, actions) = Server::begin(request.method() == Method::Invite);
         let intervals = self.config.intervals(source.transport);
         let tag = self.rng.token(16);
-        let (key, merge) = keys;
-        self.servers.keys.insert(key.clone(), id);
-        if let Some(merge) = &merge {
-            self.servers.merges.insert(merge.clone(), id);
+        let (key, merge) = (self.servers.prints.of(&keys.0), keys.1.map(|merge| self.servers.prints.of(&merge)));
+        self.servers.keys.insert(key, id);
+        if let Some(merge) = merge {
+            self.servers.merges.insert(merge, id);
         }
         let cseq = request.cseq().ok().map(|cseq| cseq.seq);
         let sent_by_port = request.top_via().ok().map(|via| via.port_or_default());
@@ -427,6 +457,13 @@ impl Core {
         let (session, target) = (tx.session, tx.target);
         if let Some(wire) = tx.last.clone() {
             self.respond_on(id, session, target, &wire, true);
+        }
+    }
+
+    /// Its 2xx has arrived: it is not sent again.
+    pub(super) fn settled(&mut self, id: ServerId) {
+        if let Some(tx) = self.servers.table.get_mut(&id) {
+            tx.last = None;
         }
     }
 

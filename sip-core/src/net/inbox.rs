@@ -24,11 +24,16 @@ pub const INBOX: usize = 65_536;
 /// and the API answers 503.
 pub const NEW_WORK_LIMIT: usize = INBOX / 2;
 
-/// Datagrams read of one listener in a row, so that a flood on one holds up no other.
-pub const DATAGRAMS_A_LOOK: usize = 64;
+/// Datagrams read of one listener in a row, so that a flood on one holds up no other. What is read is known to wait: what the
+/// kernel holds beyond it is not.
+pub const DATAGRAMS_A_LOOK: usize = 256;
 
 /// How long the thread may rest while inputs keep coming. It bounds what a rest adds to a message's way.
 pub const REST: Duration = Duration::from_micros(500);
+
+/// Of so many rests one is followed by a look at what epoll knows; after the others the listeners are read straight away. What
+/// ICMP has said waits for that look.
+const RESTS_BEFORE_LOOK: u32 = 16;
 
 /// Inputs in one stretch of [`REST`] from which on the thread rests. Fewer are taken as they come.
 const INPUTS_BEFORE_REST: usize = 2;
@@ -57,7 +62,8 @@ pub struct Ended;
 
 #[derive(Debug)]
 enum Post<T> {
-    Item(T),
+    /// And since when it waits.
+    Item(T, Instant),
     End,
 }
 
@@ -100,8 +106,8 @@ impl<T> Inbox<T> {
         if self.bell.waiting.load(Ordering::Relaxed) >= NEW_WORK_LIMIT {
             return Err((item, TurnedAway::Full));
         }
-        match self.post(Post::Item(item)) {
-            Err(Post::Item(item)) => Err((item, TurnedAway::Gone)),
+        match self.post(Post::Item(item, Instant::now())) {
+            Err(Post::Item(item, _)) => Err((item, TurnedAway::Gone)),
             // An end is never what was offered here.
             Ok(()) | Err(Post::End) => Ok(()),
         }
@@ -113,7 +119,7 @@ impl<T> Inbox<T> {
         while self.bell.waiting.load(Ordering::Relaxed) >= INBOX {
             std::thread::sleep(FULL_RETRY);
         }
-        let _ = self.post(Post::Item(item));
+        let _ = self.post(Post::Item(item, Instant::now()));
     }
 
     /// Tells the reader that nothing more will come, however many may still hold the way in.
@@ -142,13 +148,19 @@ pub struct Outlet<T> {
     bell: Arc<Bell>,
     epoll: OwnedFd,
     listeners: Vec<Datagrams>,
-    /// Datagrams that were read and not yet handed out.
-    read: VecDeque<T>,
+    /// Datagrams that were read and not yet handed out, and when they were (nanoseconds since `origin`).
+    read: VecDeque<(u64, T)>,
+    /// The kernel may hold more.
+    more: bool,
+    /// Since when what was handed out last had waited.
+    since: u64,
     /// What was found in the queue just before a sleep.
     found: Option<Post<T>>,
     /// Whose turn it is: the queue's or the datagrams'.
     queue_next: bool,
     rests: Rests,
+    /// Rests since the last look.
+    unlooked: u32,
     origin: Instant,
 }
 
@@ -159,7 +171,9 @@ pub struct Outlet<T> {
 pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
     let eventfd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+    // Each ring is told once, so that nobody need read it.
+    let rings = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(BELL), rings)?;
     let bell = Arc::new(Bell { waiting: AtomicUsize::new(0), awake: AtomicBool::new(true), eventfd });
     let (sender, receiver) = channel();
     let outlet = Outlet {
@@ -168,9 +182,12 @@ pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
         epoll,
         listeners: Vec::new(),
         read: VecDeque::new(),
+        more: false,
+        since: 0,
         found: None,
         queue_next: true,
         rests: Rests::of(REST),
+        unlooked: 0,
         origin: Instant::now(),
     };
     Ok((Inbox { sender, bell }, outlet))
@@ -223,7 +240,7 @@ impl<T: From<Input>> Outlet<T> {
     pub fn take(&mut self) -> Result<Option<T>, Ended> {
         self.queue_next = !self.queue_next;
         if self.queue_next
-            && let Some(item) = self.read.pop_front()
+            && let Some(item) = self.take_read()
         {
             return Ok(Some(item));
         }
@@ -231,19 +248,36 @@ impl<T: From<Input>> Outlet<T> {
             Ok(post) => {
                 self.bell.waiting.fetch_sub(1, Ordering::Relaxed);
                 match post {
-                    Post::Item(item) => Ok(Some(item)),
+                    Post::Item(item, since) => {
+                        self.since = since.saturating_duration_since(self.origin).as_nanos() as u64;
+                        Ok(Some(item))
+                    }
                     Post::End => Err(Ended),
                 }
             }
-            Err(TryRecvError::Empty) => Ok(self.read.pop_front()),
+            Err(TryRecvError::Empty) => Ok(self.take_read()),
             Err(TryRecvError::Disconnected) => Err(Ended),
         }
+    }
+
+    fn take_read(&mut self) -> Option<T> {
+        let (since, item) = self.read.pop_front()?;
+        self.since = since;
+        Some(item)
+    }
+
+    /// How long the item that was taken last had waited. In the kernel's buffer it may have waited before, for as long as a
+    /// turn takes.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.mono().saturating_sub(self.since))
     }
 
     /// Looks at the sockets; sleeps before that, for at most `most`, where nothing is there. `taken` is what has been handed
     /// out since the last look.
     pub fn wait(&mut self, most: Duration, taken: usize) {
-        let busy = !self.read.is_empty() || self.found.is_some() || self.bell.waiting.load(Ordering::Relaxed) > 0;
+        let busy =
+            self.more || !self.read.is_empty() || self.found.is_some() || self.bell.waiting.load(Ordering::Relaxed) > 0;
         let rest = self.rests.after(taken, self.mono());
         if busy {
             return self.look(Duration::ZERO);
@@ -251,7 +285,8 @@ impl<T: From<Input>> Outlet<T> {
         if let Some(rest) = rest.map(|rest| rest.min(most)).filter(|rest| !rest.is_zero()) {
             // Nobody rings meanwhile: `awake` stands.
             std::thread::sleep(rest);
-            return self.look(Duration::ZERO);
+            self.unlooked += 1;
+            return if self.unlooked < RESTS_BEFORE_LOOK { self.read_all() } else { self.look(Duration::ZERO) };
         }
         self.bell.awake.store(false, Ordering::SeqCst);
         // What came in before it could ring.
@@ -261,22 +296,32 @@ impl<T: From<Input>> Outlet<T> {
     }
 
     fn look(&mut self, timeout: Duration) {
+        self.unlooked = 0;
+        self.more = false;
         let mut ready = [const { MaybeUninit::uninit() }; EVENTS_A_WAIT];
         let timeout = Timespec::try_from(timeout).ok();
         // A signal ends the wait early, and early is harmless.
         let Ok((ready, _)) = epoll::wait(&self.epoll, &mut ready, timeout.as_ref()) else { return };
+        let now = self.origin.elapsed().as_nanos() as u64;
         for event in ready {
-            if event.data.u64() == BELL {
-                let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
-                continue;
-            }
+            // The bell's number is no listener's.
             let Some(listener) = self.listeners.get_mut(event.data.u64() as usize) else { continue };
             let flags = event.flags;
             if flags.contains(epoll::EventFlags::ERR) {
-                listener.errors(|input| self.read.push_back(input.into()));
+                listener.errors(|input| self.read.push_back((now, input.into())));
             }
             let room = NEW_WORK_LIMIT.saturating_sub(self.read.len()).min(DATAGRAMS_A_LOOK);
-            listener.read(room, |input| self.read.push_back(input.into()));
+            self.more |= listener.read(room, |input| self.read.push_back((now, input.into())));
+        }
+    }
+
+    /// After a rest something is there, as a rule: to ask first whether it is would cost a system call.
+    fn read_all(&mut self) {
+        let (now, read) = (self.mono(), &mut self.read);
+        self.more = false;
+        for listener in &mut self.listeners {
+            let room = NEW_WORK_LIMIT.saturating_sub(read.len()).min(DATAGRAMS_A_LOOK);
+            self.more |= listener.read(room, |input| read.push_back((now, input.into())));
         }
     }
 
