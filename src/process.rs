@@ -2,16 +2,18 @@
 
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
-use crate::rim::{accounts, errands};
+use crate::rim::{accounts, errands, given, named, registrar};
 use crate::signalling::{Figures, Signalling};
 use crate::sounds::SOUNDS;
 use api::accounts::{AccountError, Accounts};
 use api::errands::{Egress, EgressError, Errands, Policy, SystemLookup};
 use api::keys::KeyError;
+use api::registry::Means;
+use api::secrets::Sealer;
 use api::webhooks::{Pace, Sender};
 use api::{
-    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, OwnedNumber, Parts, Prompts,
-    Recordings, SipHealth, Store, StoreError, TrunkHealth,
+    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, Parts, Prompts, Recordings, Registry,
+    RegistryError, SipHealth, Store, StoreError, TrunkHealth,
 };
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
@@ -25,7 +27,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use switch::registrar::{RegistrarConfig, TenantDomain, User};
 use switch::{Command, Input, Switch};
 
 /// Why the process does not start: what could not be had, and which setting says so.
@@ -74,14 +75,9 @@ pub enum StartError {
     /// What the configuration says together is not possible.
     #[error("{0}")]
     Config(#[from] switch::ConfigError),
-    /// A prompt that a number names.
-    #[error("[[number]] {number}: {error}")]
-    Prompt {
-        /// The number.
-        number: String,
-        /// What is wrong with the prompt.
-        error: String,
-    },
+    /// What the file names and what was made over HTTP.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The operating system.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -91,8 +87,8 @@ pub enum StartError {
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a drain waits for live calls before it ends them (a second SIGTERM ends them at once).
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(90);
-/// The realm of digest challenges where no domain is named.
-const DEFAULT_REALM: &str = "tandem";
+/// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.
+const DAY_MS: u64 = 86_400_000;
 /// How often a drain looks whether the last call has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
@@ -109,6 +105,8 @@ pub struct Process {
     ledger: Ledger,
     errands: Errands,
     sweep: tokio::task::JoinHandle<()>,
+    registry: Registry,
+    accounts: Accounts,
     app: App,
     web: Web,
 }
@@ -185,84 +183,21 @@ fn switch_config(
     config: &Config,
     locals: Vec<Local>,
     media: switch::MediaAddress,
-    accounts: &Accounts,
+    provisioning: switch::Provisioning,
+    used: std::collections::BTreeMap<String, switch::Usage>,
 ) -> switch::Config {
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
-    endpoint.domains = domains(config);
     endpoint.handed_up = vec![Method::Register, Method::Invite, Method::Message];
-    let numbers = config.numbers.iter().filter_map(|number| {
-        let answer = number.answer.clone()?;
-        Some(switch::Number { number: number.number.clone(), tenant: number.tenant.clone(), answer })
-    });
     switch::Config {
         endpoint,
         media,
         ports: config.media.ports,
         media_timeout: Duration::from_secs(config.media.timeout_s),
-        calls_per_second: config.limits.calls_per_second,
-        concurrent_calls: config.limits.concurrent_calls,
-        trunks: config.trunks.clone(),
-        numbers: numbers.collect(),
-        trunk_access: config
-            .tenants
-            .iter()
-            .filter(|tenant| tenant.trunk_access)
-            .map(|tenant| tenant.name.clone())
-            .collect(),
-        registrar: registrar(config),
+        provisioning,
+        used,
         recordings: config.recordings.dir.clone(),
         api_url: config.api_url(),
-        accounts: config
-            .tenants
-            .iter()
-            .filter_map(|tenant| Some((tenant.name.clone(), accounts.known(&tenant.name)?.account_sid.clone())))
-            .collect(),
-    }
-}
-
-/// All names that are us: ours, and the tenants'. None named at all: any name is.
-fn domains(config: &Config) -> Vec<String> {
-    let of_tenants = config.tenants.iter().filter_map(|tenant| tenant.sip_domain.clone());
-    config.sip.domains.iter().cloned().chain(of_tenants).collect()
-}
-
-fn registrar(config: &Config) -> RegistrarConfig {
-    let tenant = |tenant: &crate::config::Tenant| TenantDomain {
-        tenant: tenant.name.clone(),
-        sip_domain: tenant.sip_domain.clone(),
-    };
-    // Without a password only where the registrar is open, and then nothing is proved.
-    let user = |user: &crate::config::User| {
-        let password = user.password.clone()?;
-        Some(User { name: user.name.clone(), tenant: user.tenant.clone(), password })
-    };
-    RegistrarConfig {
-        open: config.sip.registrar == crate::config::Registrar::Open,
-        algorithms: config.sip.digest.clone(),
-        realm: config.sip.domains.first().map_or_else(|| DEFAULT_REALM.to_owned(), Clone::clone),
-        domains: config.sip.domains.clone(),
-        tenants: config.tenants.iter().map(tenant).collect(),
-        users: config.users.iter().filter_map(user).collect(),
-    }
-}
-
-fn directory(config: &Config) -> Directory {
-    let tenant = |tenant: &crate::config::Tenant| {
-        (tenant.name.clone(), api::Tenant { trunk_access: tenant.trunk_access, api_requests_per_minute: None })
-    };
-    let number = |number: &crate::config::Number| {
-        (number.number.clone(), OwnedNumber { tenant: number.tenant.clone(), answer: number.answer.clone() })
-    };
-    Directory {
-        tenants: config.tenants.iter().map(tenant).collect(),
-        numbers: config.numbers.iter().map(number).collect(),
-        trunks: config.trunks.iter().map(|trunk| trunk.name.to_string()).collect(),
-        limits: api::Limits {
-            api_requests_per_minute: config.limits.api_requests_per_minute,
-            calls_per_second: config.limits.calls_per_second,
-            concurrent_calls: u32::try_from(config.limits.concurrent_calls).unwrap_or(u32::MAX),
-        },
     }
 }
 
@@ -276,7 +211,7 @@ fn health(figures: &Figures) -> SipHealth {
     let trunk = |status: &switch::TrunkStatus| {
         (status.name.clone(), TrunkHealth { status: state(status), active_calls: status.calls })
     };
-    SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect() }
+    SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect(), usage: figures.usage.clone() }
 }
 
 /// The way from the API into the signalling thread's inbox.
@@ -311,7 +246,29 @@ impl Process {
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
         let store = Store::open(&config.database_url).await?;
-        let accounts = accounts(config, &store).await?;
+        let sealer = Sealer::open(&config.key_file).map_err(AccountError::from)?;
+        let accounts = accounts(config, &store, sealer.clone()).await?;
+        let commander = commander(&inbox);
+        let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
+        let directory = Arc::new(ArcSwap::from_pointee(Directory::default()));
+        let registry = Registry::open(
+            Means {
+                store: store.clone(),
+                sealer,
+                accounts: accounts.clone(),
+                prompts: prompts.clone(),
+                commander: commander.clone(),
+                directory: Arc::clone(&directory),
+                registrar: registrar(config),
+                told: Box::new({
+                    let net = net.clone();
+                    move |provisioned| net.set_known(&provisioned.carriers())
+                }),
+            },
+            named(config),
+        )
+        .await?;
+        net.set_known(&carriers(&directory.load()));
         let journal = JournalConfig { dir: config.journal_dir.clone(), max_octets: config.journal_max_mb << 20 };
         let (ledger, recovered) = Ledger::open(journal, store.clone(), api::system_wall()).await?;
         if !recovered.interrupted.is_empty() {
@@ -320,7 +277,10 @@ impl Process {
         if let Err(refused) = ledger.admits() {
             tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
         }
-        let switch_config = switch_config(config, locals(config, &bound), media_address(config, bind_ip), &accounts);
+        let provisioning = registry.provisioning();
+        let used = store.used_since(clock.now().wall / DAY_MS * DAY_MS).await?;
+        let switch_config =
+            switch_config(config, locals(config, &bound), media_address(config, bind_ip), provisioning, used);
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));
@@ -331,8 +291,6 @@ impl Process {
                 figures.store(Arc::new(new));
             })
         };
-        let commander = commander(&inbox);
-        let prompts = Prompts::new(SOUNDS, config.prompts_dir.clone(), commander.clone());
         let flows = Flows::new(store.clone(), prompts.clone());
         let egress = Egress::new(Policy::new(config.egress_allow.clone()), Arc::new(SystemLookup))?;
         let errands = errands(config, egress.clone(), &accounts, flows.clone(), commander.clone())?;
@@ -362,14 +320,15 @@ impl Process {
             publish,
         };
         let thread = signalling.start()?;
-        load_prompts(config, &prompts).await?;
+        registry.load_prompts().await?;
+        load_sounds(&prompts).await;
         let dir = config.recordings.dir.clone();
         std::fs::create_dir_all(&dir).map_err(|error| StartError::Recordings { dir: dir.clone(), error })?;
         let recordings = Recordings::new(dir, config.recordings.keep_days);
         let sweep = tokio::spawn(recordings.clone().keep(store.clone(), api::system_wall()));
         let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
         let keys = Keys::open(store, bootstrap).await?;
-        let directory = Arc::new(ArcSwap::from_pointee(directory(config)));
+        let known_accounts = accounts.clone();
         let version = env!("CARGO_PKG_VERSION");
         let app = App::new(Parts {
             ledger: ledger.clone(),
@@ -379,6 +338,7 @@ impl Process {
             prompts,
             flows,
             recordings,
+            registry: registry.clone(),
             commander,
             sip,
             rng,
@@ -387,7 +347,32 @@ impl Process {
         let addr = http.local_addr()?;
         let web = Web::start(http, &app);
         let sip = bound.into_iter().map(|(_, transport, addr)| (transport, addr)).collect();
-        Ok(Self { http: addr, sip, inbox, figures, thread, net, ledger, errands, sweep, app, web })
+        Ok(Self {
+            http: addr,
+            sip,
+            inbox,
+            figures,
+            thread,
+            net,
+            ledger,
+            errands,
+            sweep,
+            registry,
+            accounts: known_accounts,
+            app,
+            web,
+        })
+    }
+
+    /// Other tenants, trunks, numbers, users and limits come into force, of a file that has been read again; or nothing
+    /// changes. No live call is touched. What has to stand aside for the file is said, a sentence each.
+    pub async fn reload(&self, config: &Config) -> Result<Vec<String>, RegistryError> {
+        let before = self.accounts.give(given(config)).await?;
+        let reloaded = self.registry.reload(named(config)).await;
+        if reloaded.is_err() {
+            self.accounts.give(before).await?;
+        }
+        reloaded
     }
 
     /// Refuses new calls from now on and lets live ones finish.
@@ -442,8 +427,8 @@ impl Process {
 }
 
 /// The networks that carriers call from: nobody counts what comes from there.
-fn carriers(config: &Config) -> Vec<(IpAddr, u8)> {
-    let trunks = config.trunks.iter().filter_map(|trunk| carrier::Trunk::new(trunk.clone()).ok());
+fn carriers(directory: &Directory) -> Vec<(IpAddr, u8)> {
+    let trunks = directory.trunks.iter().filter_map(|trunk| carrier::Trunk::new(trunk.config.clone()).ok());
     let networks = trunks.flat_map(|trunk| trunk.accept_from().to_vec());
     networks.map(|network| (network.network(), network.prefix_len())).collect()
 }
@@ -455,7 +440,7 @@ async fn bind_sip(config: &Config, inbox: &Inbox<Input>) -> Result<(Net, BoundAd
         let inbox = inbox.clone();
         move |input| inbox.offer(Input::Sip(input)).map_err(|_| Full)
     };
-    let limits = Limits { strangers: Some(Strangers::but(carriers(config))), ..Limits::default() };
+    let limits = Limits { strangers: Some(Strangers::but(carriers(&named(config)))), ..Limits::default() };
     Ok(Net::bind_apart(&listeners, tls(config)?, limits, Dns::System, sink).await?)
 }
 
@@ -477,14 +462,8 @@ fn start_media(
     Ok(Engine::start(engine, move |event| inbox.deliver(Input::Media(Box::new(event))))?)
 }
 
-/// The prompts that numbers name are decoded before the first call can come.
-async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartError> {
-    for number in &config.numbers {
-        let Some(answer) = &number.answer else { continue };
-        let failed =
-            |error: api::PromptError| StartError::Prompt { number: number.number.clone(), error: error.to_string() };
-        prompts.ensure(answer.prompts()).await.map_err(failed)?;
-    }
+/// What is heard that no program names.
+async fn load_sounds(prompts: &Prompts) {
     // What a leg hears whose far end transfers it: no program names it.
     for (prompt, whose) in
         [(ivr::RINGBACK, "whoever is transferred"), (switch::HOLD_MUSIC, "who waits for a conference")]
@@ -493,7 +472,6 @@ async fn load_prompts(config: &Config, prompts: &Prompts) -> Result<(), StartErr
             tracing::warn!(%error, prompt, "there is nothing to be heard for {whose}");
         }
     }
-    Ok(())
 }
 
 impl Web {

@@ -23,6 +23,8 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 pub struct Figures {
     /// The trunks.
     pub trunks: Vec<TrunkStatus>,
+    /// What tenants use.
+    pub usage: std::collections::BTreeMap<String, switch::Usage>,
     /// What the switch holds.
     pub load: switch::Load,
     /// Drained to the last call.
@@ -75,7 +77,8 @@ impl Signalling {
             if now.mono >= figures_at {
                 figures_at = now.mono + FIGURES_EVERY;
                 let load = self.switch.load();
-                let figures = Figures { trunks: self.switch.trunks(), load, drained: self.switch.is_drained() };
+                let (usage, drained) = (self.switch.usage(), self.switch.is_drained());
+                let figures = Figures { trunks: self.switch.trunks(), usage, load, drained };
                 (self.publish)(figures);
                 self.admit();
             }

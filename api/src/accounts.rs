@@ -4,6 +4,7 @@
 use crate::secrets::{Sealer, SecretsError, random};
 use crate::store::accounts::AccountRow;
 use crate::store::{Store, StoreError};
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dashmap::DashMap;
@@ -34,7 +35,7 @@ impl std::fmt::Debug for Account {
 }
 
 /// What the configuration says of a tenant's account; that wins over the database.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Given {
     /// `tenant.account_sid`.
     pub account_sid: Option<String>,
@@ -74,7 +75,7 @@ pub struct Accounts {
 struct Inner {
     store: Store,
     sealer: Sealer,
-    given: BTreeMap<String, Given>,
+    given: ArcSwap<BTreeMap<String, Given>>,
     /// As many as there are tenants.
     known: DashMap<String, Arc<Account>>,
     /// Rotations come one after the other, so that memory has what the database has.
@@ -88,11 +89,36 @@ impl Accounts {
     /// Where the database is away, or holds what the key does not open.
     pub async fn open(store: Store, sealer: Sealer, given: BTreeMap<String, Given>) -> Result<Self, AccountError> {
         let (known, rotating) = (DashMap::new(), tokio::sync::Mutex::default());
-        let accounts = Self { inner: Arc::new(Inner { store, sealer, given, known, rotating }) };
-        for tenant in accounts.inner.given.keys() {
+        let accounts =
+            Self { inner: Arc::new(Inner { store, sealer, given: ArcSwap::from_pointee(given), known, rotating }) };
+        for tenant in accounts.inner.given.load_full().keys() {
             accounts.of(tenant).await?;
         }
         Ok(accounts)
+    }
+
+    /// What the configuration says of accounts from now on, of a file that was read again. An account that it says something
+    /// else of is read anew; where that fails, all is as it was. What it said before is given back.
+    ///
+    /// # Errors
+    /// As for [`Accounts::open`].
+    pub async fn give(&self, given: BTreeMap<String, Given>) -> Result<BTreeMap<String, Given>, AccountError> {
+        let inner = &self.inner;
+        let before = inner.given.load_full();
+        let changed = before.keys().chain(given.keys()).filter(|tenant| before.get(*tenant) != given.get(*tenant));
+        let changed: std::collections::BTreeSet<String> = changed.cloned().collect();
+        inner.given.store(Arc::new(given));
+        for tenant in changed {
+            let old = inner.known.remove(&tenant);
+            if let Err(error) = self.of(&tenant).await {
+                if let Some((tenant, account)) = old {
+                    inner.known.insert(tenant, account);
+                }
+                inner.given.store(before);
+                return Err(error);
+            }
+        }
+        Ok(BTreeMap::clone(&before))
     }
 
     /// The account of `tenant`: one whose first key was made after the start has it made now.
@@ -130,7 +156,7 @@ impl Accounts {
     /// [`AccountError::ManagedByFile`], and those of [`Accounts::of`].
     pub async fn rotate(&self, tenant: &str, what: What) -> Result<Arc<Account>, AccountError> {
         let inner = &self.inner;
-        if what == What::AuthToken && inner.given.get(tenant).is_some_and(|given| given.auth_token.is_some()) {
+        if what == What::AuthToken && inner.given.load().get(tenant).is_some_and(|given| given.auth_token.is_some()) {
             return Err(AccountError::ManagedByFile);
         }
         let mut account = Account::clone(&*self.of(tenant).await?);
@@ -165,7 +191,7 @@ impl Accounts {
     }
 
     fn account(&self, tenant: &str, row: &AccountRow) -> Result<Account, SecretsError> {
-        let given = self.inner.given.get(tenant).cloned().unwrap_or_default();
+        let given = self.inner.given.load().get(tenant).cloned().unwrap_or_default();
         let unseal = |what, text: &str| self.inner.sealer.unseal(&purpose(tenant, what), text);
         let stored = unseal(What::AuthToken, &row.auth_token)?;
         Ok(Account {

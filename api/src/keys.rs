@@ -4,6 +4,7 @@
 //! up in the database, so that a key made by another process works at once; how often is bounded, and a wrong key is
 //! remembered as wrong, so that a flood of them reaches the database as a trickle. The key itself is never logged.
 
+use crate::directory::Directory;
 use crate::store::{KeyRow, Store, StoreError};
 use arc_swap::ArcSwap;
 use base::Rng;
@@ -38,6 +39,12 @@ pub const REFRESH: Duration = Duration::from_secs(30);
 /// What a key of ours begins with.
 const PREFIX: &str = "tandem_";
 
+/// What a key's id begins with.
+const ID_PREFIX: &str = "key_";
+
+/// Digits of its hash that a key's id shows: 128 bits.
+const ID_LENGTH: usize = 32;
+
 /// Letters and digits behind it: 43 of them are 256 bits.
 const LENGTH: usize = 43;
 
@@ -50,6 +57,8 @@ pub enum Scope {
     Calls,
     /// Everything within its tenant.
     Admin,
+    /// Everything of every tenant, and what is nobody's: tenants, trunks, numbers, the switch itself.
+    Operator,
 }
 
 impl Scope {
@@ -60,20 +69,22 @@ impl Scope {
             Self::Read => "read",
             Self::Calls => "calls",
             Self::Admin => "admin",
+            Self::Operator => "operator",
         }
     }
 }
 
 /// No such scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no scope: write `admin`, `calls` or `read`")]
+#[error("{0:?} is no scope: write `operator`, `admin`, `calls` or `read`")]
 pub struct UnknownScope(pub String);
 
 impl std::str::FromStr for Scope {
     type Err = UnknownScope;
 
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        let found = [Self::Read, Self::Calls, Self::Admin].into_iter().find(|scope| scope.as_str() == text);
+        let found =
+            [Self::Read, Self::Calls, Self::Admin, Self::Operator].into_iter().find(|scope| scope.as_str() == text);
         found.ok_or_else(|| UnknownScope(text.to_owned()))
     }
 }
@@ -83,13 +94,32 @@ impl std::str::FromStr for Scope {
 /// # Errors
 /// Where there is no randomness, or the database is away.
 pub async fn create_key(store: &Store, tenant: &str, scopes: &[Scope], at: u64) -> Result<String, KeyError> {
+    let (key, row) = new_key(tenant, scopes, at)?;
+    store.insert_key(&row).await?;
+    Ok(key)
+}
+
+/// A key and what is stored of it.
+fn new_key(tenant: &str, scopes: &[Scope], at: u64) -> Result<(String, KeyRow), KeyError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| KeyError::NoRandomness)?;
     let key = format!("{PREFIX}{}", Rng::from_seed(seed).token(LENGTH));
     let scopes = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
-    let row = KeyRow { hash: hex(&digest(&key)), tenant: tenant.to_owned(), scopes };
-    store.insert_key(&row, at).await?;
-    Ok(key)
+    let row = KeyRow {
+        hash: hex(&digest(&key)),
+        tenant: tenant.to_owned(),
+        scopes,
+        name: String::new(),
+        per_minute: None,
+        created_at: at,
+    };
+    Ok((key, row))
+}
+
+/// What a key is called over HTTP: the first half of its hash, which tells nothing of the key.
+#[must_use]
+pub fn key_id(hash: &str) -> String {
+    format!("{ID_PREFIX}{}", hash.get(..ID_LENGTH).unwrap_or(hash))
 }
 
 /// Why there is no key, or no keys.
@@ -127,7 +157,9 @@ pub struct Identity {
     /// Whose.
     pub tenant: Arc<str>,
     scope: Option<Scope>,
-    bucket: ArcSwap<(u32, Bucket)>,
+    /// Requests a minute of its own, in place of its tenant's.
+    pub per_minute: Option<u32>,
+    rate: Rate,
     /// Made by the configuration: the database does not know it.
     configured: bool,
 }
@@ -143,17 +175,72 @@ pub struct Allowance {
     pub reset_s: u64,
     /// Where this request is refused: seconds until one would be taken.
     pub retry_after_s: Option<u64>,
+    /// It is the tenant's, whose keys share it, and not the key's.
+    pub of_tenant: bool,
+}
+
+impl Allowance {
+    /// The one of two that is nearer to its end.
+    fn tighter(self, other: Self) -> Self {
+        let left = |allowance: &Self| (allowance.retry_after_s.is_none(), allowance.remaining);
+        if left(&other) < left(&self) { other } else { self }
+    }
+}
+
+/// A rate of requests a minute that may become another.
+#[derive(Debug)]
+struct Rate(ArcSwap<(u32, Bucket)>);
+
+impl Rate {
+    fn new() -> Self {
+        Self(ArcSwap::from_pointee((0, bucket(1))))
+    }
+
+    /// Takes one request out of a rate of `per_minute`.
+    fn take(&self, per_minute: u32, of_tenant: bool) -> Allowance {
+        if self.0.load().0 != per_minute {
+            self.0.store(Arc::new((per_minute, bucket(per_minute))));
+        }
+        let bucket = self.0.load();
+        let reset = |remaining: u32| {
+            (u64::from(per_minute - remaining.min(per_minute)) * 60).div_ceil(u64::from(per_minute.max(1)))
+        };
+        match bucket.1.check() {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                Allowance { limit: per_minute, remaining, reset_s: reset(remaining), retry_after_s: None, of_tenant }
+            }
+            Err(not_until) => {
+                let wait = not_until.wait_time_from(governor::clock::Clock::now(&DefaultClock::default()));
+                let retry_after_s = Some(wait.as_secs() + 1);
+                Allowance { limit: per_minute, remaining: 0, reset_s: reset(0), retry_after_s, of_tenant }
+            }
+        }
+    }
 }
 
 impl Identity {
     fn new(hash: Digest256, tenant: &str, scope: Option<Scope>, configured: bool) -> Arc<Self> {
-        Arc::new(Self { hash, tenant: tenant.into(), scope, bucket: ArcSwap::from_pointee((0, bucket(1))), configured })
+        Arc::new(Self { hash, tenant: tenant.into(), scope, per_minute: None, rate: Rate::new(), configured })
     }
 
-    /// Whether the configuration made it.
+    /// As the database has it.
+    fn of(row: &KeyRow) -> Option<Arc<Self>> {
+        let (hash, scope) = (unhex(&row.hash)?, scope_of(&row.scopes));
+        let identity = Self::new(hash, &row.tenant, scope, false);
+        Arc::into_inner(identity).map(|identity| Arc::new(Self { per_minute: row.per_minute, ..identity }))
+    }
+
+    /// What it is called over HTTP.
     #[must_use]
-    pub fn is_configured(&self) -> bool {
-        self.configured
+    pub fn id(&self) -> String {
+        key_id(&hex(&self.hash))
+    }
+
+    /// What it may do at most.
+    #[must_use]
+    pub const fn scope(&self) -> Option<Scope> {
+        self.scope
     }
 
     /// Whether the key may do what wants `scope`.
@@ -165,30 +252,33 @@ impl Identity {
     /// Takes one request out of the key's rate of `per_minute`.
     #[must_use]
     pub fn take(&self, per_minute: u32) -> Allowance {
-        if self.bucket.load().0 != per_minute {
-            self.bucket.store(Arc::new((per_minute, bucket(per_minute))));
-        }
-        let bucket = self.bucket.load();
-        let reset = |remaining: u32| {
-            (u64::from(per_minute - remaining.min(per_minute)) * 60).div_ceil(u64::from(per_minute.max(1)))
-        };
-        match bucket.1.check() {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                Allowance { limit: per_minute, remaining, reset_s: reset(remaining), retry_after_s: None }
-            }
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(governor::clock::Clock::now(&DefaultClock::default()));
-                let retry_after_s = Some(wait.as_secs() + 1);
-                Allowance { limit: per_minute, remaining: 0, reset_s: reset(0), retry_after_s }
-            }
-        }
+        self.rate.take(per_minute, false)
     }
 }
 
 fn bucket(per_minute: u32) -> Bucket {
     let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
     RateLimiter::direct(quota).with_middleware()
+}
+
+/// Calls a second that tenants ask for, where they have a limit: a bucket each, as many as there are such tenants.
+#[derive(Debug, Default)]
+pub struct Leaving(DashMap<String, (u32, Arc<DefaultDirectRateLimiter>)>);
+
+impl Leaving {
+    /// Takes one out of a tenant's `most` a second; false where there is none. Of none a second, none is taken.
+    #[must_use]
+    pub fn take(&self, tenant: &str, most: u32) -> bool {
+        let Some(rate) = NonZeroU32::new(most) else { return false };
+        let new = || (most, Arc::new(RateLimiter::direct(Quota::per_second(rate))));
+        let mut held = self.0.entry(tenant.to_owned()).or_insert_with(new);
+        if held.0 != most {
+            *held = new();
+        }
+        let bucket = held.1.clone();
+        drop(held);
+        bucket.check().is_ok()
+    }
 }
 
 /// The keys. Cloning is cheap; all clones are one.
@@ -200,12 +290,14 @@ pub struct Keys {
 struct Inner {
     store: Store,
     known: DashMap<Digest256, Arc<Identity>>,
+    /// By tenant, where it has a rate of its own: as many as there are tenants.
+    tenants: DashMap<String, Arc<Rate>>,
     wrong: Mutex<HashMap<Digest256, Instant>>,
     lookups: DefaultDirectRateLimiter,
 }
 
 impl Keys {
-    /// Loads the keys, makes `bootstrap` (`api.bootstrap_key` and the tenant it is for) an admin key, and keeps up with
+    /// Loads the keys, makes `bootstrap` (`api.bootstrap_key` and the tenant it is for) an operator's key, and keeps up with
     /// the database from now on.
     ///
     /// # Errors
@@ -218,14 +310,28 @@ impl Keys {
                 return Err(KeyError::ShortBootstrap(length));
             }
             let hash = digest(key);
-            known.insert(hash, Identity::new(hash, tenant, Some(Scope::Admin), true));
+            known.insert(hash, Identity::new(hash, tenant, Some(Scope::Operator), true));
         }
         let per_second = Quota::per_second(NonZeroU32::new(LOOKUPS_PER_SECOND).unwrap_or(NonZeroU32::MIN));
         let lookups = RateLimiter::direct(per_second);
-        let keys = Self { inner: Arc::new(Inner { store, known, wrong: Mutex::default(), lookups }) };
+        let keys =
+            Self { inner: Arc::new(Inner { store, known, tenants: DashMap::new(), wrong: Mutex::default(), lookups }) };
         keys.inner.refresh().await?;
         tokio::spawn(keep_up(Arc::downgrade(&keys.inner)));
         Ok(keys)
+    }
+
+    /// Takes a request out of the rate of a key and, where its tenant has one of its own, out of that, which all of its
+    /// keys share. What is said is the one that is nearer to its end.
+    #[must_use]
+    pub fn take(&self, identity: &Identity, directory: &Directory) -> Allowance {
+        let of_tenant = directory.tenants.get(&*identity.tenant).and_then(|tenant| tenant.api_requests_per_minute);
+        let per_minute = identity.per_minute.unwrap_or_else(|| directory.requests_per_minute(&identity.tenant));
+        let own = identity.take(per_minute.max(1));
+        let Some(shared) = of_tenant.filter(|_| own.retry_after_s.is_none()) else { return own };
+        let rate = self.inner.tenants.entry(identity.tenant.to_string()).or_insert_with(|| Arc::new(Rate::new()));
+        let rate = rate.value().clone();
+        own.tighter(rate.take(shared.max(1), true))
     }
 
     /// Who holds `key`.
@@ -257,6 +363,71 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Makes a key of a tenant, called `name` by people, with a rate of its own where one is given; the key, which is
+    /// nowhere else, and its row.
+    ///
+    /// # Errors
+    /// Where there is no randomness, or the database is away.
+    pub async fn create(
+        &self,
+        tenant: &str,
+        scope: Scope,
+        name: &str,
+        per_minute: Option<u32>,
+        at: u64,
+    ) -> Result<(String, KeyRow), KeyError> {
+        let (key, row) = new_key(tenant, &[scope], at)?;
+        let row = KeyRow { name: name.to_owned(), per_minute, ..row };
+        self.inner.store.insert_key(&row).await?;
+        self.inner.learn(&row);
+        Ok((key, row))
+    }
+
+    /// The keys of a tenant, by id; that of the configuration is not among them.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn list(&self, tenant: &str) -> Result<Vec<KeyRow>, StoreError> {
+        self.inner.store.keys_of(tenant).await
+    }
+
+    /// The key that the configuration made, where it is this tenant's.
+    #[must_use]
+    pub fn configured(&self, tenant: &str) -> Option<Arc<Identity>> {
+        let is_meant = |known: &Arc<Identity>| known.configured && &*known.tenant == tenant;
+        self.inner.known.iter().find(|known| is_meant(known.value())).map(|known| known.value().clone())
+    }
+
+    /// Makes a key what the row says; it counts from now on.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn change(&self, row: &KeyRow) -> Result<(), StoreError> {
+        self.inner.store.update_key(row).await?;
+        self.inner.learn(row);
+        Ok(())
+    }
+
+    /// Takes a key away; from now on it opens nothing. Other processes know it within [`REFRESH`].
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn delete(&self, row: &KeyRow) -> Result<(), StoreError> {
+        self.inner.store.delete_key(&row.hash).await?;
+        if let Some(hash) = unhex(&row.hash) {
+            self.inner.known.remove(&hash);
+        }
+        Ok(())
+    }
+}
+
+/// The greatest of the scopes of a row.
+#[must_use]
+pub fn scope_of(scopes: &str) -> Option<Scope> {
+    scopes.split(',').filter_map(|scope| scope.trim().parse().ok()).max()
+}
+
 impl Inner {
     fn known(&self, hash: &Digest256) -> Option<Arc<Identity>> {
         let known = self.known.get(hash).map(|known| known.value().clone())?;
@@ -265,11 +436,12 @@ impl Inner {
     }
 
     fn learn(&self, row: &KeyRow) -> Option<Arc<Identity>> {
-        let hash = unhex(&row.hash)?;
-        let scope = row.scopes.split(',').filter_map(|scope| scope.trim().parse().ok()).max();
-        let entry = self.known.entry(hash);
-        let known = entry.or_insert_with(|| Identity::new(hash, &row.tenant, scope, false));
-        Some(known.value().clone())
+        let new = Identity::of(row)?;
+        let mut known = self.known.entry(new.hash).or_insert_with(|| new.clone());
+        if !known.configured && (known.scope, known.per_minute) != (new.scope, new.per_minute) {
+            *known = new;
+        }
+        Some(known.clone())
     }
 
     fn known_wrong(&self, hash: &Digest256) -> bool {

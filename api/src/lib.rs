@@ -11,7 +11,8 @@
 //! | [`accounts`] | what a tenant is called, its auth token, its webhook secret |
 //! | [`secrets`] | the key file that seals what must be readable again |
 //! | [`idempotency`] | the same key and body, one call |
-//! | [`directory`] | tenants, numbers, trunks, limits, from the configuration |
+//! | [`directory`] | tenants, numbers, users, trunks, limits, as they are in force |
+//! | [`registry`] | how other ones come into force: from the file, and over HTTP |
 //! | [`webhooks`] | what becomes of a call, told to its `status_callback` |
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`flows`] | flows by name |
@@ -36,6 +37,7 @@ pub mod metrics;
 pub mod prompts;
 pub mod recordings;
 mod refused;
+pub mod registry;
 pub mod secrets;
 pub mod store;
 #[cfg(test)]
@@ -44,7 +46,7 @@ pub mod webhooks;
 mod words;
 
 pub use commander::{Commander, Full};
-pub use directory::{Directory, Limits, OwnedNumber, Tenant};
+pub use directory::{Directory, Limits, Origin, OwnedNumber, Tenant, Trunk, User};
 pub use errands::Errands;
 pub use flows::Flows;
 pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, document, router, serve};
@@ -53,6 +55,7 @@ pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use prompts::{Builtin, PromptError, Prompts};
 pub use recordings::Recordings;
 pub use refused::Refused;
+pub use registry::{Registry, RegistryError};
 pub use store::{Store, StoreError};
 
 use std::sync::Arc;

@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for TrunkName {
 }
 
 /// A trunk as the configuration names it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrunkConfig {
     /// Its name.
     pub name: TrunkName,

@@ -56,6 +56,16 @@ impl Trunk {
         Ok(Self { config, host, accept_from, media_from })
     }
 
+    /// Whether another trunk is the same to its registrar: then what is registered stands.
+    #[must_use]
+    pub fn registers_like(&self, other: &Self) -> bool {
+        let of = |trunk: &Self| {
+            let TrunkConfig { uri, username, password, register, register_expires_s, .. } = trunk.config.clone();
+            (uri, username, password, register, register_expires_s)
+        };
+        of(self) == of(other)
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(&self) -> &TrunkName {

@@ -1,6 +1,7 @@
 //! `tandem serve`: the switch, until a signal, or until HTTP asks it to drain.
 
 use super::{Outcome, load};
+use crate::config::Config;
 use crate::process::{DRAIN_LIMIT, Process};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
@@ -21,9 +22,13 @@ pub async fn serve(path: &Path) -> Outcome {
     }
     tracing::info!(addr = %process.http, "HTTP");
     notify(&sd_notify::NotifyState::Ready);
-    tokio::select! {
-        () = signals.next() => {}
-        () = process.drain_asked() => {}
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            () = signals.next() => break,
+            () = process.drain_asked() => break,
+            Some(()) = hangup.recv() => reload(path, &config, &process).await,
+        }
     }
     tracing::info!(live = process.live(), "draining: new calls are refused, live ones may finish");
     notify(&sd_notify::NotifyState::Stopping);
@@ -36,6 +41,31 @@ pub async fn serve(path: &Path) -> Outcome {
     process.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reads the file again. One that is faulty is refused, each mistake in a line, and all goes on as it was.
+async fn reload(path: &Path, began: &Config, process: &Process) {
+    notify(&sd_notify::NotifyState::Reloading);
+    let reloaded = match load(path) {
+        Ok(config) => {
+            for section in began.want_restart(&config) {
+                tracing::warn!("[{section}] has changed; that takes a restart");
+            }
+            process.reload(&config).await.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match reloaded {
+        Ok(aside) => {
+            aside.iter().for_each(|note| tracing::warn!("{note}"));
+            tracing::info!("the configuration was read again: tenants, trunks, numbers, users and limits are in force");
+        }
+        Err(error) => {
+            error.lines().for_each(|line| tracing::warn!("{line}"));
+            tracing::warn!("the configuration was not taken: all is as it was");
+        }
+    }
+    notify(&sd_notify::NotifyState::Ready);
 }
 
 struct Signals {

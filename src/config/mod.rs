@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, every key also as `TANDEM__SECTION__KEY` (DESIGN.md §5). All of it is read and checked
 //! before anything is bound or dialled, and all mistakes are said at once, each with its file and line.
 
+mod rate;
 mod rim;
 mod schema;
 mod section;
@@ -26,7 +27,7 @@ pub struct Listen {
 }
 
 /// `[sip]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sip {
     /// What to listen on, in order.
     pub listen: Vec<Listen>,
@@ -52,7 +53,7 @@ pub enum Registrar {
 }
 
 /// `[media]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Media {
     /// First and last RTP port.
     pub ports: (u16, u16),
@@ -65,7 +66,7 @@ pub struct Media {
 }
 
 /// `[tls]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
     /// PEM, leaf first.
     pub cert_file: PathBuf,
@@ -93,14 +94,18 @@ pub struct Tenant {
     pub trunk_access: bool,
     /// The domain under which its users are meant.
     pub sip_domain: Option<String>,
+    /// Requests a minute of all its keys together, in place of `limits.api_requests_per_minute` a key.
+    pub api_requests_per_minute: Option<u32>,
     /// `AC…`: what its programs' requests call it.
     pub account_sid: Option<String>,
+    /// How much of everything it may have.
+    pub limits: switch::TenantLimits,
     /// What its programs' requests are signed with.
     pub auth_token: Option<carrier::Secret>,
 }
 
 /// `[recordings]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recordings {
     /// Where they are.
     pub dir: PathBuf,
@@ -109,7 +114,7 @@ pub struct Recordings {
 }
 
 /// `[speech]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
     /// Who speaks; none: espeak-ng.
     pub endpoint: Option<SpeechEndpoint>,
@@ -118,7 +123,7 @@ pub struct Speech {
 }
 
 /// A speech endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpeechEndpoint {
     /// The whole URL.
     pub url: url::Url,
@@ -193,6 +198,8 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// `[[user]]`.
     pub users: Vec<User>,
+    /// `[[rate]]`.
+    pub rates: carrier::Deck,
     /// What is set and has no effect in this version.
     pub notes: Vec<String>,
 }
@@ -201,6 +208,27 @@ impl Config {
     /// Where the API is reached: what is configured, or what it listens on.
     pub fn api_url(&self) -> Option<url::Url> {
         self.public_url.clone().or_else(|| url::Url::parse(&format!("http://{}", self.http)).ok())
+    }
+}
+
+impl Config {
+    /// The sections that another configuration says otherwise and that only a restart brings into force.
+    pub fn want_restart(&self, other: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("http", (self.http, &self.public_url) != (other.http, &other.public_url)),
+            ("recordings", self.recordings != other.recordings),
+            ("egress", self.egress_allow != other.egress_allow),
+            ("speech", self.speech != other.speech),
+            ("api", self.bootstrap_key != other.bootstrap_key),
+            ("database", self.database_url != other.database_url),
+            ("journal", (&self.journal_dir, self.journal_max_mb) != (&other.journal_dir, other.journal_max_mb)),
+            ("secrets", self.key_file != other.key_file),
+            ("sip", self.sip != other.sip),
+            ("media", self.media != other.media),
+            ("prompts", self.prompts_dir != other.prompts_dir),
+            ("tls", self.tls != other.tls),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
     }
 }
 

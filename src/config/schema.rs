@@ -35,6 +35,7 @@ pub fn config(mut root: Section) -> Config {
     let trunks = super::trunk::trunks(root.sections("trunk"));
     let numbers = numbers(root.sections("number"), &tenants);
     let users = super::user::users(root.sections("user"), &tenants, sip.registrar);
+    let rates = super::rate::rates(root.sections("rate"));
     without_effect(&mut root, &mut notes);
     root.finish();
     Config {
@@ -57,6 +58,7 @@ pub fn config(mut root: Section) -> Config {
         trunks,
         numbers,
         users,
+        rates,
         notes,
     }
 }
@@ -300,6 +302,8 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
         let sip_domain = section.parsed("sip_domain", domain);
         let trunk_access = section.flag("trunk_access", true);
         let account_sid = section.parsed("account_sid", super::rim::account_sid).map(|found| found.value);
+        let requests = section.optional_number("api_requests_per_minute", 1..=10_000_000).map(|n| n as u32);
+        let limits = tenant_limits(&mut section);
         let auth_token = super::trunk::secret(&mut section, "auth_token", "auth_token_file");
         if let Some(Found { value: name, place }) = name {
             if tenants.iter().any(|tenant| tenant.name == name) {
@@ -311,7 +315,15 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
                 section.fault(place, format!("tenant.sip_domain = \"{value}\" is another tenant's already"));
             }
             let sip_domain = sip_domain.map(|found| found.value);
-            tenants.push(Tenant { name, trunk_access, sip_domain, account_sid, auth_token });
+            tenants.push(Tenant {
+                name,
+                trunk_access,
+                sip_domain,
+                api_requests_per_minute: requests,
+                limits,
+                account_sid,
+                auth_token,
+            });
         }
         section.finish();
     }
@@ -320,11 +332,22 @@ fn tenants(sections: Vec<Section>) -> Vec<Tenant> {
             name: "default".to_owned(),
             trunk_access: true,
             sip_domain: None,
+            api_requests_per_minute: None,
+            limits: switch::TenantLimits::default(),
             account_sid: None,
             auth_token: None,
         });
     }
     tenants
+}
+
+/// `limits` of a tenant: the same words as over HTTP.
+fn tenant_limits(section: &mut Section) -> switch::TenantLimits {
+    let Some(Found { value, place }) = section.json("limits") else { return switch::TenantLimits::default() };
+    api::registry::limits(&value).unwrap_or_else(|problem| {
+        section.fault(&place, format!("tenant.{problem}"));
+        switch::TenantLimits::default()
+    })
 }
 
 /// A host name, lower case.

@@ -169,6 +169,12 @@ impl Section {
         }
     }
 
+    /// A whole number within limits, where it is there.
+    pub fn optional_number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let low = *range.start();
+        self.left.contains_key(key).then(|| self.number(key, range, low))
+    }
+
     /// `true` or `false`, or the default.
     pub fn flag(&mut self, key: &'static str, default: bool) -> bool {
         self.typed(key, "true or false", |value| match value {

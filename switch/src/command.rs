@@ -1,6 +1,6 @@
 //! What the API asks of the switch.
 
-use crate::{Brought, CallSid};
+use crate::{Brought, CallSid, Provisioned};
 use carrier::Number;
 use ivr::Answer;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub enum Command {
     /// Whether what happens can be written down: while it cannot, nobody's call is taken and no leg begun, since it would
     /// be in no book. (The API asks the journal itself.)
     Admit(bool),
+    /// Other tenants, trunks, numbers, users and limits from now on. No live call is touched.
+    Provision(Arc<Provisioned>),
     /// Refuse new calls; those that live may go on.
     Drain,
     /// End every call that lives.

@@ -1,10 +1,10 @@
 //! What the switch is told at birth.
 
-use crate::registrar::RegistrarConfig;
-use carrier::TrunkConfig;
+use crate::Usage;
+use crate::provision::Provisioning;
 use ipnet::IpNet;
 use ivr::Answer;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,22 +54,12 @@ pub struct Config {
     pub ports: (u16, u16),
     /// A call without any RTP from the far end for so long ends.
     pub media_timeout: Duration,
-    /// INVITEs a second that we send, over all trunks.
-    pub calls_per_second: u32,
-    /// Calls that may live at once, the queued ones included.
-    pub concurrent_calls: usize,
-    /// Trunks, in the order in which they are tried.
-    pub trunks: Vec<TrunkConfig>,
-    /// Numbers that answer.
-    pub numbers: Vec<Number>,
-    /// The tenants whose callers reach trunks.
-    pub trunk_access: BTreeSet<String>,
-    /// Users, and who may register.
-    pub registrar: RegistrarConfig,
+    /// Tenants, trunks, numbers, users and limits, as they are at first.
+    pub provisioning: Provisioning,
+    /// What tenants have used today by now.
+    pub used: BTreeMap<String, Usage>,
     /// The directory that recordings are written to.
     pub recordings: PathBuf,
     /// Where the API is reached from outside: what recordings' addresses begin with.
     pub api_url: Option<Url>,
-    /// Each tenant's account (`AC` and 32 hexadecimal digits), as requests for documents name it.
-    pub accounts: BTreeMap<String, String>,
 }

@@ -4,8 +4,10 @@ use crate::call::Call;
 use crate::call::room::{BEEP, BEEP_TONE, Rooms};
 use crate::config::{Config, MediaAddress};
 use crate::letter::Letter;
+use crate::provision::Provisioned;
 use crate::registrar::{Registrar, UserId};
 use crate::route::Plan;
+use crate::tally::Tally;
 use crate::trunk::Trunks;
 use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
@@ -65,8 +67,12 @@ pub(crate) struct Desk {
     pub(crate) prompts: BTreeMap<String, Arc<Prompt>>,
     /// Trunks.
     pub(crate) trunks: Trunks,
+    /// What tenants use.
+    pub(crate) tally: Tally,
     /// What addresses mean.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
+    /// The host of our own addresses, where no name is configured.
+    pub(crate) host: String,
     /// Users, and where they are.
     pub(crate) registrar: Registrar,
     /// Whose calls sessions are that users have opened; taken by the call.
@@ -101,20 +107,22 @@ pub(crate) struct Desk {
     /// Where recordings are written.
     pub(crate) recordings: PathBuf,
     api_url: Option<Url>,
-    accounts: BTreeMap<String, String>,
     next_record: u64,
 }
 
 impl Desk {
-    pub(crate) fn new(config: &Config, mut rng: Rng) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &Config, provisioned: &Provisioned, mut rng: Rng, now: Now) -> Result<Self, ConfigError> {
         let (first, last) = config.ports;
+        let bound = config.endpoint.locals.first().map(|local| local.advertised.ip().to_string());
         Ok(Self {
-            endpoint: Endpoint::new(with_gate(config), rng.fork()),
+            endpoint: Endpoint::new(with_gate(config, provisioned), rng.fork()),
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: tones(),
-            trunks: Trunks::new(&config.trunks, config.calls_per_second, &mut rng)?,
-            plan: Plan::new(config),
-            registrar: Registrar::new(&config.registrar, &mut rng),
+            trunks: Trunks::new(provisioned, &mut rng),
+            tally: Tally::new(&config.used, now),
+            plan: Arc::clone(&provisioned.plan),
+            host: bound.unwrap_or_else(|| "localhost".to_owned()),
+            registrar: Registrar::of(Arc::clone(&provisioned.directory), &mut rng),
             callers: HashMap::new(),
             messages: BTreeMap::new(),
             timers: Timers::default(),
@@ -132,9 +140,18 @@ impl Desk {
             by_record: HashMap::new(),
             recordings: config.recordings.clone(),
             api_url: config.api_url.clone(),
-            accounts: config.accounts.clone(),
             next_record: 1,
         })
+    }
+
+    /// Takes other tenants, trunks, numbers and users in place of those that there are.
+    pub(crate) fn provision(&mut self, provisioned: &Provisioned, now: Now) {
+        self.endpoint.set_domains(provisioned.domains.clone());
+        self.endpoint.set_known(provisioned.carriers());
+        self.plan = Arc::clone(&provisioned.plan);
+        self.registrar.replace(Arc::clone(&provisioned.directory), &mut self.rng);
+        self.follow_registrar(now);
+        self.replace_trunks(provisioned, now);
     }
 
     /// Sends a media command on its way.
@@ -173,7 +190,7 @@ impl Desk {
 
     /// The tenant's account, as Twilio's requests name it; empty where it has none.
     pub(crate) fn account_of(&self, tenant: &str) -> String {
-        self.accounts.get(tenant).cloned().unwrap_or_default()
+        self.plan.account_of(tenant)
     }
 
     /// The media endpoint of a call, by the text of its sid.
@@ -201,9 +218,7 @@ fn tones() -> BTreeMap<String, Arc<Prompt>> {
 }
 
 /// The user agent's configuration, with the carriers known at its gate.
-fn with_gate(config: &Config) -> endpoint::Config {
-    let carriers = config.trunks.iter().filter_map(|trunk| carrier::Trunk::new(trunk.clone()).ok());
-    let known = carriers.flat_map(|trunk| trunk.accept_from().to_vec());
-    let known = known.map(|net| (net.network(), net.prefix_len())).collect();
-    endpoint::Config { gate: Some(GateRates { known, ..GateRates::default() }), ..config.endpoint.clone() }
+fn with_gate(config: &Config, provisioned: &Provisioned) -> endpoint::Config {
+    let gate = Some(GateRates { known: provisioned.carriers(), ..GateRates::default() });
+    endpoint::Config { gate, domains: provisioned.domains.clone(), ..config.endpoint.clone() }
 }

@@ -129,7 +129,7 @@ impl Desk {
     }
 
     /// Connections and the timer follow what is bound now.
-    fn follow_registrar(&mut self, now: Now) {
+    pub(crate) fn follow_registrar(&mut self, now: Now) {
         for (flow, kept) in self.registrar.take_changes() {
             self.endpoint.keep(flow, kept, now);
         }

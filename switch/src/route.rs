@@ -3,19 +3,31 @@
 //! Carriers' callers and users reach numbers and users; a trunk is reached only for a tenant with `trunk_access`.
 
 use crate::call::{Device, Way};
-use crate::config::{Config, Number};
+use crate::config::Number;
 use crate::desk::Desk;
 use crate::ending::Ending;
+use crate::provision::{Provisioning, Tenant};
 use crate::registrar::UserId;
+use crate::tally::{Reached, check_destination};
 use crate::{Origin, Status};
 use base::Now;
 use sip_core::header::NameAddr;
 use sip_core::message::StatusCode;
 use sip_core::uri::{Host, Uri};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How long whoever is called by a user or a carrier's caller may ring, in seconds.
 const RING_S: u32 = 60;
+
+/// Emergency numbers as they are dialled in most of the world. None is ever sent to a trunk by itself: whoever answers for
+/// that says where it goes, by a number of this name.
+const EMERGENCY: [&str; 12] = ["000", "08", "110", "111", "112", "118", "119", "911", "933", "988", "995", "999"];
+
+fn emergency() -> Ending {
+    let reason =
+        "emergency_not_open: no number of ours carries emergency calls; a [[number]] of this name says where they go";
+    Ending::new(Status::Failed, Origin::Limit, 403, reason)
+}
 
 /// On whose behalf somebody is called, and what they see of it.
 #[derive(Clone, Debug)]
@@ -34,50 +46,66 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) struct Plan {
     numbers: BTreeMap<String, Number>,
-    /// The tenants whose callers reach trunks.
-    trunk_access: BTreeSet<String>,
-    /// The host of our own addresses.
-    host: String,
+    /// Whose each number is.
+    owners: BTreeMap<String, String>,
+    tenants: BTreeMap<String, Tenant>,
+    /// What calls cost.
+    pub(crate) rates: carrier::Deck,
+    /// The first number of each tenant that a trunk can be shown.
+    first: BTreeMap<String, carrier::Number>,
+    /// The host of our own addresses, where a name is configured.
+    host: Option<String>,
 }
 
 impl Plan {
-    pub(crate) fn new(config: &Config) -> Self {
-        let named = config.registrar.domains.first().cloned();
-        let bound = config.endpoint.locals.first().map(|local| local.advertised.ip().to_string());
-        Self {
-            numbers: config.numbers.iter().map(|number| (number.number.clone(), number.clone())).collect(),
-            trunk_access: config.trunk_access.clone(),
-            host: named.or(bound).unwrap_or_else(|| "localhost".to_owned()),
+    pub(crate) fn new(provisioning: &Provisioning) -> Self {
+        let numbers: BTreeMap<String, Number> =
+            provisioning.numbers.iter().map(|number| (number.number.clone(), number.clone())).collect();
+        let mut owners = provisioning.caller_ids.clone();
+        owners.extend(numbers.values().map(|number| (number.number.clone(), number.tenant.clone())));
+        let mut first = BTreeMap::new();
+        for (number, tenant) in &owners {
+            if let Ok(shown) = number.parse() {
+                first.entry(tenant.clone()).or_insert(shown);
+            }
         }
+        let host = provisioning.registrar.domains.first().cloned();
+        let (tenants, rates) = (provisioning.tenants.clone(), provisioning.rates.clone());
+        Self { numbers, owners, tenants, rates, first, host }
     }
 
     /// Whether callers of this tenant reach trunks.
     pub(crate) fn has_trunks(&self, tenant: &str) -> bool {
-        self.trunk_access.contains(tenant)
+        self.tenants.get(tenant).is_some_and(|tenant| tenant.trunk_access)
+    }
+
+    /// The tenant's account, as Twilio's requests name it; empty where it has none.
+    pub(crate) fn account_of(&self, tenant: &str) -> String {
+        self.tenants.get(tenant).map(|tenant| tenant.account_sid.clone()).unwrap_or_default()
     }
 
     /// The number that a caller shows to a trunk: its own, where it is one and may be shown, else the first that the
     /// tenant has.
     fn number_of(&self, caller: &Caller) -> Result<carrier::Number, Ending> {
-        let mut own = self.numbers.values().filter(|number| number.tenant == caller.tenant);
+        let owns = || self.owners.get(&caller.from) == Some(&caller.tenant);
         match caller.from.parse() {
-            Ok(number) if caller.passes || own.any(|own| own.number == caller.from) => Ok(number),
+            Ok(number) if caller.passes || owns() => Ok(number),
             Ok(_) => Err(refused(403, "the caller's number is not the tenant's")),
             Err(_) => {
-                let first = own.find_map(|number| number.number.parse().ok());
+                let first = self.first.get(&caller.tenant).cloned();
                 first.ok_or_else(|| refused(403, "the tenant has no number to call from"))
             }
         }
     }
-
-    /// An address of ours.
-    fn address(&self, user: &str) -> Option<NameAddr> {
-        let host = Host::parse(self.host.as_bytes()).ok()?;
-        Some(NameAddr::new(Uri::sip(Some(user), host, None)))
-    }
 }
 
 impl Desk {
+    /// An address of ours.
+    fn address(&self, user: &str) -> Option<NameAddr> {
+        let host = Host::parse(self.plan.host.as_ref().unwrap_or(&self.host).as_bytes()).ok()?;
+        Some(NameAddr::new(Uri::sip(Some(user), host, None)))
+    }
+
     /// What answers at an address that somebody calls: a number, or a user or another number whom that one is joined with.
     pub(crate) fn called(&self, uri: &Uri, user: Option<&UserId>) -> Result<Number, StatusCode> {
         let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
@@ -107,6 +135,18 @@ impl Desk {
         Ok(Number { number, tenant: user.tenant.clone(), answer })
     }
 
+    /// Whether one more call of a tenant may live.
+    pub(crate) fn has_room(&self, tenant: &str) -> Result<(), Reached> {
+        self.plan.tenants.get(tenant).map_or(Ok(()), |known| self.tally.has_room(tenant, &known.limits))
+    }
+
+    /// Whether a tenant may call this number now, whoever asks for it.
+    pub(crate) fn may_leave(&self, tenant: &str, to: &carrier::Number, now: Now) -> Result<(), Ending> {
+        let Some(known) = self.plan.tenants.get(tenant) else { return Ok(()) };
+        check_destination(&known.limits, to)?;
+        self.tally.may_leave(tenant, &known.limits, now).map_err(Reached::ending)
+    }
+
     /// The ways to whom a program or a transfer names, each with what it shows as its caller; one for each device of a
     /// user.
     pub(crate) fn route(&self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
@@ -114,9 +154,10 @@ impl Desk {
             return self.route_uri(&uri, caller, now);
         }
         match to.parse() {
-            Ok(number) => self.over_trunks(number, None, caller),
+            Ok(number) => self.over_trunks(number, None, caller, now),
             Err(_) => {
-                let user = self.registrar.find(&caller.tenant, to).ok_or_else(|| refused(404, "no such user"))?;
+                let nobody = || if EMERGENCY.contains(&to) { emergency() } else { refused(404, "no such user") };
+                let user = self.registrar.find(&caller.tenant, to).ok_or_else(nobody)?;
                 self.to_devices(&user, caller, now)
             }
         }
@@ -126,13 +167,13 @@ impl Desk {
         let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let number = name.parse::<carrier::Number>();
         if let (Some(trunk), Ok(number)) = (uri.host().and_then(|host| self.trunks.at(host)), &number) {
-            return self.over_trunks(number.clone(), Some(trunk), caller);
+            return self.over_trunks(number.clone(), Some(trunk), caller, now);
         }
         let address = NameAddr::new(uri.clone());
         match (self.registrar.find_address(&address), number) {
             (Some(user), _) if user.tenant == caller.tenant => self.to_devices(&user, caller, now),
             (_, Ok(number)) if self.registrar.is_ours(uri) || uri.host().is_none() => {
-                self.over_trunks(number, None, caller)
+                self.over_trunks(number, None, caller, now)
             }
             _ => Err(refused(404, "neither a user of ours nor a trunk's address")),
         }
@@ -143,11 +184,13 @@ impl Desk {
         to: carrier::Number,
         only: Option<String>,
         caller: &Caller,
+        now: Now,
     ) -> Result<Vec<(String, Way)>, Ending> {
         if !caller.trunks || !self.plan.has_trunks(&caller.tenant) {
             return Err(refused(403, "this caller reaches no trunk"));
         }
         let from = self.plan.number_of(caller)?;
+        self.may_leave(&caller.tenant, &to, now)?;
         let candidates = self.trunks.candidates(only.as_deref());
         if candidates.is_empty() {
             return Err(refused(503, "no trunk is configured"));
@@ -156,7 +199,7 @@ impl Desk {
     }
 
     fn to_devices(&self, user: &UserId, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
-        let addresses = self.plan.address(&caller.from).zip(self.plan.address(&user.name));
+        let addresses = self.address(&caller.from).zip(self.address(&user.name));
         let (from, to) = addresses.ok_or_else(|| refused(500, "this name makes no address"))?;
         let device = |target: crate::registrar::Target| {
             let device = Device {

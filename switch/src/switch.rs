@@ -5,7 +5,9 @@ use crate::call::{self, Call};
 use crate::config::Config;
 use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
+use crate::provision::Provisioned;
 use crate::registrar::{Ban, BindingView, UserId};
+use crate::tally::Usage;
 use crate::trunk::TrunkStatus;
 use crate::{CallSid, Command, EndAs};
 use base::{Now, Rng};
@@ -69,13 +71,14 @@ impl Switch {
     /// # Errors
     /// A range of RTP ports that holds no pair, a trunk that cannot be.
     pub fn new(config: &Config, rng: Rng, now: Now) -> Result<Self, ConfigError> {
-        let mut desk = Desk::new(config, rng)?;
+        let provisioned = Provisioned::new(config.provisioning.clone())?;
+        let mut desk = Desk::new(config, &provisioned, rng, now)?;
         desk.start_trunks(now);
         Ok(Self {
             calls: BTreeMap::new(),
             queue: VecDeque::new(),
             desk,
-            concurrent_calls: config.concurrent_calls,
+            concurrent_calls: provisioned.concurrent_calls,
             draining: false,
             admitting: true,
             early: Vec::new(),
@@ -144,6 +147,12 @@ impl Switch {
     #[must_use]
     pub fn trunks(&self) -> Vec<TrunkStatus> {
         self.desk.trunks.status()
+    }
+
+    /// What each tenant uses.
+    #[must_use]
+    pub fn usage(&self) -> BTreeMap<String, Usage> {
+        self.desk.tally.usage()
     }
 
     /// True once it drains and no call is left.
@@ -249,9 +258,23 @@ impl Switch {
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,
+            Command::Provision(provisioned) => self.provision(&provisioned, now),
             Command::Drain => self.drain(),
             Command::EndAll => self.end_all(now),
         }
+    }
+
+    /// Calls that wait are tried again: there may be a trunk for them now.
+    fn provision(&mut self, provisioned: &Provisioned, now: Now) {
+        self.concurrent_calls = provisioned.concurrent_calls;
+        self.desk.provision(provisioned, now);
+        let trunks = &self.desk.trunks;
+        let is_stranded = |sid: &CallSid| self.calls.get(sid).is_some_and(|call| call.is_stranded(trunks));
+        let stranded: Vec<CallSid> = self.queue.iter().copied().filter(is_stranded).collect();
+        for sid in stranded {
+            self.with(sid, |call, desk| call.strand(desk, now));
+        }
+        self.run_queue(now);
     }
 
     fn learn(&mut self, prompt: std::sync::Arc<media::Prompt>) {
@@ -280,7 +303,9 @@ impl Switch {
         let sid = asked.sid;
         let full = self.calls.len() >= self.concurrent_calls;
         let mut call = call::originate(asked, &mut self.desk, now);
-        if full {
+        if call.is_gone() {
+            // Its end is in the books already.
+        } else if full {
             call = call.refuse("concurrent_calls is reached", &mut self.desk, now);
         } else if self.draining {
             call = call.refuse("the switch is draining", &mut self.desk, now);
@@ -466,6 +491,10 @@ impl Switch {
             _ => self.desk.called(&called, user.as_ref())?,
         };
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if let Err(reached) = self.desk.has_room(&number.tenant) {
+            tracing::info!(tenant = number.tenant, limit = reached.0, "a limit of the tenant refuses a call");
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;

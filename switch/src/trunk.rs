@@ -1,18 +1,23 @@
-//! The trunks at work: permits given and taken back, failed ones at rest, registrations and OPTIONS under way.
+//! The trunks at work: permits given and taken back, failed ones at rest. What they do by themselves, registration and
+//! OPTIONS, is in `duty`.
+//!
+//! A trunk has a number that no other ever has, so that a call that waits for one which is taken away meanwhile finds
+//! nobody in its place. One that is taken away stays for as long as calls hold its permits, and for what it has asked.
+
+mod duty;
 
 use crate::call::leg::Hear;
-use crate::desk::{Desk, Timer};
+use crate::desk::Timer;
+use crate::provision::Provisioned;
 use base::{Now, Rng};
 use bytes::Bytes;
-use carrier::registration::{Input as Registering, Output as Register};
-use carrier::{Denied, Number, Permit, Permits, Registration, RegistrationState, Rest, Trunk, TrunkConfig, TrunkError};
+use carrier::{Denied, Number, Permit, Permits, Registration, Rest, Trunk};
 use serde::Serialize;
 use sip_core::auth::Credentials;
-use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, OutOfDialog, RequestId};
-use sip_core::header::NameAddr;
-use sip_core::message::{Message, Method, Name};
+use sip_core::endpoint::{Invite, MAX_FORWARDS, NextHop, RequestId};
+use sip_core::message::{Message, Name};
 use sip_core::uri::Host;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 
 const SDP: &str = sip_core::sdp::CONTENT_TYPE;
@@ -81,48 +86,65 @@ struct Line {
     register_cseq: u32,
 }
 
-/// All trunks, in the order of the configuration.
+/// All trunks, by number.
 pub(crate) struct Trunks {
-    lines: Vec<Line>,
+    lines: BTreeMap<usize, Line>,
+    /// Those that calls may take, in the order of the configuration.
+    order: Vec<usize>,
+    next: usize,
     rate: Permits,
     requests: HashMap<RequestId, (usize, Purpose)>,
 }
 
 impl Trunks {
-    pub(crate) fn new(configs: &[TrunkConfig], calls_per_second: u32, rng: &mut Rng) -> Result<Self, TrunkError> {
-        let line = |config: &TrunkConfig| {
-            let trunk = Trunk::new(config.clone())?;
-            Ok(Line {
-                permits: trunk.permits(),
-                rest: Rest::default(),
-                state: TrunkState::Unknown,
-                registration: trunk.registration(rng.fork()),
-                register_call_id: rng.token(24),
-                register_cseq: 0,
-                trunk,
-            })
-        };
-        let lines = configs.iter().map(line).collect::<Result<_, TrunkError>>()?;
-        Ok(Self { lines, rate: Permits::new(calls_per_second, u32::MAX), requests: HashMap::new() })
+    pub(crate) fn new(provisioned: &Provisioned, rng: &mut Rng) -> Self {
+        let rate = Permits::new(provisioned.calls_per_second, u32::MAX);
+        let (lines, order, requests) = (BTreeMap::new(), Vec::new(), HashMap::new());
+        let mut trunks = Self { lines, order, next: 0, rate, requests };
+        for trunk in &provisioned.trunks {
+            let number = trunks.add(trunk.clone(), rng);
+            trunks.order.push(number);
+        }
+        trunks
+    }
+
+    fn add(&mut self, trunk: Trunk, rng: &mut Rng) -> usize {
+        let (number, line) = (self.next, Line::new(trunk, rng));
+        self.next += 1;
+        self.lines.insert(number, line);
+        number
+    }
+
+    /// The trunks in use, in order.
+    fn used(&self) -> impl Iterator<Item = (usize, &Line)> {
+        self.order.iter().filter_map(|number| Some((*number, self.lines.get(number)?)))
     }
 
     /// The trunks that may carry a call, in order: the one that was asked for, or all.
     pub(crate) fn candidates(&self, only: Option<&str>) -> VecDeque<usize> {
         let fits = |line: &Line| only.is_none_or(|name| line.trunk.name().as_str() == name);
-        self.lines.iter().enumerate().filter(|(_, line)| fits(line)).map(|(index, _)| index).collect()
+        self.used().filter(|(_, line)| fits(line)).map(|(number, _)| number).collect()
+    }
+
+    /// Whether one of these is still there to be tried.
+    pub(crate) fn has_one_of(&self, candidates: &VecDeque<usize>) -> bool {
+        candidates.iter().any(|number| self.order.contains(number))
     }
 
     /// Takes a permit of the first candidate that has one; trunks at rest come after those that are well.
     pub(crate) fn permit(&mut self, candidates: &VecDeque<usize>, now: Now) -> Result<Grant, NoPermit> {
         self.rate.ready(now).map_err(|_| NoPermit)?;
-        let mut order: Vec<usize> = candidates.iter().copied().collect();
-        order.sort_by_key(|index| self.lines[*index].rest.until(now).is_some());
-        let trunk = order.into_iter().find(|index| self.lines[*index].permits.ready(now).is_ok()).ok_or(NoPermit)?;
-        let channel = self.lines[trunk].permits.take(now).map_err(|_| NoPermit)?;
+        let mut order: Vec<usize> = candidates.iter().copied().filter(|number| self.order.contains(number)).collect();
+        let line = |number: &usize| self.lines.get(number);
+        order.sort_by_key(|number| line(number).is_some_and(|line| line.rest.until(now).is_some()));
+        let ready = |number: &usize| line(number).is_some_and(|line| line.permits.ready(now).is_ok());
+        let trunk = order.into_iter().find(ready).ok_or(NoPermit)?;
+        let permits = self.lines.get_mut(&trunk).map(|line| &mut line.permits).ok_or(NoPermit)?;
+        let channel = permits.take(now).map_err(|_| NoPermit)?;
         match self.rate.take(now) {
             Ok(rate) => Ok(Grant { trunk, channel, rate }),
             Err(_) => {
-                self.lines[trunk].permits.release(channel);
+                permits.release(channel);
                 Err(NoPermit)
             }
         }
@@ -137,53 +159,65 @@ impl Trunks {
             Err(Denied::RetryAt(at)) => Some(at),
             Ok(()) | Err(Denied::AllInUse) => None,
         };
-        self.lines.iter().filter_map(later).min()
+        self.used().filter_map(|(_, line)| later(line)).min()
     }
 
     /// Gives a permit back.
     pub(crate) fn release(&mut self, grant: Grant) {
-        self.lines[grant.trunk].permits.release(grant.channel);
+        if let Some(line) = self.lines.get_mut(&grant.trunk) {
+            line.permits.release(grant.channel);
+        }
         self.rate.release(grant.rate);
+        self.forget(grant.trunk);
+    }
+
+    /// Forgets a trunk that was taken away, once no call holds a permit of it and nothing that it asked is open.
+    fn forget(&mut self, number: usize) {
+        let is_idle = |line: &Line| line.permits.live() == 0;
+        let asks = self.requests.values().any(|(asking, _)| *asking == number);
+        if !asks && !self.order.contains(&number) && self.lines.get(&number).is_some_and(is_idle) {
+            self.lines.remove(&number);
+        }
     }
 
     /// True where no trunk could take any call now: the rest of a queue need not be asked.
     pub(crate) fn all_closed(&self, now: Now) -> bool {
-        self.rate.ready(now).is_err() || self.lines.iter().all(|line| line.permits.ready(now).is_err())
+        self.rate.ready(now).is_err() || self.used().all(|(_, line)| line.permits.ready(now).is_err())
     }
 
     /// Its name.
     pub(crate) fn name(&self, trunk: usize) -> &str {
-        self.lines[trunk].trunk.name().as_str()
+        self.lines.get(&trunk).map_or("", |line| line.trunk.name().as_str())
     }
 
     /// The trunk whose address has this host.
     pub(crate) fn at(&self, host: &Host) -> Option<String> {
-        let fits = |line: &&Line| line.trunk.config().uri.host() == Some(host);
-        self.lines.iter().find(fits).map(|line| line.trunk.name().to_string())
+        let fits = |(_, line): &(usize, &Line)| line.trunk.config().uri.host() == Some(host);
+        self.used().find(fits).map(|(_, line)| line.trunk.name().to_string())
     }
 
     /// Whether its audio is encrypted.
     pub(crate) fn encrypts(&self, trunk: usize) -> bool {
-        self.lines[trunk].trunk.config().srtp
+        self.lines.get(&trunk).is_some_and(|line| line.trunk.config().srtp)
     }
 
     /// Its address, where the configuration names one and no name.
     pub(crate) fn literal_address(&self, trunk: usize) -> Option<IpAddr> {
-        self.lines[trunk].trunk.config().uri.host().and_then(Host::ip)
+        self.lines.get(&trunk)?.trunk.config().uri.host().and_then(Host::ip)
     }
 
     /// Whose RTP is heard over it.
     pub(crate) fn hear(&self, trunk: usize) -> Hear {
-        match self.lines[trunk].trunk.media_from() {
+        match self.lines.get(&trunk).and_then(|line| line.trunk.media_from()) {
             Some(ranges) => Hear::Ranges(ranges.clone()),
             None => Hear::NamedHost,
         }
     }
 
     /// An INVITE as this trunk wants it (TWILIO.md §1).
-    pub(crate) fn invite(&self, trunk: usize, from: &Number, to: &Number, offer: Bytes) -> Invite {
-        let trunk = &self.lines[trunk].trunk;
-        Invite {
+    pub(crate) fn invite(&self, trunk: usize, from: &Number, to: &Number, offer: Bytes) -> Option<Invite> {
+        let trunk = &self.lines.get(&trunk)?.trunk;
+        Some(Invite {
             uri: trunk.request_uri(to),
             next_hop: next_hop(trunk),
             from: trunk.from_header(from),
@@ -197,19 +231,19 @@ impl Trunks {
             credentials: credentials(trunk),
             try_timeout: Some(trunk.try_timeout()),
             ring_timeout: None,
-        }
+        })
     }
 
     /// The trunk over which a call comes in, by the packet's own source and what the carrier says of itself.
     pub(crate) fn of_caller(&self, source: IpAddr, request: &Message) -> Option<usize> {
         let account = request.header_named(carrier::X_TWILIO_ACCOUNT_SID);
         let account = account.as_deref().map(String::from_utf8_lossy);
-        self.lines.iter().position(|line| line.trunk.admits(source, account.as_deref()).is_ok())
+        self.used().find(|(_, line)| line.trunk.admits(source, account.as_deref()).is_ok()).map(|(number, _)| number)
     }
 
     /// A call over it came to a final answer, or to none.
     pub(crate) fn note(&mut self, trunk: usize, path_failed: Option<Option<u32>>, now: Now) {
-        let line = &mut self.lines[trunk];
+        let Some(line) = self.lines.get_mut(&trunk) else { return };
         match path_failed {
             Some(retry_after) => {
                 line.rest.failed(retry_after, now);
@@ -224,8 +258,9 @@ impl Trunks {
 
     /// Timers that trunks keep while nothing happens.
     pub(crate) fn standing_timers(&self, timers: &base::Timers<Timer>) -> usize {
-        (0..self.lines.len())
-            .flat_map(|index| [Timer::Register(index), Timer::Ping(index)])
+        self.lines
+            .keys()
+            .flat_map(|number| [Timer::Register(*number), Timer::Ping(*number)])
             .filter(|timer| timers.get(*timer).is_some())
             .count()
     }
@@ -237,11 +272,23 @@ impl Trunks {
 
     /// How each is.
     pub(crate) fn status(&self) -> Vec<TrunkStatus> {
-        self.lines.iter().map(Line::status).collect()
+        self.used().map(|(_, line)| line.status()).collect()
     }
 }
 
 impl Line {
+    fn new(trunk: Trunk, rng: &mut Rng) -> Self {
+        Self {
+            permits: trunk.permits(),
+            rest: Rest::default(),
+            state: TrunkState::Unknown,
+            registration: trunk.registration(rng.fork()),
+            register_call_id: rng.token(24),
+            register_cseq: 0,
+            trunk,
+        }
+    }
+
     fn status(&self) -> TrunkStatus {
         let config = self.trunk.config();
         TrunkStatus {
@@ -268,137 +315,6 @@ fn credentials(trunk: &Trunk) -> Option<Credentials> {
     Some(Credentials { username: username.to_owned(), password: password.expose().into(), realm: None })
 }
 
-impl Desk {
-    /// Begins what trunks do by themselves: registration and OPTIONS.
-    pub(crate) fn start_trunks(&mut self, now: Now) {
-        for index in 0..self.trunks.lines.len() {
-            self.registering(index, Registering::Start, now);
-            if self.trunks.lines[index].trunk.options_interval().is_some() {
-                self.timers.set(Timer::Ping(index), now.mono);
-            }
-        }
-    }
-
-    /// Ends it: a registration is withdrawn (RFC 3261 §10.2.2).
-    pub(crate) fn stop_trunks(&mut self, now: Now) {
-        for index in 0..self.trunks.lines.len() {
-            self.registering(index, Registering::Stop, now);
-            self.timers.stop(Timer::Ping(index));
-        }
-    }
-
-    pub(crate) fn on_register_timer(&mut self, index: usize, now: Now) {
-        self.registering(index, Registering::Timeout, now);
-    }
-
-    /// Asks a trunk whether it is there.
-    pub(crate) fn on_ping_timer(&mut self, index: usize, now: Now) {
-        let line = &self.trunks.lines[index];
-        let Some(every) = line.trunk.options_interval() else { return };
-        self.timers.set(Timer::Ping(index), now.after(every));
-        let uri = line.trunk.registrar().clone();
-        let us = NameAddr::new(uri.clone());
-        self.ask(index, Purpose::Ping, Method::Options, uri, us, Vec::new(), now);
-    }
-
-    fn registering(&mut self, index: usize, input: Registering, now: Now) {
-        let Some(registration) = &mut self.trunks.lines[index].registration else { return };
-        registration.handle(input, now);
-        loop {
-            let Some(registration) = &mut self.trunks.lines[index].registration else { return };
-            match registration.poll() {
-                Register::SendRegister { expires } => self.send_register(index, expires, now),
-                Register::StateChanged(state) => self.registration_changed(index, &state),
-                Register::Timeout(at) => {
-                    match at {
-                        Some(at) => self.timers.set(Timer::Register(index), at),
-                        None => self.timers.stop(Timer::Register(index)),
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn registration_changed(&mut self, index: usize, state: &RegistrationState) {
-        tracing::info!(trunk = self.trunks.name(index), %state, "registration");
-    }
-
-    fn send_register(&mut self, index: usize, expires: u32, now: Now) {
-        let line = &self.trunks.lines[index];
-        let Some(us) = line.trunk.address_of_record() else { return };
-        let uri = line.trunk.registrar().clone();
-        self.ask(
-            index,
-            Purpose::Register,
-            Method::Register,
-            uri,
-            us,
-            vec![("Expires".to_owned(), expires.to_string())],
-            now,
-        );
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a request is that many things, and this is its one place")]
-    fn ask(
-        &mut self,
-        index: usize,
-        purpose: Purpose,
-        method: Method,
-        uri: sip_core::uri::Uri,
-        us: NameAddr,
-        headers: Vec<(String, String)>,
-        now: Now,
-    ) {
-        let line = &mut self.trunks.lines[index];
-        let registers = purpose == Purpose::Register;
-        if registers {
-            line.register_cseq += 1;
-        }
-        let asked = OutOfDialog {
-            method,
-            uri,
-            next_hop: next_hop(&line.trunk),
-            from: us.clone(),
-            to: us,
-            call_id: registers.then(|| line.register_call_id.clone()),
-            cseq: registers.then_some(line.register_cseq),
-            headers,
-            body: None,
-            credentials: credentials(&line.trunk),
-        };
-        match self.endpoint.request(asked, now) {
-            Ok(request) => {
-                self.trunks.requests.insert(request, (index, purpose));
-            }
-            Err(error) if registers => {
-                tracing::warn!(trunk = self.trunks.name(index), %error, "a REGISTER could not be sent");
-                self.registering(index, Registering::TransportFailed, now);
-            }
-            Err(error) => tracing::warn!(trunk = self.trunks.name(index), %error, "an OPTIONS could not be sent"),
-        }
-    }
-
-    /// The end of a request outside of calls.
-    pub(crate) fn on_reply(&mut self, request: RequestId, cseq: u32, result: Result<Message, Failure>, now: Now) {
-        let Some((index, purpose)) = self.trunks.requests.remove(&request) else {
-            return self.on_message_done(request, &result, now);
-        };
-        let failed = match &result {
-            Ok(response) | Err(Failure::Response(response)) | Err(Failure::Auth(_, Some(response))) => {
-                path_failure(response)
-            }
-            Err(_) => Some(None),
-        };
-        self.trunks.note(index, failed, now);
-        if purpose == Purpose::Register {
-            let line = &mut self.trunks.lines[index];
-            line.register_cseq = line.register_cseq.max(cseq);
-            self.registering(index, registered(result), now);
-        }
-    }
-}
-
 /// Whether a response says that the path to the trunk is broken, and for how long: 503 does.
 pub(crate) fn path_failure(response: &Message) -> Option<Option<u32>> {
     let broken = response.status().is_some_and(|status| status.code() == 503);
@@ -408,25 +324,4 @@ pub(crate) fn path_failure(response: &Message) -> Option<Option<u32>> {
 fn seconds(response: &Message, name: Name) -> Option<u32> {
     let value = response.header_str(name)?;
     value.split([' ', ';', '(']).next().and_then(|digits| digits.parse().ok())
-}
-
-/// A reply to a REGISTER in the registration's own words.
-fn registered(result: Result<Message, Failure>) -> Registering {
-    match result {
-        Ok(response) | Err(Failure::Response(response)) | Err(Failure::Auth(_, Some(response))) => Registering::Reply {
-            status: response.status().map_or(500, |status| status.code()),
-            expires: expires(&response),
-            min_expires: seconds(&response, Name::MinExpires),
-            retry_after: seconds(&response, Name::RetryAfter),
-        },
-        Err(_) => Registering::TransportFailed,
-    }
-}
-
-/// For how long the registrar keeps our binding: its Contact's `expires`, or Expires (RFC 3261 §10.2.4).
-fn expires(response: &Message) -> Option<u32> {
-    let of_contact = response.contacts().ok().and_then(|contacts| {
-        contacts.iter().find_map(|contact| contact.params.get("expires").and_then(|value| value.parse().ok()))
-    });
-    of_contact.or_else(|| response.expires().ok().flatten())
 }

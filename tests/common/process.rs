@@ -70,6 +70,11 @@ impl Process {
         self.signal(rustix::process::Signal::TERM);
     }
 
+    /// SIGHUP: `tandem serve` reads its configuration again.
+    pub fn reload(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
     /// SIGKILL, and reaped.
     pub fn kill(&mut self) {
         if self.ended().is_none() {

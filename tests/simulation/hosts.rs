@@ -178,6 +178,11 @@ pub fn trunk(name: &str, uri: &str, accept_from: &[[u8; 4]]) -> TrunkConfig {
     trunk
 }
 
+/// A tenant whose callers reach trunks.
+pub fn tenant() -> switch::Tenant {
+    switch::Tenant { trunk_access: true, ..switch::Tenant::default() }
+}
+
 pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
     let site = Site::at(SWITCH.into());
     let number = |(number, answer): &(&str, serde_json::Value)| switch::Number {
@@ -190,15 +195,16 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
         media: MediaAddress { advertised: SWITCH.into(), inside: SWITCH.into(), local_net: Vec::new() },
         ports: (10_000, 31_999),
         media_timeout: Duration::from_secs(10),
-        calls_per_second: 1_000,
-        concurrent_calls: 10_000,
-        trunks: vec![trunk("sim", "sip:trunk.example", &[CARRIER])],
-        numbers: numbers.iter().map(number).collect(),
-        trunk_access: ["default".to_owned()].into(),
-        registrar: switch::registrar::RegistrarConfig::default(),
+        provisioning: switch::Provisioning {
+            calls_per_second: 1_000,
+            trunks: vec![trunk("sim", "sip:trunk.example", &[CARRIER])],
+            numbers: numbers.iter().map(number).collect(),
+            tenants: [("default".to_owned(), tenant())].into(),
+            ..switch::Provisioning::default()
+        },
+        used: [].into(),
         recordings: "recordings".into(),
         api_url: None,
-        accounts: std::collections::BTreeMap::new(),
     }
 }
 

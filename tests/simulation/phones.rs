@@ -25,7 +25,7 @@ fn village(names: &[&str]) -> Village {
     let mut config = switch_config(&[("+18325550100", serde_json::json!({ "echo": true }))]);
     config.endpoint.handed_up = vec![Method::Register, Method::Invite, Method::Message];
     let user = |name: &&str| User { name: (*name).to_owned(), tenant: TENANT.to_owned(), password: PASSWORD.into() };
-    config.registrar = RegistrarConfig {
+    config.provisioning.registrar = RegistrarConfig {
         realm: "tandem".to_owned(),
         tenants: vec![TenantDomain { tenant: TENANT.to_owned(), sip_domain: None }],
         users: names.iter().map(user).collect(),

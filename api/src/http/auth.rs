@@ -21,11 +21,6 @@ impl Caller {
         &self.0.tenant
     }
 
-    /// Whether it is the key that the configuration names: of whoever runs the switch.
-    pub(super) fn runs_the_switch(&self) -> bool {
-        self.0.is_configured()
-    }
-
     /// 403 where the key may not do what wants `scope`.
     pub(super) fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.0.may(scope) {
@@ -50,10 +45,9 @@ pub(super) async fn authenticate(State(app): State<App>, mut request: Request, n
         Ok(identity) => identity,
         Err(problem) => return problem.into_response(),
     };
-    let per_minute = app.inner.directory.load().requests_per_minute(&identity.tenant);
-    let allowance = identity.take(per_minute);
+    let allowance = app.inner.keys.take(&identity, &app.inner.directory.load());
     let mut response = match allowance.retry_after_s {
-        Some(wait) => too_often(per_minute, wait).into_response(),
+        Some(wait) => too_often(allowance, wait).into_response(),
         None => {
             request.extensions_mut().insert(Caller(identity));
             next.run(request).await
@@ -90,8 +84,9 @@ fn missing() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail)
 }
 
-fn too_often(per_minute: u32, wait: u64) -> Problem {
-    let detail = format!("api_requests_per_minute is {per_minute} for this key");
+fn too_often(allowance: Allowance, wait: u64) -> Problem {
+    let whose = if allowance.of_tenant { "all keys of this tenant together" } else { "this key" };
+    let detail = format!("api_requests_per_minute is {} for {whose}", allowance.limit);
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(wait)
 }
 

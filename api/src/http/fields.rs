@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 
 /// A body's fields, of which each is taken once.
-pub(super) struct Fields {
+pub(crate) struct Fields {
     map: Map<String, Value>,
 }
 
 impl Fields {
     /// The fields of `map`, all of which must be `known`. `later` are fields of the contract that this version does not
     /// serve yet: saying so beats ignoring what somebody relies on.
-    pub(super) fn of(map: Map<String, Value>, known: &[&str], later: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn of(map: Map<String, Value>, known: &[&str], later: &[&str]) -> Result<Self, Problem> {
         for name in map.keys() {
             if later.contains(&name.as_str()) {
                 let detail = format!("`{name}` is not supported yet; leave it out");
@@ -27,27 +27,27 @@ impl Fields {
     }
 
     /// A field; null is as good as none.
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.map.remove(name).filter(|value| !value.is_null())
     }
 
     /// A field that must be there.
-    pub(super) fn required(&mut self, name: &'static str) -> Result<Value, Problem> {
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<Value, Problem> {
         self.take(name).ok_or_else(|| Problem::bad("missing_field", format!("`{name}` is missing")).at(name))
     }
 
     /// A field that holds text, and must be there.
-    pub(super) fn text(&mut self, name: &'static str) -> Result<String, Problem> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<String, Problem> {
         text(name, self.required(name)?)
     }
 
     /// A field that holds text, where it is there.
-    pub(super) fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+    pub(crate) fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         self.take(name).map(|value| text(name, value)).transpose()
     }
 
     /// A field that holds a whole number of `range`, where it is there.
-    pub(super) fn whole(
+    pub(crate) fn whole(
         &mut self,
         name: &'static str,
         range: RangeInclusive<u64>,
@@ -58,6 +58,41 @@ impl Fields {
             let detail = format!("`{name}` is a whole number from {} to {}", range.start(), range.end());
             Problem::bad("invalid_value", detail).at(name)
         })
+    }
+}
+
+impl Fields {
+    /// A field that holds `true` or `false`, where it is there.
+    pub(crate) fn flag(&mut self, name: &'static str, unsaid: bool) -> Result<bool, Problem> {
+        match self.take(name) {
+            None => Ok(unsaid),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(Problem::bad("invalid_value", format!("`{name}` is true or false")).at(name)),
+        }
+    }
+
+    /// A field that holds a whole number of `range`; none where it is not there.
+    pub(crate) fn optional_whole(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Problem> {
+        match self.map.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.whole(name, range, 0).map(Some),
+        }
+    }
+
+    /// A field that holds a list of strings, where it is there.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Problem> {
+        let wrong = || Problem::bad("invalid_value", format!("`{name}` is a list of strings")).at(name);
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::Array(items) = value else { return Err(wrong()) };
+        let text = |item| match item {
+            Value::String(text) => Ok(text),
+            _ => Err(wrong()),
+        };
+        items.into_iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 }
 

@@ -12,7 +12,9 @@
 //! | `events` | `GET /v1/events`, as server-sent events and over a WebSocket |
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
-//! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
+//! | `provision` | `/v1/tenants`, `/v1/trunks`, `/v1/numbers`, `/v1/users` |
+//! | `keys` | `/v1/keys` |
+//! | `status` | `/health`, `/livez`, `/readyz` |
 //! | `doc` | `/openapi.json`, `/docs` |
 //!
 //! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `path` and `query` (parameters, cursors), `resource` (a call
@@ -32,9 +34,11 @@ mod fields;
 mod flows;
 mod happened;
 mod json;
+mod keys;
 mod originate;
 mod path;
 mod problem;
+mod provision;
 mod query;
 mod recordings;
 mod resource;
@@ -43,6 +47,7 @@ mod status;
 mod time;
 mod webhooks;
 
+pub(crate) use fields::Fields;
 pub(crate) use resource::call_as_json;
 pub(crate) use time::rfc3339;
 
@@ -65,6 +70,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 use crate::recordings::Recordings;
+use crate::registry::Registry;
 use crate::store::StoreError;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
@@ -74,6 +80,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, body::Body};
 use base::Rng;
+use provision::routes::{numbers, tenants, trunks, users};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,6 +114,8 @@ pub struct Parts {
     pub flows: Flows,
     /// What was recorded.
     pub recordings: Recordings,
+    /// How tenants, trunks, numbers and users are made and changed.
+    pub registry: Registry,
     /// The way to signalling.
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
@@ -131,6 +140,7 @@ struct Inner {
     prompts: Prompts,
     flows: Flows,
     recordings: Recordings,
+    registry: Registry,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
     rng: Mutex<Rng>,
@@ -140,14 +150,27 @@ struct Inner {
     streams: events::Streams,
     metrics: Metrics,
     drain: watch::Sender<bool>,
+    leaving: crate::keys::Leaving,
 }
 
 impl App {
     /// An API of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, directory, keys, accounts, prompts, flows, recordings, commander, sip, rng, version } =
-            parts;
+        let Parts {
+            ledger,
+            directory,
+            keys,
+            accounts,
+            prompts,
+            flows,
+            recordings,
+            registry,
+            commander,
+            sip,
+            rng,
+            version,
+        } = parts;
         let metrics = Metrics::new(ledger.counts().clone());
         let inner = Inner {
             ledger,
@@ -157,6 +180,7 @@ impl App {
             prompts,
             flows,
             recordings,
+            registry,
             commander,
             sip,
             rng: Mutex::new(rng),
@@ -166,6 +190,7 @@ impl App {
             streams: events::Streams::default(),
             metrics,
             drain: watch::Sender::new(false),
+            leaving: crate::keys::Leaving::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -232,7 +257,16 @@ fn with_key() -> OpenApiRouter<App> {
         .routes(routes!(account::rotate))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::replay))
-        .routes(routes!(status::trunks))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::get, tenants::change, tenants::delete))
+        .routes(routes!(trunks::list, trunks::create))
+        .routes(routes!(trunks::get, trunks::change, trunks::delete))
+        .routes(routes!(numbers::list, numbers::create))
+        .routes(routes!(numbers::get, numbers::change, numbers::delete))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::get, users::change, users::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::get, keys::change, keys::delete))
         .routes(routes!(admin::drain))
 }
 

@@ -10,6 +10,7 @@ use super::happened::facts;
 use super::problem::Problem;
 use super::resource::CallResource;
 use super::{Api, App, callback, json};
+use crate::directory::Directory;
 use crate::idempotency::{Begun, MAX_KEY, UnderWay};
 use crate::keys::Scope;
 use crate::store::read::Facts;
@@ -69,7 +70,9 @@ const LATER: [&str; 2] = ["record", "machine_detection"];
             ("Idempotency-Replayed" = Option<String>, description = "`true`: this was answered before.")
         )
     )),
-    extensions(("x-problems" = json!(["invalid_number", "not_supported_yet", "unknown_trunk", "invalid_answer", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "caller_id_not_owned", "no_trunk_access", "too_many_calls", "invalid_idempotency_key", "idempotency_key_reused", "idempotency_under_way", "too_many_idempotency_keys", "draining", "overloaded", "journal_full", "journal_failing"]))),
+    extensions(("x-problems" = json!([
+        "country_not_open", "premium_not_open", "unknown_range", "concurrent_calls_reached", "calls_per_second_reached",
+        "minutes_per_day_reached", "spend_per_day_reached","invalid_number", "not_supported_yet", "unknown_trunk", "invalid_answer", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "caller_id_not_owned", "no_trunk_access", "too_many_calls", "invalid_idempotency_key", "idempotency_key_reused", "idempotency_under_way", "too_many_idempotency_keys", "draining", "overloaded", "journal_full", "journal_failing"]))),
 )]
 pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;
@@ -174,6 +177,9 @@ async fn admit(app: &App, tenant: String, asked: Asked, under_way: Option<UnderW
     Ok(view)
 }
 
+/// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.
+const DAY_MS: u64 = 86_400_000;
+
 /// A call that was asked for, read and bounded.
 struct Asked {
     from: Number,
@@ -217,12 +223,45 @@ impl Asked {
             let detail = "this tenant's calls may not leave by a trunk (trunk_access)";
             return Err(Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail));
         }
+        self.check_limits(app, tenant, &directory)?;
         match &self.trunk {
-            Some(trunk) if !directory.trunks.contains(trunk) => {
+            Some(trunk) if directory.trunk(trunk).is_none() => {
                 let shown: String = trunk.chars().take(64).collect();
                 let detail = format!("there is no trunk `{shown}`; GET /v1/trunks lists those there are");
                 Err(Problem::bad("unknown_trunk", detail).at("trunk"))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// The limits of the tenant: each refuses by its own name. The switch judges again, with what phones and programs do.
+    fn check_limits(&self, app: &App, tenant: &str, directory: &Directory) -> Result<(), Problem> {
+        let Some(limits) = directory.tenants.get(tenant).map(|tenant| &tenant.limits) else { return Ok(()) };
+        limits
+            .destinations
+            .check(&self.to)
+            .map_err(|closed| Problem::new(StatusCode::FORBIDDEN, closed.code(), closed.to_string()).at("to"))?;
+        let reached = |limit: &'static str, retry_after_s| {
+            let detail = format!("limits.{limit} of this tenant is reached");
+            let code = match limit {
+                "concurrent_calls" => "concurrent_calls_reached",
+                "calls_per_second" => "calls_per_second_reached",
+                "minutes_per_day" => "minutes_per_day_reached",
+                _ => "spend_per_day_reached",
+            };
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(retry_after_s)
+        };
+        let usage = app.inner.sip.load().usage.get(tenant).copied().unwrap_or_default();
+        let midnight = (DAY_MS - app.inner.ledger.wall() % DAY_MS).div_ceil(1_000);
+        limits.of_the_day(&usage).map_err(|limit| reached(limit, midnight))?;
+        if let Some(most) = limits.concurrent_calls {
+            let live = app.inner.ledger.live().collect(|view| view.tenant == tenant && !view.status.is_final(), |_| ());
+            if live.len() >= most as usize {
+                return Err(reached("concurrent_calls", 1));
+            }
+        }
+        match limits.calls_per_second {
+            Some(most) if !app.inner.leaving.take(tenant, most) => Err(reached("calls_per_second", 1)),
             _ => Ok(()),
         }
     }

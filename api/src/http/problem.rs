@@ -29,23 +29,23 @@ pub struct Problem {
 
 impl Problem {
     /// An error with its status, stable code and explanation.
-    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         debug_assert!(is_known(status.as_u16(), code), "{status} {code} is not in the catalogue of problems");
         Self { status, code, detail: detail.into(), field: None, errors: Vec::new(), retry_after_s: None }
     }
 
     /// 400: what was sent is wrong.
-    pub(super) fn bad(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
     /// 409: it is not the time for it.
-    pub(super) fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
     /// 503: not now.
-    pub(super) fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_s)
     }
 
@@ -55,19 +55,25 @@ impl Problem {
     }
 
     /// Names the field (or parameter) at fault.
-    pub(super) fn at(mut self, field: impl Into<String>) -> Self {
+    pub(crate) fn at(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
+    /// Names the field within another.
+    pub(crate) fn below(mut self, parent: &str) -> Self {
+        self.field = self.field.map(|field| format!("{parent}.{field}"));
+        self
+    }
+
     /// Lists all that is wrong, where that is more than one thing.
-    pub(super) fn with_errors(mut self, errors: Vec<Value>) -> Self {
+    pub(crate) fn with_errors(mut self, errors: Vec<Value>) -> Self {
         self.errors = errors;
         self
     }
 
     /// Says when to come again.
-    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
     }
@@ -76,6 +82,15 @@ impl Problem {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "{field}: {}", self.detail),
+            None => f.write_str(&self.detail),
+        }
     }
 }
 
@@ -124,17 +139,17 @@ impl From<Refused> for Problem {
 
 impl Problem {
     /// 503: the switch goes down and takes no new call.
-    pub(super) fn draining() -> Self {
+    pub(crate) fn draining() -> Self {
         Self::unavailable("draining", "the switch is going down and takes no new call", LONG_S)
     }
 
     /// 503: what was asked for is in the database, and that does not answer.
-    pub(super) fn database_away() -> Self {
+    pub(crate) fn database_away() -> Self {
         Self::unavailable("database_unavailable", "the database does not answer; live calls are not affected", BUSY_S)
     }
 
     /// 503: signalling has more to do than it can.
-    pub(super) fn overloaded() -> Self {
+    pub(crate) fn overloaded() -> Self {
         Self::unavailable("overloaded", "the switch has more to do than it can; try again shortly", BUSY_S)
     }
 }

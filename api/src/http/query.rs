@@ -140,6 +140,26 @@ impl IntoParams for Filter {
     }
 }
 
+/// `limit` and `cursor` of a list by name.
+pub(super) struct Names;
+
+impl IntoParams for Names {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let cursor = ObjectBuilder::new().schema_type(Type::String);
+        vec![limit_of(DEFAULT_LIMIT), parameter("cursor", CURSOR, cursor)]
+    }
+}
+
+/// `tenant`: for whom an operator acts.
+pub(super) struct OfTenant;
+
+impl IntoParams for OfTenant {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_.-]{1,64}$"));
+        vec![parameter("tenant", "The tenant that an operator's key acts for; without it, its own.", name)]
+    }
+}
+
 const CURSOR: &str = "`next_cursor` of the page before.";
 
 fn limit_of(unsaid: usize) -> Parameter {

@@ -1,11 +1,7 @@
-//! `/health`, `/livez`, `/readyz` and `GET /v1/trunks`: how the switch is.
+//! `/health`, `/livez`, `/readyz`: how the switch is.
 
-use super::auth::Caller;
 use super::problem::Problem;
-use super::query::Params;
-use super::resource::List;
 use super::{Api, App};
-use crate::keys::Scope;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -25,6 +21,8 @@ pub struct SipHealth {
     pub up: bool,
     /// Each trunk.
     pub trunks: BTreeMap<String, TrunkHealth>,
+    /// What tenants use.
+    pub usage: BTreeMap<String, switch::Usage>,
 }
 
 /// How a trunk is.
@@ -89,16 +87,6 @@ struct IvrPart {
     /// Calls that are answered.
     #[serde(rename = "activeSessions")]
     active_sessions: usize,
-}
-
-/// A trunk.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Trunk)]
-struct TrunkResource<'a> {
-    name: &'a str,
-    status: TrunkState,
-    /// Calls on it now.
-    active_calls: u32,
 }
 
 /// Whether the process lives.
@@ -189,28 +177,4 @@ async fn database_connected(app: &App) -> bool {
     let connected = app.inner.ledger.progress().connected && app.inner.ledger.store().ping().await;
     *pinged = Some((Instant::now(), connected));
     connected
-}
-
-/// Trunks and how they are.
-#[utoipa::path(
-    get,
-    path = "/trunks",
-    operation_id = "list_trunks",
-    tag = "operations",
-    responses((status = 200, description = "All trunks.", body = List<TrunkResource<'_>>)),
-)]
-pub(super) async fn trunks(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
-    caller.may(Scope::Read)?;
-    params.only(&[])?;
-    let sip = app.inner.sip.load();
-    let directory = app.inner.directory.load();
-    let items: Vec<_> = directory
-        .trunks
-        .iter()
-        .map(|name| {
-            let health = sip.trunks.get(name).cloned().unwrap_or_default();
-            TrunkResource { name, status: health.status, active_calls: health.active_calls }
-        })
-        .collect();
-    Ok(Json(List { items, next_cursor: None }).into_response())
 }

@@ -11,6 +11,7 @@
 //! | [`idempotency`](self) | `Idempotency-Key`s |
 //! | [`keys`](self) | API keys by hash |
 //! | [`flows`] | flows by tenant and name |
+//! | [`provisioned`] | tenants, trunks, numbers, users that were made over HTTP |
 //! | [`recordings`] | recordings, as their calls' facts have them |
 //!
 //! The same statements run on both; where the two differ it is in `migrations/`. Nothing here decides anything about a
@@ -23,6 +24,7 @@ pub mod facts;
 pub mod flows;
 mod idempotency;
 mod keys;
+pub mod provisioned;
 pub mod read;
 pub mod recordings;
 mod write;
@@ -183,6 +185,7 @@ const SQLITE: &[(i64, &str, SqlStr)] = &[
     (11, "recordings", SqlStr::from_static(include_str!("../../../migrations/sqlite/0011_recordings.sql"))),
     (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/sqlite/0020_accounts.sql"))),
     (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/sqlite/0021_deliveries.sql"))),
+    (30, "provisioned", SqlStr::from_static(include_str!("../../../migrations/sqlite/0030_provisioned.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
@@ -193,6 +196,7 @@ const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (11, "recordings", SqlStr::from_static(include_str!("../../../migrations/postgres/0011_recordings.sql"))),
     (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/postgres/0020_accounts.sql"))),
     (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/postgres/0021_deliveries.sql"))),
+    (30, "provisioned", SqlStr::from_static(include_str!("../../../migrations/postgres/0030_provisioned.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

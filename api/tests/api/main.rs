@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)] // a test's helpers may fail, loudly
 
 mod account;
+mod administration;
 mod bad_input;
 mod calls;
 mod connections;

@@ -4,7 +4,7 @@ use crate::records;
 use api::accounts::Accounts;
 use api::secrets::Sealer;
 use api::{App, Commander, Directory, Full, JournalConfig, Keys, Ledger, Limits, OwnedNumber, Parts, Prompts, Store};
-use api::{SipHealth, Tenant, TrunkHealth, TrunkState};
+use api::{Origin, Registry, SipHealth, Tenant, Trunk, TrunkHealth, TrunkState};
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -59,16 +59,23 @@ pub struct Board {
     pub inbox: Arc<Inbox>,
     pub directory: Arc<ArcSwap<Directory>>,
     pub sip: Arc<ArcSwap<SipHealth>>,
+    pub registry: Registry,
     pub recovered: api::Recovered,
 }
 
 /// The directory that tests begin with: two tenants, one trunk.
 pub fn directory() -> Directory {
-    let number = |tenant: &str| OwnedNumber { tenant: tenant.into(), answer: None };
-    let tenant = |trunk_access| Tenant { trunk_access, api_requests_per_minute: None };
+    let number = |tenant: &str| OwnedNumber { tenant: tenant.into(), answer: None, origin: Origin::File };
+    let tenant = |trunk_access, rank| Tenant { trunk_access, rank, ..Tenant::default() };
+    let uri = carrier::Uri::parse(b"sip:127.0.0.1").unwrap();
+    let config = carrier::TrunkConfig::new("sim".parse().unwrap(), carrier::Profile::Generic, uri);
     Directory {
-        tenants: [("default".into(), tenant(true)), ("other".into(), tenant(true)), ("inward".into(), tenant(false))]
-            .into(),
+        tenants: [
+            ("default".into(), tenant(true, 0)),
+            ("other".into(), tenant(true, 1)),
+            ("inward".into(), tenant(false, 2)),
+        ]
+        .into(),
         numbers: [
             ("+18325550100".into(), number("default")),
             ("+18325550101".into(), number("other")),
@@ -76,7 +83,9 @@ pub fn directory() -> Directory {
             ("menu".into(), number("default")),
         ]
         .into(),
-        trunks: ["sim".to_owned()].into(),
+        users: [].into(),
+        rates: carrier::Deck::default(),
+        trunks: vec![Trunk { config, origin: Origin::File }],
         limits: Limits { api_requests_per_minute: 100_000, ..Limits::default() },
     }
 }
@@ -101,11 +110,27 @@ impl Board {
         let commander = commander(inbox.clone());
         let keys = Keys::open(store.clone(), Some((KEY, "default"))).await.unwrap();
         let sealer = Sealer::open(&dir.path().join("tandem.key")).unwrap();
-        let accounts = Accounts::open(store.clone(), sealer, [].into()).await.unwrap();
+        let accounts = Accounts::open(store.clone(), sealer.clone(), [].into()).await.unwrap();
         let prompts = Prompts::new(BUILTIN, Some(dir.path().join("prompts")), commander.clone());
-        let directory = Arc::new(ArcSwap::from_pointee(directory()));
+        let published = Arc::new(ArcSwap::from_pointee(Directory::default()));
+        let means = api::registry::Means {
+            store: store.clone(),
+            sealer,
+            accounts: accounts.clone(),
+            prompts: prompts.clone(),
+            commander: commander.clone(),
+            directory: published.clone(),
+            registrar: switch::registrar::RegistrarConfig::default(),
+            told: Box::new(|_| {}),
+        };
+        let registry = Registry::open(means, directory()).await.unwrap();
+        let directory = published;
         let trunk = TrunkHealth { status: TrunkState::Connected, active_calls: 3 };
-        let sip = Arc::new(ArcSwap::from_pointee(SipHealth { up: true, trunks: [("sim".into(), trunk)].into() }));
+        let sip = Arc::new(ArcSwap::from_pointee(SipHealth {
+            up: true,
+            trunks: [("sim".into(), trunk)].into(),
+            usage: [].into(),
+        }));
         let app = App::new(Parts {
             ledger: ledger.clone(),
             directory: directory.clone(),
@@ -114,13 +139,14 @@ impl Board {
             flows: api::Flows::new(store, prompts.clone()),
             recordings: api::Recordings::new(dir.path().join("recordings"), 30),
             prompts,
+            registry: registry.clone(),
             commander,
             sip: sip.clone(),
             rng: Rng::from_seed(seed()),
             version: "0.0.0-test",
         });
         let router = api::router(app.clone());
-        Self { url: url.to_owned(), dir, ledger, app, accounts, router, inbox, directory, sip, recovered }
+        Self { url: url.to_owned(), dir, ledger, app, accounts, router, inbox, directory, sip, registry, recovered }
     }
 
     /// The same directory and database, started again.

@@ -88,6 +88,13 @@ impl Gate {
         }
     }
 
+    /// Other networks that are not counted; without rates nobody is.
+    pub(crate) fn set_known(&mut self, known: Vec<(IpAddr, u8)>) {
+        if let Some(rates) = &mut self.rates {
+            rates.known = known;
+        }
+    }
+
     /// Whether one more request of this source is looked at.
     pub(crate) fn admits(&mut self, source: IpAddr, now: Now) -> bool {
         let Some(rates) = &self.rates else { return true };

@@ -284,6 +284,16 @@ impl Endpoint {
         self.gate.acquaint(customer, is_guest);
     }
 
+    /// Other names that are us from now on ([`super::Config::domains`]).
+    pub fn set_domains(&mut self, domains: Vec<String>) {
+        self.core.config.domains = domains;
+    }
+
+    /// Other networks (address, prefix length) from now on that are not counted at the gate: the carriers'.
+    pub fn set_known(&mut self, known: Vec<(std::net::IpAddr, u8)>) {
+        self.gate.set_known(known);
+    }
+
     /// Requests that were dropped because their source, or all strangers together, made too many.
     #[must_use]
     pub const fn turned_away(&self) -> u64 {

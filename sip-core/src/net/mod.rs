@@ -297,6 +297,14 @@ impl Net {
         }
     }
 
+    /// Other networks (address, prefix length) from now on whose datagrams and connections are not counted
+    /// ([`Limits::strangers`]): the carriers'.
+    pub fn set_known(&self, known: &[(IpAddr, u8)]) {
+        for gate in [&self.0.shared.datagrams, &self.0.shared.connections] {
+            lock(gate).set_known(known.to_vec());
+        }
+    }
+
     /// What has happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -157,7 +157,12 @@ impl Call {
             Ok(ways) => ways,
             Err(ending) => {
                 tracing::info!(to = target.to, reason = ending.cause.reason, "a target cannot be called");
-                return bridge.failed(ending);
+                let reached = (ending.cause.origin == Origin::Limit).then(|| ending.cause.reason.clone());
+                bridge.failed(ending);
+                if let Some(reason) = reached {
+                    self.warn(0, format!("{} is not called: {reason}", target.to), desk, now);
+                }
+                return;
             }
         };
         for (from, way) in ways {

@@ -86,6 +86,7 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
         status_callback: None,
     };
     let mut call = Call::new(sid, about.clone(), MAX_DURATION, Book::new(sid, 0, now.wall, now));
+    desk.tally.begin(&call.about.tenant, false, now);
     call.trunk = trunk;
     call.replaces = arrival.replaces;
     call.reaches_trunks = arrival.trunk.is_none();

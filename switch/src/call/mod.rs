@@ -318,7 +318,12 @@ impl Call {
                 return;
             }
         };
-        let cdr = self.cdr(ending, quality);
+        let mut cdr = self.cdr(ending, quality);
+        let leaves = self.outbound() && cdr.trunk.is_some();
+        let price = cdr.to.parse().ok().and_then(|to| desk.plan.rates.price(&to, cdr.billable_ms)).filter(|_| leaves);
+        cdr.price = price.map(|price| price as f64 / carrier::MICRO);
+        let billable = if leaves { cdr.billable_ms } else { 0 };
+        desk.tally.end(&cdr.tenant, billable, price.unwrap_or_default(), now);
         self.record(Fact::Ended(Box::new(cdr)), desk, now);
         if self.leg.session.is_none() {
             self.give_back(desk, now);
@@ -389,8 +394,12 @@ fn log(fact: &Fact) {
 }
 
 /// A call that could not even begin: its end is its only record after the admission.
-fn stillborn(mut call: Call, status: Status, reason: &str, desk: &mut Desk, now: Now) -> Call {
-    let ending = Ending::new(status, Origin::Switch, 503, reason).retriable();
+fn stillborn(call: Call, status: Status, reason: &str, desk: &mut Desk, now: Now) -> Call {
+    over(call, Ending::new(status, Origin::Switch, 503, reason).retriable(), desk, now)
+}
+
+/// As [`stillborn`], for this reason.
+fn over(mut call: Call, ending: Ending, desk: &mut Desk, now: Now) -> Call {
     call.book.end(now);
     call.part(&ending, desk);
     call.stage = Stage::Closing(ending);

@@ -3,14 +3,14 @@
 
 use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
 use super::talking::Talk;
-use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
+use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
 use crate::book::Book;
 use crate::command::Originate;
 use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::letter::Letter;
 use crate::record::Admission;
-use crate::trunk::{NoPermit, path_failure};
+use crate::trunk::{NoPermit, Trunks, path_failure};
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use carrier::{Number, TwilioError, X_TWILIO_CALL_SID, X_TWILIO_ERROR, parse_twilio_error};
@@ -127,6 +127,11 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         status_callback: None,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
+    let refused = desk.may_leave(&call.about.tenant, &asked.to, now).err();
+    desk.tally.begin(&call.about.tenant, true, now);
+    if let Some(ending) = refused {
+        return over(call, ending, desk, now);
+    }
     if candidates.is_empty() {
         return stillborn(call, Status::Failed, "no trunk is configured", desk, now);
     }
@@ -163,6 +168,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         status_callback: None,
     };
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
+    desk.tally.begin(&call.about.tenant, matches!(asked.way, Way::Trunks { .. }), now);
     call.boss = Some(asked.boss);
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
@@ -188,6 +194,19 @@ impl Call {
     pub(crate) fn refuse(self, reason: &str, desk: &mut Desk, now: Now) -> Call {
         desk.quiet(self.sid);
         stillborn(self, Status::Failed, reason, desk, now)
+    }
+
+    /// True where it waits for trunks that have been taken away.
+    pub(crate) fn is_stranded(&self, trunks: &Trunks) -> bool {
+        match &self.stage {
+            Stage::Queued(Waiting { way: Way::Trunks { candidates, .. }, .. }) => !trunks.has_one_of(candidates),
+            _ => false,
+        }
+    }
+
+    /// The trunks that it waited for are gone.
+    pub(crate) fn strand(&mut self, desk: &mut Desk, now: Now) {
+        self.end(no_port("the trunk that it waited for was taken away"), desk, now);
     }
 
     /// Takes a permit of the first trunk that has one, and dials.
@@ -271,9 +290,10 @@ impl Call {
         match &waiting.way {
             Way::Trunks { from, to, .. } => {
                 let trunk = self.leg.grant.as_ref()?.trunk;
+                let invite = desk.trunks.invite(trunk, from, to, offer)?;
                 let name = desk.trunks.name(trunk).to_owned();
                 self.trunk = Some(name.clone());
-                Some((name, desk.trunks.hear(trunk), desk.trunks.invite(trunk, from, to, offer)))
+                Some((name, desk.trunks.hear(trunk), invite))
             }
             Way::Device(device) => {
                 self.reaches_trunks = true;

@@ -67,9 +67,9 @@ struct Keys {
     sha256: Ha1,
 }
 
-/// See the head of this file.
+/// Users and domains, made ready: see the head of this file.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub struct Directory {
     pub(super) open: bool,
     pub(super) algorithms: Vec<Algorithm>,
     realm: String,
@@ -82,7 +82,9 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(config: &RegistrarConfig) -> Self {
+    /// Hashes every password: some microseconds a user.
+    #[must_use]
+    pub fn new(config: &RegistrarConfig) -> Self {
         let domain_of = |tenant: &str| {
             let of_tenant = config.tenants.iter().find(|known| known.tenant == tenant);
             of_tenant.and_then(|tenant| tenant.sip_domain.as_deref()).map(str::to_ascii_lowercase)

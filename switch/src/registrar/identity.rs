@@ -41,18 +41,20 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn new(directory: &Directory, rng: &mut Rng) -> Self {
-        let server = |realm: &str| {
-            let mut policy = ServerPolicy::new(realm);
-            if !directory.algorithms.is_empty() {
-                policy.algorithms.clone_from(&directory.algorithms);
-            }
-            (realm.to_owned(), ServerAuth::new(policy, rng))
-        };
         Self {
-            realms: directory.realms().map(server).collect(),
+            realms: directory.realms().map(|realm| (realm.to_owned(), server(directory, realm, rng))).collect(),
             sources: Strikes::new(SOURCE_FAILURES, SOURCE_BAN),
             users: Strikes::new(USER_FAILURES, USER_BAN),
             failures: 0,
+        }
+    }
+
+    /// The realms of other users: those that stay keep their nonces.
+    pub(super) fn follow(&mut self, directory: &Directory, rng: &mut Rng) {
+        let mut before = std::mem::take(&mut self.realms);
+        for realm in directory.realms() {
+            let kept = before.remove(realm).unwrap_or_else(|| server(directory, realm, rng));
+            self.realms.insert(realm.to_owned(), kept);
         }
     }
 
@@ -152,4 +154,13 @@ fn credentials<'a>(request: &'a Message, realm: &str) -> Option<Cow<'a, [u8]>> {
     };
     let all = || request.lines(Name::Authorization).chain(request.lines(Name::ProxyAuthorization));
     all().find(names_it).or_else(|| all().next())
+}
+
+/// Who challenges and verifies in a realm.
+fn server(directory: &Directory, realm: &str, rng: &mut Rng) -> ServerAuth {
+    let mut policy = ServerPolicy::new(realm);
+    if !directory.algorithms.is_empty() {
+        policy.algorithms.clone_from(&directory.algorithms);
+    }
+    ServerAuth::new(policy, rng)
 }

@@ -24,7 +24,7 @@ mod target;
 mod tests;
 mod wish;
 
-pub use directory::{RegistrarConfig, TenantDomain, User, UserId};
+pub use directory::{Directory, RegistrarConfig, TenantDomain, User, UserId};
 pub use identity::Verdict;
 pub use location::{BindingView, MAX_BINDINGS};
 pub use strikes::{Ban, FAILURE_WINDOW, MAX_STRIKES, SOURCE_BAN, SOURCE_FAILURES, USER_BAN, USER_FAILURES};
@@ -32,7 +32,7 @@ pub use target::Target;
 pub use wish::{DEFAULT_EXPIRES, MAX_EXPIRES, MAX_FLOW_EXPIRES, MAX_NAT_EXPIRES, MIN_EXPIRES};
 
 use base::{Now, Rng};
-use directory::{Directory, name_in};
+use directory::name_in;
 use identity::Identity;
 use location::{Location, Refusal};
 use sip_core::endpoint::{Headers, Source};
@@ -41,6 +41,7 @@ use sip_core::message::{Message, StatusCode};
 use sip_core::transport::FlowId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use wish::Wish;
 
 /// The most users with bindings at once. Beyond it a REGISTER of one more is answered 503; only an open registrar, which
@@ -61,7 +62,7 @@ pub enum Reply {
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Registrar {
-    directory: Directory,
+    directory: Arc<Directory>,
     identity: Identity,
     locations: BTreeMap<UserId, Location>,
     /// When the next binding of each ends (monotonic nanoseconds).
@@ -80,7 +81,12 @@ impl Registrar {
     /// A registrar without a binding.
     #[must_use]
     pub fn new(config: &RegistrarConfig, rng: &mut Rng) -> Self {
-        let directory = Directory::new(config);
+        Self::of(Arc::new(Directory::new(config)), rng)
+    }
+
+    /// A registrar of these users, without a binding.
+    #[must_use]
+    pub fn of(directory: Arc<Directory>, rng: &mut Rng) -> Self {
         let identity = Identity::new(&directory, rng);
         Self {
             directory,
@@ -91,6 +97,24 @@ impl Registrar {
             changes: Vec::new(),
             guests: BTreeMap::new(),
             acquaintances: Vec::new(),
+        }
+    }
+
+    /// Other users from now on. The bindings of users that there are no more are forgotten; those of all others stand, and
+    /// so do nonces and bans.
+    pub fn replace(&mut self, directory: Arc<Directory>, rng: &mut Rng) {
+        self.identity.follow(&directory, rng);
+        self.directory = directory;
+        if self.directory.open {
+            return;
+        }
+        let gone = |user: &&UserId| !self.directory.knows(user);
+        let gone: Vec<UserId> = self.locations.keys().filter(gone).cloned().collect();
+        for user in gone {
+            let Some(before) = self.locations.remove(&user) else { continue };
+            self.forget_expiry(&user, &before);
+            self.follow_customers(&before.customers(), &BTreeSet::new());
+            self.settle(&user, &before.flows(), Location::default());
         }
     }
 

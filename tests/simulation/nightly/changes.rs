@@ -58,13 +58,13 @@ impl Village {
     /// Alice and bob are users of ours; carol and dave are both called by whoever calls the trunk `fork`.
     fn found(seed: u64) -> Self {
         let mut config = switch_config(&[]);
-        config.trunks.insert(0, trunk("fork", "sip:fork.example", &[CARRIER]));
+        config.provisioning.trunks.insert(0, trunk("fork", "sip:fork.example", &[CARRIER]));
         config.endpoint.handed_up = vec![Method::Register, Method::Invite];
         // Phones have no RTP.
         config.media_timeout = Duration::from_secs(3_600);
         let user =
             |name: &&str| User { name: (*name).to_owned(), tenant: "default".to_owned(), password: PASSWORD.into() };
-        config.registrar = RegistrarConfig {
+        config.provisioning.registrar = RegistrarConfig {
             realm: "tandem".to_owned(),
             tenants: vec![TenantDomain { tenant: "default".to_owned(), sip_domain: None }],
             users: NAMES[..2].iter().map(user).collect(),

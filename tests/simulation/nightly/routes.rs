@@ -73,7 +73,7 @@ pub fn run(seed: u64, calls: u32) -> Vec<Town> {
 /// it has rested, and one more.
 fn scene(seed: u64, kind: &Kind) -> Town {
     let mut config = switch_config(&[(ON, json!([{"bridge": CALLED}]))]);
-    config.trunks = vec![trunk("first", kind.uri, &[]), trunk("second", "sip:trunk.example", &[CARRIER])];
+    config.provisioning.trunks = vec![trunk("first", kind.uri, &[]), trunk("second", "sip:trunk.example", &[CARRIER])];
     let mut place = Place::new(seed, SHUFFLED, &config);
     let mut first = carrier_config(FIRST);
     (first.mix, first.by_number) = (Vec::new(), Vec::new());

@@ -19,7 +19,7 @@ const RESET_EVERY: u32 = 150;
 fn place(seed: u64, weather: Impairment, transport: Transport, fixed: bool) -> (Place, HostId) {
     let mut config = switch_config(&numbers());
     let over = transport.as_str().to_ascii_lowercase();
-    config.trunks = vec![trunk("sim", &format!("sip:trunk.example;transport={over}"), &[CARRIER])];
+    config.provisioning.trunks = vec![trunk("sim", &format!("sip:trunk.example;transport={over}"), &[CARRIER])];
     let mut place = Place::new(seed, weather, &config);
     let mut carrier = carrier_config(CARRIER);
     carrier.originate_to = Some(NextHop::new(IpAddr::from(SWITCH).to_string(), Some(5060), transport));

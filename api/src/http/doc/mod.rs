@@ -12,6 +12,7 @@ mod finish;
 pub(super) mod page;
 pub(super) mod problems;
 mod program;
+mod provision;
 mod requests;
 pub(super) mod values;
 

@@ -20,7 +20,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("FlowDocument", flow()),
         ("SimulateRequest", simulate()),
     ];
-    let all = all.into_iter().map(|(name, schema)| (name.to_owned(), schema));
+    let all = all.into_iter().chain(super::provision::schemas()).map(|(name, schema)| (name.to_owned(), schema));
     all.chain(program::schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema))).collect()
 }
 

@@ -1,0 +1,162 @@
+//! What requests send of tenants, trunks, numbers, users and keys.
+
+use super::requests::E164;
+use crate::registry::{MAX_LIMIT, MAX_REQUESTS_PER_MINUTE};
+use serde_json::{Map, Value, json};
+
+/// All of them: what makes one, and what changes it, of which nothing must be given.
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        (
+            "TenantRequest",
+            made("name", &name(), &[], tenant(), json!({ "name": "acme", "sip_domain": "acme.example.com" })),
+        ),
+        ("TenantChange", changed(tenant(), json!({ "trunk_access": false }))),
+        (
+            "TrunkRequest",
+            made("name", &name(), &["uri"], trunk(), json!({ "name": "second", "uri": "sip:sbc.example.com" })),
+        ),
+        ("TrunkChange", changed(trunk(), json!({ "max_cps": 10 }))),
+        (
+            "NumberRequest",
+            made(
+                "number",
+                &number_name(),
+                &[],
+                number(),
+                json!({ "number": "+18325550123", "answer": { "play": "welcome" } }),
+            ),
+        ),
+        ("NumberChange", changed(number(), json!({ "answer": { "play": "goodbye" } }))),
+        (
+            "UserRequest",
+            made("name", &user_name(), &["password"], user(), json!({ "name": "carol", "password": "correct horse" })),
+        ),
+        ("UserChange", changed(user(), json!({ "password": "battery staple" }))),
+        ("KeyRequest", made("scope", &scope(), &[], key(), json!({ "scope": "calls", "name": "billing" }))),
+        ("KeyChange", {
+            let mut fields = key();
+            fields["scope"] = scope();
+            changed(fields, json!({ "name": "billing" }))
+        }),
+    ]
+}
+
+fn made(id: &str, of_id: &Value, required: &[&str], fields: Value, example: Value) -> Value {
+    let mut schema = changed(fields, example);
+    schema["properties"][id] = of_id.clone();
+    schema["required"] = std::iter::once(id).chain(required.iter().copied()).collect();
+    schema
+}
+
+fn changed(fields: Value, example: Value) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": fields, "examples": [example] })
+}
+
+fn name() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$" })
+}
+
+fn number_name() -> Value {
+    json!({
+        "type": "string", "pattern": format!(r"{E164}|^[A-Za-z0-9\-_.!~*'()&=$,;][A-Za-z0-9+\-_.!~*'()&=$,;]{{0,63}}$"),
+        "description": "E.164, or any SIP user part: \"menu\", \"1001\".",
+    })
+}
+
+fn user_name() -> Value {
+    json!({ "type": "string", "pattern": r"^[A-Za-z0-9\-_.!~*'()+=$,]{1,64}$" })
+}
+
+fn scope() -> Value {
+    json!({ "enum": ["read", "calls", "admin", "operator"], "description": "What it may do; each includes those before it." })
+}
+
+fn requests_per_minute() -> Value {
+    whole(1, MAX_REQUESTS_PER_MINUTE)
+}
+
+fn whole(least: u64, most: u64) -> Value {
+    json!({ "type": ["integer", "null"], "minimum": least, "maximum": most })
+}
+
+fn flag(unsaid: bool) -> Value {
+    json!({ "type": ["boolean", "null"], "default": unsaid })
+}
+
+fn tenant() -> Value {
+    json!({
+        "trunk_access": flag(true),
+        "sip_domain": { "type": ["string", "null"], "pattern": "^[A-Za-z0-9.-]{1,253}$" },
+        "api_requests_per_minute": requests_per_minute(),
+        "limits": {
+            "type": ["object", "null"],
+            "description": "How much of everything it may have; what is not named is not limited. Days are UTC.",
+            "additionalProperties": false,
+            "properties": limits(),
+        },
+    })
+}
+
+fn limits() -> Value {
+    let list = |example: &str, description: &str| {
+        json!({
+            "type": ["array", "null"], "items": { "type": "string" }, "maxItems": carrier::MAX_ENTRIES,
+            "examples": [[example]], "description": description,
+        })
+    };
+    json!({
+        "concurrent_calls": whole(0, MAX_LIMIT),
+        "calls_per_second": whole(0, MAX_LIMIT),
+        "minutes_per_day": whole(0, MAX_LIMIT),
+        "spend_per_day": { "type": ["number", "string", "null"], "description": "By the rate deck, in its currency." },
+        "countries": list("+1", "Where calls may go: DE, or +49. Without it: +1."),
+        "premium_ranges": list("+1900", "Ranges that are open whatever they cost."),
+    })
+}
+
+fn number() -> Value {
+    json!({
+        "tenant": { "type": ["string", "null"], "description": "Whose; only an operator gives a number to another." },
+        "answer": { "anyOf": [{ "$ref": "#/components/schemas/Program" }, { "type": "null" }] },
+    })
+}
+
+fn password() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[ -~]+$", "writeOnly": true })
+}
+
+fn user() -> Value {
+    json!({ "password": password() })
+}
+
+fn key() -> Value {
+    json!({
+        "name": { "type": ["string", "null"], "maxLength": 64, "pattern": "^[ -~]*$" },
+        "api_requests_per_minute": requests_per_minute(),
+    })
+}
+
+fn trunk() -> Value {
+    let networks =
+        || json!({ "type": ["array", "null"], "items": { "type": "string" }, "minItems": 1, "maxItems": 1000 });
+    let text = || json!({ "type": ["string", "null"] });
+    let fields = json!({
+        "profile": { "enum": ["twilio", "generic", null], "default": "generic" },
+        "uri": { "type": "string", "description": "sip: or sips: and a host, without a user." },
+        "username": text(),
+        "password": password(),
+        "account_sid": { "type": ["string", "null"], "pattern": "^AC[0-9a-fA-F]{32}$" },
+        "max_cps": whole(1, carrier::MAX_CPS.into()),
+        "max_calls": whole(1, 1_000_000),
+        "try_timeout_ms": whole(500, 32_000),
+        "options_s": whole(0, 86_400),
+        "register": flag(false),
+        "register_expires_s": whole(60, 86_400),
+        "accept_from": networks(),
+        "media_from": networks(),
+        "srtp": flag(false),
+    });
+    let fields: Map<String, Value> = fields.as_object().cloned().unwrap_or_default();
+    fields.into()
+}
