@@ -12,6 +12,7 @@ mod bridge;
 mod fork;
 mod hosts;
 mod laws;
+mod live;
 mod nightly;
 mod phone;
 mod phones;

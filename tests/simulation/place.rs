@@ -88,6 +88,11 @@ impl Place {
         self.network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
     }
 
+    /// The API asks for something else.
+    pub fn command(&mut self, command: Command) {
+        self.network.command(self.switch, Order::Switch(command));
+    }
+
     /// The API ends a call.
     pub fn end(&mut self, sid: CallSid, how: EndAs) {
         self.network.command(self.switch, Order::Switch(Command::End { sid, how }));

@@ -32,7 +32,7 @@ fn cdrs(town: &Town) -> Vec<&Cdr> {
 
 /// How alike two stretches of sound are, 1 where they are the same but for their level, at the best place for the second
 /// within the first.
-fn likeness(heard: &[i16], said: &[i16]) -> f64 {
+pub fn likeness(heard: &[i16], said: &[i16]) -> f64 {
     let energy = |samples: &[i16]| samples.iter().map(|s| f64::from(*s) * f64::from(*s)).sum::<f64>();
     let at = |from: usize| {
         let part = &heard[from..from + said.len()];

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `originate` | `POST /v1/calls` |
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
+//! | `live` | `POST /v1/calls/{sid}/{play,say,stop,gather,digits,hold,mute,record,transfer,bridge}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `recordings` | `/v1/recordings` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
@@ -30,6 +31,7 @@ mod fields;
 mod flows;
 mod happened;
 mod json;
+mod live;
 mod originate;
 mod problem;
 mod query;
@@ -215,6 +217,16 @@ pub fn router(app: App) -> Router {
         .route("/calls/{sid}/events", get(happened::events))
         .route("/calls/{sid}/ladder", get(happened::ladder))
         .route("/calls/{sid}/quality", get(happened::quality))
+        .route("/calls/{sid}/play", post(live::play))
+        .route("/calls/{sid}/say", post(live::say))
+        .route("/calls/{sid}/stop", post(live::stop))
+        .route("/calls/{sid}/gather", post(live::gather))
+        .route("/calls/{sid}/digits", post(live::digits))
+        .route("/calls/{sid}/hold", post(live::hold))
+        .route("/calls/{sid}/mute", post(live::mute))
+        .route("/calls/{sid}/record", post(live::record))
+        .route("/calls/{sid}/transfer", post(live::transfer))
+        .route("/calls/{sid}/bridge", post(live::bridge))
         .route("/flows", get(flows::list))
         .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
         .route("/flows/{name}/simulate", post(flows::simulate))

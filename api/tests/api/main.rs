@@ -19,6 +19,7 @@ mod health;
 mod idempotency;
 mod isolation;
 mod lists;
+mod live;
 mod load;
 mod migration;
 mod operations;
