@@ -76,6 +76,8 @@ pub(crate) enum Letter {
         /// The tenant whose calls it may have.
         tenant: String,
     },
+    /// To a member of a conference: it has begun, and nobody waits any more.
+    Begins,
     /// To a member of a conference: it is over.
     Closed,
     /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.

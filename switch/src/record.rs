@@ -61,8 +61,22 @@ pub struct Admission {
 pub struct StatusCallback {
     /// An `http` or `https` URL.
     pub url: String,
-    /// Kinds of facts, as the journal names them: `ringing`, `ended`.
+    /// Kinds of facts: `call.ringing`, `call.ended`; in Twilio's form `ringing`, `completed`.
     pub events: Vec<String>,
+    /// In whose form.
+    #[serde(default)]
+    pub form: CallbackForm,
+}
+
+/// In whose form a status callback is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackForm {
+    /// Standard Webhooks, made of the journal.
+    #[default]
+    Standard,
+    /// Twilio's, told by the call itself while it lives.
+    Twilio,
 }
 
 /// How a gather ended.
@@ -223,6 +237,13 @@ pub enum Fact {
     PutOnHold,
     /// We hold it no longer.
     TakenOffHold,
+    /// Who has answered, as far as that can be told.
+    AnsweredBy {
+        /// `human`, `machine_start`, `machine_end_beep`, `machine_end_silence`, `machine_end_other`, `unknown`.
+        answered_by: String,
+        /// How long after the answer it was decided.
+        took_ms: u64,
+    },
     /// The far end was asked to call somebody else (RFC 3515).
     Referred {
         /// Whom.

@@ -198,6 +198,7 @@ impl CallView {
             | Fact::Muted { .. }
             | Fact::PutOnHold
             | Fact::TakenOffHold
+            | Fact::AnsweredBy { .. }
             | Fact::Referred { .. }
             | Fact::Warning { .. }
             | Fact::Held

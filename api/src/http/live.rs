@@ -121,13 +121,7 @@ fn is_answered(view: &CallView) -> Result<(), Problem> {
 }
 
 /// Another live call, which this one can be joined with.
-async fn other(
-    app: &App,
-    caller: &Caller,
-    view: &CallView,
-    with: CallSid,
-    field: &'static str,
-) -> Result<(), Problem> {
+async fn other(app: &App, caller: &Caller, view: &CallView, with: CallSid, field: &'static str) -> Result<(), Problem> {
     let conflict = |code, detail: String| Err(Problem::conflict(code, detail).at(field));
     let other = find(app, caller, &with.to_string()).await.map_err(|problem| problem.at(field))?;
     if with == view.sid {
@@ -170,7 +164,8 @@ fn heard(word: &'static str, body: Body) -> Result<Asked, Problem> {
 fn asks(body: Body, view: &CallView) -> Result<Asked, Problem> {
     let answer = verb("gather", body)?;
     let joined = view.engaged.with.map(|with| format!("it is joined with {with}"));
-    let busy = joined.or_else(|| view.engaged.conference.as_ref().map(|room| format!("it is in the conference {room}")));
+    let busy =
+        joined.or_else(|| view.engaged.conference.as_ref().map(|room| format!("it is in the conference {room}")));
     match busy {
         None => Ok(Asked::Steer(Steer::Interject(answer))),
         Some(state) => Err(Problem::conflict("call_joined", format!("nothing can be asked now: {state}"))),
@@ -266,7 +261,8 @@ fn transfers(body: Body, view: &CallView) -> Result<Asked, Problem> {
     if let Ok(with) = to.parse::<CallSid>() {
         return match (view.engaged.with, by.as_deref()) {
             (_, Some(_)) => {
-                Err(Problem::bad("invalid_value", "`by` is for a transfer to somebody who is called; leave it out").at("by"))
+                Err(Problem::bad("invalid_value", "`by` is for a transfer to somebody who is called; leave it out")
+                    .at("by"))
             }
             (None, None) => {
                 Err(Problem::conflict("call_not_joined", "the call is joined with nobody who could be transferred"))
@@ -283,7 +279,7 @@ fn transfers(body: Body, view: &CallView) -> Result<Asked, Problem> {
             for option in ["timeout_s", "caller_id"] {
                 verb_of.extend(fields.take(option).map(|value| (option.to_owned(), value)));
             }
-            verb("bridge", verb_of).map(Asked::Program)
+            verb("bridge", verb_of).map_err(|problem| problem.at("transfer")).map(Asked::Program)
         }
         Some(_) => {
             let detail = "`by` is \"bridge\" (we call, and join both) or \"refer\" (the far end calls)";

@@ -41,6 +41,7 @@ mod serve;
 mod status;
 mod time;
 mod webhooks;
+mod wishes;
 
 pub(crate) use resource::call_as_json;
 pub(crate) use time::rfc3339;

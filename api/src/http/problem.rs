@@ -58,6 +58,12 @@ impl Problem {
         self
     }
 
+    /// The field at fault is one inside this one.
+    pub(super) fn below(mut self, table: &str) -> Self {
+        self.field = Some(self.field.map_or_else(|| table.to_owned(), |field| format!("{table}.{field}")));
+        self
+    }
+
     /// Lists all that is wrong, where that is more than one thing.
     pub(super) fn with_errors(mut self, errors: Vec<Value>) -> Self {
         self.errors = errors;

@@ -144,6 +144,7 @@ pub fn kind(fact: &Fact) -> &'static str {
         Fact::Muted { .. } => "muted",
         Fact::PutOnHold => "put_on_hold",
         Fact::TakenOffHold => "taken_off_hold",
+        Fact::AnsweredBy { .. } => "answered_by",
         Fact::Referred { .. } => "referred",
         Fact::Warning { .. } => "warning",
         Fact::Held => "held",

@@ -30,3 +30,4 @@ mod recordings;
 mod records;
 mod support;
 mod webhooks;
+mod wishes;

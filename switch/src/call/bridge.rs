@@ -17,7 +17,6 @@ use media::{EndpointId, PlayId};
 use sip_core::message::Message;
 use sip_core::sdp::{self, Direction, SessionDescription};
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// The ringing that an answered caller hears while others are called: no program numbers its prompts so high.
 pub(super) const RINGBACK: PlayId = PlayId(u64::MAX);
@@ -77,25 +76,6 @@ impl Call {
         self.call_out(first, desk, now);
     }
 
-    /// What a document may ask of a target and this version does not do: said, not passed over.
-    fn warn_of_target(&mut self, target: &Target, desk: &mut Desk, now: Now) {
-        let asked = [
-            ("a screening document", target.screening.is_some()),
-            ("keys sent after the answer", target.send_digits.is_some()),
-            ("status callbacks of a leg", target.callback.is_some()),
-            ("credentials", target.credentials.is_some()),
-            ("headers of its own", !target.headers.is_empty()),
-        ];
-        for (what, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
-            self.warn(
-                0,
-                format!("{} asks for {what}: not in this version, it is called without", target.to),
-                desk,
-                now,
-            );
-        }
-    }
-
     /// The caller and the one who answered hear each other: the program is told, and a recording begins.
     fn bridge_stands(&mut self, leg: CallSid, desk: &mut Desk, now: Now) {
         let Some(bridge) = &mut self.bridge else { return };
@@ -125,7 +105,6 @@ impl Call {
     /// Calls these; where none of them can be called, those after them, and then it is over.
     pub(super) fn call_out(&mut self, targets: VecDeque<Target>, desk: &mut Desk, now: Now) {
         for target in targets {
-            self.warn_of_target(&target, desk, now);
             self.call_one(&target, desk, now);
         }
         let Some(bridge) = &mut self.bridge else { return };
@@ -167,9 +146,8 @@ impl Call {
                 boss: self.sid,
                 tenant: self.about.tenant.clone(),
                 from,
-                to: target.to.clone(),
+                target: target.clone(),
                 way,
-                timeout: Duration::from_secs(target.timeout_s.into()),
                 max_duration: self.max_duration,
                 max_forwards: self.hops - 1,
             };
@@ -195,6 +173,7 @@ impl Call {
             Letter::Take { with, media } => self.take(with, media, desk, now),
             Letter::Key(key) => self.press(key, desk, now),
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
+            Letter::Begins => self.end_waiting(desk),
             Letter::Closed => self.on_room_closed(desk, now),
         }
     }
@@ -398,8 +377,14 @@ impl Call {
 
     /// Tells every call that has to do with this one that it ends.
     pub(super) fn part(&mut self, ending: &Ending, desk: &mut Desk) {
-        for other in self.boss.take().into_iter().chain(self.peer.take()) {
-            desk.letters.push_back((other, Letter::Over { call: self.sid, ending: ending.clone() }));
+        if let Some(boss) = self.boss.take() {
+            // One that was answered and never joined has come to nothing, as far as its caller is concerned.
+            let unjoined = ending.status == Status::Completed;
+            let ending = if unjoined { not_joined() } else { ending.clone() };
+            desk.letters.push_back((boss, Letter::Over { call: self.sid, ending }));
+        }
+        if let Some(peer) = self.peer.take() {
+            desk.letters.push_back((peer, Letter::Over { call: self.sid, ending: ending.clone() }));
         }
         self.release_legs(None, &Release::new(ending.cause.origin, ending.cause.reason.clone()), desk);
         self.bridge = None;
@@ -427,6 +412,11 @@ impl Call {
     }
 }
 
+/// The end of a leg that was answered and not joined with its caller: its screening was not passed.
+fn not_joined() -> Ending {
+    Ending::new(Status::NoAnswer, Origin::Program, 480, "the called was not joined after the answer")
+}
+
 /// How a bridge has ended, as its program hears it.
 fn end_of_bridge(ending: &Ending) -> ivr::BridgeEnd {
     let status = match ending.status {
@@ -436,8 +426,7 @@ fn end_of_bridge(ending: &Ending) -> ivr::BridgeEnd {
         Status::Failed => ivr::BridgeStatus::Failed,
         Status::Completed | Status::InProgress | Status::Ringing | Status::Queued => ivr::BridgeStatus::Completed,
     };
-    let bridged = status == ivr::BridgeStatus::Completed;
-    ivr::BridgeEnd { status, bridged, sip_status: ending.cause.sip_status, ..ivr::BridgeEnd::default() }
+    ivr::BridgeEnd { status, sip_status: ending.cause.sip_status, ..ivr::BridgeEnd::default() }
 }
 
 impl Bridging {
@@ -465,6 +454,7 @@ impl Bridging {
         ivr::BridgeEnd {
             sid: self.answered.map(|(leg, _)| leg.to_string()),
             duration_s: self.answered.map(|(_, at)| seconds(at)),
+            bridged: self.answered.is_some(),
             ..end_of_bridge(ending)
         }
     }

@@ -151,6 +151,11 @@ impl Call {
         }
     }
 
+    /// The API has asked for it with the call.
+    pub(super) fn record_from_answer(&mut self, dual: bool, desk: &mut Desk, now: Now) {
+        self.start_recording(dual, false, None, desk, now);
+    }
+
     fn start_recording(&mut self, dual: bool, beep: bool, max_s: Option<u32>, desk: &mut Desk, now: Now) {
         if self.tapes_of_api(None).len() >= MAX_TAPES {
             let why = format!("{MAX_TAPES} of the API's run on this call already");

@@ -5,17 +5,21 @@
 //! consumed and put back, so that a stage that is over cannot be named. It ends once, by [`Call::end`].
 
 mod bridge;
+mod hearing;
 mod inbound;
 mod info;
 pub(crate) mod leg;
 mod live;
+mod machine;
 mod outbound;
 mod program;
 mod referral;
 pub(crate) mod room;
 mod talking;
 mod taping;
+mod telling;
 mod transfer;
+mod waiting;
 
 use crate::book::Book;
 use crate::cdr::{Cdr, StreamQuality};
@@ -101,6 +105,16 @@ pub(crate) struct Call {
     recordings: Vec<String>,
     /// The conference that it is in.
     stay: Option<room::Stay>,
+    /// What is run for it while its conference has not begun.
+    waiting: Option<Box<ivr::Program>>,
+    /// Who is told of its progress in Twilio's form.
+    telling: Option<telling::Telling>,
+    /// It is being found out who has answered.
+    detecting: Option<machine::Detecting>,
+    /// Who has.
+    answered_by: Option<String>,
+    /// What its program listens for.
+    hearing: hearing::Hearing,
     /// Which directions are silenced, inbound and outbound.
     mute: (bool, bool),
     /// We hold it.
@@ -145,6 +159,11 @@ impl Call {
             tapes: Vec::new(),
             recordings: Vec::new(),
             stay: None,
+            waiting: None,
+            telling: None,
+            detecting: None,
+            answered_by: None,
+            hearing: hearing::Hearing::default(),
             mute: (false, false),
             on_hold: false,
             wanted: Direction::SendRecv,
@@ -167,6 +186,7 @@ impl Call {
 
     fn record(&mut self, fact: Fact, desk: &mut Desk, now: Now) {
         log(&fact);
+        self.tell(&fact, now.wall, desk);
         self.book.record(fact, now, &mut desk.out);
     }
 
@@ -218,6 +238,8 @@ impl Call {
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
             Wake::Keys => self.press_next(desk, now),
+            Wake::Waiting => self.on_waiting(ivr::Input::Timeout, desk, now),
+            Wake::Machine => self.on_machine_limit(desk, now),
             Wake::Afterlife => {
                 tracing::warn!("what the program owed to others took too long");
                 self.forget_program(desk);

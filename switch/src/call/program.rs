@@ -90,6 +90,7 @@ impl Call {
                 Direction::OutboundDial => ivr::Direction::OutboundDial,
             },
             parent_call_sid: self.about.parent.map(|sid| sid.to_string()),
+            answered_by: self.answered_by.clone(),
             ..CallContext::default()
         }
     }
@@ -114,6 +115,7 @@ impl Call {
 
     /// Tells the program, and does what it asks for.
     pub(crate) fn on_program(&mut self, input: Input, desk: &mut Desk, now: Now) {
+        let Some(input) = self.for_waiting(input, desk, now) else { return };
         let Some(program) = self.program() else { return };
         program.handle(input, now);
         self.drain_program(desk, now);
@@ -154,7 +156,7 @@ impl Call {
         desk.timers.stop(Timer::Call(self.sid, Wake::Program));
     }
 
-    fn obey(&mut self, output: Output, desk: &mut Desk, now: Now) {
+    pub(super) fn obey(&mut self, output: Output, desk: &mut Desk, now: Now) {
         match output {
             Output::Answer => self.accept(Some(Input::Start), desk, now),
             Output::Play { play, prompt, repeat } => self.play(play, prompt.as_str(), repeat, desk, now),
@@ -196,11 +198,9 @@ impl Call {
             Output::Callback { request } => self.errand(Asked::Callback { request }, desk),
             Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
             Output::Warning(warning) => self.warn(warning.code, warning.message, desk, now),
-            Output::Listen { .. } => {
-                self.warn(0, "nobody listens for speech in this version: only keys are heard".to_owned(), desk, now);
-            }
-            // Nothing listens, and no screening is begun.
-            Output::StopListen { .. } | Output::Join => {}
+            Output::Listen { listen, speech } => self.begin_hearing(listen, &speech, desk, now),
+            Output::StopListen { listen } => self.end_hearing(listen, desk),
+            Output::Join => self.screened(desk),
             Output::Reject { status } => {
                 let status_word = if status == 486 || status == 600 { Status::Busy } else { Status::Failed };
                 let ending = Ending::new(status_word, Origin::Program, status, "the program refused the call");
@@ -275,7 +275,7 @@ impl Call {
         }
     }
 
-    fn stop_sound(&mut self, play: PlayId, desk: &mut Desk) {
+    pub(super) fn stop_sound(&mut self, play: PlayId, desk: &mut Desk) {
         if self.pressing.as_ref().is_some_and(|pressing| pressing.play == Some(play)) {
             self.pressing = None;
             desk.timers.stop(Timer::Call(self.sid, Wake::Keys));
@@ -353,7 +353,11 @@ mod tests {
     use super::*;
 
     fn runs(keys: &str) -> Vec<(String, u64)> {
-        Pressing::of(Some(PlayId(1)), keys).rest.into_iter().map(|(run, takes)| (run, takes.as_millis() as u64)).collect()
+        Pressing::of(Some(PlayId(1)), keys)
+            .rest
+            .into_iter()
+            .map(|(run, takes)| (run, takes.as_millis() as u64))
+            .collect()
     }
 
     #[test]
