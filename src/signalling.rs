@@ -127,11 +127,16 @@ impl Signalling {
         Ok(taken)
     }
 
-    /// A command that its shard does not take is a failure of its endpoint; the call hears of it as of any other.
+    /// A port that stands is told at once. A command that its shard does not take is a failure of its endpoint; the call hears
+    /// of it as of any other.
     fn command(&mut self, command: media::Command) {
         let id = command.id();
-        if let Err(error) = self.engine.send(command) {
-            let event = media::Event::Failed { id, error: error.to_string() };
+        let done = match command {
+            media::Command::Create { id, rtp_port } => self.engine.create(id, rtp_port).map(Some),
+            command => self.engine.send(command).map(|()| None),
+        };
+        let event = done.unwrap_or_else(|error| Some(media::Event::Failed { id, error: error.to_string() }));
+        if let Some(event) = event {
             self.switch.handle(Input::Media(Box::new(event)), self.clock.now());
         }
     }

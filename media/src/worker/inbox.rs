@@ -21,6 +21,12 @@ pub const INBOX_LIMIT: usize = 16_384;
 /// What a shard's thread is told.
 pub(super) enum Message {
     Command(Command),
+    /// Make an endpoint of these sockets; that they stand has been told.
+    Create {
+        id: EndpointId,
+        rtp_port: u16,
+        pair: Pair,
+    },
     /// An endpoint will come: keep its commands.
     Expect(EndpointId),
     /// Give the endpoint away.
@@ -51,7 +57,7 @@ impl Message {
         match self {
             Self::Command(Command::Bridge { id, with }) => [Some(*id), Some(*with)],
             Self::Command(command) => [Some(command.id()), None],
-            Self::Expect(id) | Self::Move { id, .. } => [Some(*id), None],
+            Self::Create { id, .. } | Self::Expect(id) | Self::Move { id, .. } => [Some(*id), None],
             Self::RecordFailed { .. } | Self::Recycle(_) | Self::Adopt { .. } | Self::Stats(_) | Self::Stop => {
                 [None; 2]
             }
@@ -89,18 +95,32 @@ impl Inbox {
     }
 
     pub(super) fn command(&self, shard: usize, command: Command) -> Result<(), EngineError> {
-        let exempt = matches!(command, Command::Close { .. });
-        if !exempt && self.bell.waiting.load(Ordering::Relaxed) >= INBOX_LIMIT {
-            return Err(EngineError::Full(shard));
+        if !matches!(command, Command::Close { .. }) {
+            self.check_room(shard)?;
         }
         self.push(Message::Command(command)).map_err(|()| EngineError::Stopped(shard))
     }
 
+    fn check_room(&self, shard: usize) -> Result<(), EngineError> {
+        let is_full = self.bell.waiting.load(Ordering::Relaxed) >= INBOX_LIMIT;
+        if is_full { Err(EngineError::Full(shard)) } else { Ok(()) }
+    }
+
+    /// Nobody is woken for it: until its endpoint is told something, and the bell rings, its sockets keep what comes.
+    pub(super) fn create(&self, shard: usize, id: EndpointId, rtp_port: u16, pair: Pair) -> Result<(), EngineError> {
+        self.check_room(shard)?;
+        self.put(Message::Create { id, rtp_port, pair }).map_err(|()| EngineError::Stopped(shard))
+    }
+
     pub(super) fn push(&self, message: Message) -> Result<(), ()> {
-        self.bell.waiting.fetch_add(1, Ordering::SeqCst);
-        self.sender.send(message).map_err(|_| ())?;
+        self.put(message)?;
         self.bell.ring();
         Ok(())
+    }
+
+    fn put(&self, message: Message) -> Result<(), ()> {
+        self.bell.waiting.fetch_add(1, Ordering::SeqCst);
+        self.sender.send(message).map_err(|_| ())
     }
 }
 
@@ -128,11 +148,6 @@ impl Receiver {
     /// After a sleep: nobody need ring.
     pub(super) fn wake(&self) {
         self.bell.awake.store(true, Ordering::SeqCst);
-    }
-
-    /// The bell was heard.
-    pub(super) fn silence(&self) {
-        let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
     }
 
     /// True where a message waits.

@@ -18,6 +18,7 @@ use crate::shard::ShardConfig;
 use crate::stats::ShardStats;
 use base::Rng;
 use inbox::{Inbox, Message};
+use sockets::Pair;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -61,6 +62,9 @@ pub enum EngineError {
         /// The operating system's word.
         source: std::io::Error,
     },
+    /// An RTP port that cannot be opened.
+    #[error("{0}")]
+    Port(String),
     /// `INBOX_LIMIT` commands wait already: refuse new calls. A `Close` is always taken.
     #[error("media shard {0} is overloaded: {INBOX_LIMIT} commands wait")]
     Full(usize),
@@ -69,10 +73,21 @@ pub enum EngineError {
     Stopped(usize),
 }
 
+/// Where events go that the engine tells by itself.
+struct Sink(Box<dyn Fn(Event) + Send>);
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
 /// The shard threads. Dropped, it closes every endpoint and ends them.
 #[derive(Debug)]
 pub struct Engine {
     inboxes: Arc<[Inbox]>,
+    bind_ip: IpAddr,
+    sink: Sink,
     threads: Vec<JoinHandle<()>>,
     /// Endpoints that were moved, until they close: where they are. All others are where `pick` says.
     moved: HashMap<EndpointId, usize>,
@@ -99,6 +114,8 @@ impl Engine {
         let orders = writer.orders();
         let mut engine = Self {
             inboxes,
+            bind_ip: config.bind_ip,
+            sink: Sink(Box::new(sink.clone())),
             threads: Vec::new(),
             moved: HashMap::new(),
             rooms: HashMap::new(),
@@ -130,12 +147,32 @@ impl Engine {
         self.moved.get(&id).copied().unwrap_or_else(home)
     }
 
+    /// Makes an endpoint, as [`Command::Create`] does, and says so at once: its RTP port is open when this returns, so that
+    /// whoever waits for it need not sleep. What is said of it later comes through the sink.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`] where the port cannot be opened; those of [`Self::send`].
+    pub fn create(&mut self, id: EndpointId, rtp_port: u16) -> Result<Event, EngineError> {
+        let shard = self.shard_of(id);
+        let pair = Pair::bind(self.bind_ip, id, rtp_port).map_err(EngineError::Port)?;
+        self.inbox(shard)?.create(shard, id, rtp_port, pair)?;
+        Ok(Event::Created { id, rtp_port })
+    }
+
     /// Hands a command to the shard that has (or, for `Create`, shall have) its endpoint. A `Bridge` brings both onto one
     /// shard first, a `Join` the member to its room's.
     ///
     /// # Errors
     /// [`EngineError::Full`] where too many wait, never for a `Close`; [`EngineError::Stopped`] after a shutdown.
     pub fn send(&mut self, command: Command) -> Result<(), EngineError> {
+        if let Command::Create { id, rtp_port } = command {
+            let created = self.create(id, rtp_port).or_else(|error| match error {
+                EngineError::Port(error) => Ok(Event::Failed { id, error }),
+                error => Err(error),
+            })?;
+            (self.sink.0)(created);
+            return Ok(());
+        }
         if let Command::Bridge { id, with } = command {
             self.get_up(id);
             self.get_up(with);

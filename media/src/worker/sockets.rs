@@ -21,12 +21,15 @@ const RTCP_RECEIVE_BUFFER: usize = 4 * 1024;
 /// The event that means the inbox and no socket.
 pub(super) const INBOX_TOKEN: u64 = u64::MAX;
 
-/// An endpoint's two sockets.
+/// An endpoint's two sockets. That of RTCP is opened once there is something to report on or to be told: the most calls that
+/// are tried never have RTP, and a socket costs as much as a packet's whole way.
 #[derive(Debug)]
 pub(super) struct Pair {
     id: EndpointId,
     rtp: UdpSocket,
-    rtcp: UdpSocket,
+    rtcp: Option<UdpSocket>,
+    /// Its RTCP port; zero once it could not be opened, which is tried once.
+    rtcp_port: u16,
 }
 
 /// All of a shard's.
@@ -35,17 +38,24 @@ pub(super) struct Sockets {
     bind: IpAddr,
     epoll: OwnedFd,
     pairs: Vec<Option<Pair>>,
+    /// The pair that the next endpoint takes.
+    prepared: Option<Pair>,
 }
 
 impl Sockets {
     pub(super) fn new(bind: IpAddr) -> io::Result<Self> {
-        Ok(Self { bind, epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, pairs: Vec::new() })
+        Ok(Self { bind, epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, pairs: Vec::new(), prepared: None })
     }
 
-    /// Watches the inbox's eventfd.
+    /// The sockets of the endpoint that is made next.
+    pub(super) fn prepare(&mut self, pair: Pair) {
+        self.prepared = Some(pair);
+    }
+
+    /// Watches the inbox's eventfd: each ring is told once, so that nobody need read it.
     pub(super) fn watch_inbox(&self, inbox: impl AsFd) -> io::Result<()> {
         let data = epoll::EventData::new_u64(INBOX_TOKEN);
-        Ok(epoll::add(&self.epoll, inbox, data, epoll::EventFlags::IN)?)
+        Ok(epoll::add(&self.epoll, inbox, data, epoll::EventFlags::IN | epoll::EventFlags::ET)?)
     }
 
     /// Sleeps until a socket is readable, the inbox rings, or `timeout` is over.
@@ -57,19 +67,37 @@ impl Sockets {
     }
 
     /// One packet from the socket an event names; `None`: no more.
-    pub(super) fn receive(&self, token: u64, buffer: &mut [u8]) -> Option<(Leg, Channel, SocketAddr, usize)> {
+    pub(super) fn receive(&mut self, token: u64, buffer: &mut [u8]) -> Option<(Leg, Channel, SocketAddr, usize)> {
         let (slot, channel) = decode(token);
         let pair = self.pairs.get(slot as usize)?.as_ref()?;
-        let (length, from) = pair.socket(channel).recv_from(buffer).ok()?;
+        let (length, from) = pair.socket(channel)?.recv_from(buffer).ok()?;
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        Some((Leg { id: pair.id, slot }, channel, from, length))
+        let leg = Leg { id: pair.id, slot };
+        if pair.wants_rtcp() {
+            self.open_rtcp(slot);
+        }
+        Some((leg, channel, from, length))
+    }
+
+    /// A peer that sends RTP reports on ours a moment later.
+    #[cold]
+    fn open_rtcp(&mut self, slot: u32) {
+        let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { return };
+        let address = SocketAddr::new(self.bind, std::mem::take(&mut pair.rtcp_port));
+        let data = epoll::EventData::new_u64(encode(slot, Channel::Rtcp));
+        let opened = open(address, RTCP_RECEIVE_BUFFER)
+            .and_then(|socket| Ok(epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN).map(|()| socket)?));
+        match opened {
+            Ok(socket) => pair.rtcp = Some(socket),
+            Err(error) => tracing::warn!(%address, %error, "the RTCP port cannot be opened: this call has no reports"),
+        }
     }
 
     /// Takes in a pair, its own or another shard's.
     pub(super) fn attach(&mut self, slot: u32, pair: Pair) -> io::Result<()> {
-        for channel in [Channel::Rtp, Channel::Rtcp] {
+        for (channel, socket) in pair.sockets() {
             let data = epoll::EventData::new_u64(encode(slot, channel));
-            epoll::add(&self.epoll, pair.socket(channel), data, epoll::EventFlags::IN)?;
+            epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN)?;
         }
         let index = slot as usize;
         if self.pairs.len() <= index {
@@ -84,22 +112,11 @@ impl Sockets {
     /// Gives a pair away; what waits in its buffers goes with it.
     pub(super) fn detach(&mut self, slot: u32) -> Option<Pair> {
         let pair = self.pairs.get_mut(slot as usize)?.take()?;
-        for channel in [Channel::Rtp, Channel::Rtcp] {
+        for (_, socket) in pair.sockets() {
             // It can only fail where the socket is not watched, which is what is wanted.
-            let _ = epoll::delete(&self.epoll, pair.socket(channel));
+            let _ = epoll::delete(&self.epoll, socket);
         }
         Some(pair)
-    }
-
-    fn bind(&self, id: EndpointId, rtp_port: u16) -> Result<Pair, String> {
-        let rtcp_port = rtp_port.checked_add(1).ok_or_else(|| format!("RTP port {rtp_port} has none above it"))?;
-        let socket = |kind: &str, port: u16, buffer: usize| {
-            let address = SocketAddr::new(self.bind, port);
-            open(address, buffer).map_err(|error| format!("{kind} port {address} cannot be opened: {error}"))
-        };
-        let rtp = socket("RTP", rtp_port, RECEIVE_BUFFER)?;
-        let rtcp = socket("RTCP", rtcp_port, RTCP_RECEIVE_BUFFER)?;
-        Ok(Pair { id, rtp, rtcp })
     }
 }
 
@@ -111,11 +128,29 @@ fn open(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
 }
 
 impl Pair {
-    fn socket(&self, channel: Channel) -> &UdpSocket {
+    /// Opens the RTP port of an endpoint.
+    pub(super) fn bind(bind: IpAddr, id: EndpointId, rtp_port: u16) -> Result<Self, String> {
+        let rtcp_port = rtp_port.checked_add(1).ok_or_else(|| format!("RTP port {rtp_port} has none above it"))?;
+        let address = SocketAddr::new(bind, rtp_port);
+        let rtp =
+            open(address, RECEIVE_BUFFER).map_err(|error| format!("RTP port {address} cannot be opened: {error}"))?;
+        Ok(Self { id, rtp, rtcp: None, rtcp_port })
+    }
+
+    fn wants_rtcp(&self) -> bool {
+        self.rtcp_port != 0
+    }
+
+    fn socket(&self, channel: Channel) -> Option<&UdpSocket> {
         match channel {
-            Channel::Rtp => &self.rtp,
-            Channel::Rtcp => &self.rtcp,
+            Channel::Rtp => Some(&self.rtp),
+            Channel::Rtcp => self.rtcp.as_ref(),
         }
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = (Channel, &UdpSocket)> {
+        let rtcp = self.rtcp.iter().map(|socket| (Channel::Rtcp, socket));
+        std::iter::once((Channel::Rtp, &self.rtp)).chain(rtcp)
     }
 }
 
@@ -129,18 +164,27 @@ fn decode(token: u64) -> (u32, Channel) {
 
 impl PacketIo for Sockets {
     fn open(&mut self, leg: Leg, rtp_port: u16) -> Result<(), String> {
-        let pair = self.bind(leg.id, rtp_port)?;
+        let pair = match self.prepared.take() {
+            Some(pair) if pair.id == leg.id => pair,
+            _ => Pair::bind(self.bind, leg.id, rtp_port)?,
+        };
         self.attach(leg.slot, pair).map_err(|error| format!("RTP port {rtp_port} cannot be watched: {error}"))
     }
 
     fn send(&mut self, leg: Leg, channel: Channel, to: SocketAddr, packet: &[u8]) -> SendResult {
+        if channel == Channel::Rtcp
+            && self.pairs.get(leg.slot as usize).and_then(Option::as_ref).is_some_and(Pair::wants_rtcp)
+        {
+            self.open_rtcp(leg.slot);
+        }
         let Some(Some(pair)) = self.pairs.get(leg.slot as usize) else { return SendResult::Failed };
+        let Some(socket) = pair.socket(channel) else { return SendResult::Failed };
         let to = match (self.bind, to.ip()) {
             // A socket that hears both families speaks to IPv4 by its mapped form (RFC 4291 §2.5.5.2).
             (IpAddr::V6(_), IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
-        match pair.socket(channel).send_to(packet, to) {
+        match socket.send_to(packet, to) {
             Ok(_) => SendResult::Sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => SendResult::Blocked,
             Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::NOBUFS) => {
@@ -151,6 +195,7 @@ impl PacketIo for Sockets {
     }
 
     fn close(&mut self, leg: Leg) {
-        drop(self.detach(leg.slot));
+        // Closed, they are watched no more.
+        drop(self.pairs.get_mut(leg.slot as usize).and_then(Option::take));
     }
 }

@@ -130,9 +130,6 @@ impl Worker {
             self.sockets.wait(&mut ready, patience);
             self.receiver.wake();
             packets = self.receive(&ready, &mut buffer);
-            if ready.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
-                self.receiver.silence();
-            }
             let messages = self.messages();
             let now = self.now();
             if self.shard.next_wake().is_some_and(|at| at <= now.mono) {
@@ -183,6 +180,8 @@ impl Worker {
         }
         while let Some(event) = self.shard.poll_event() {
             match event {
+                // `Engine::create` has told it.
+                Event::Created { .. } => {}
                 // Told when its file is complete.
                 Event::RecordEnded { .. } => self.ordered.push_back(Order::Tell(Box::new(event))),
                 event => sink(event),
@@ -269,6 +268,11 @@ impl Worker {
             Message::Command(command) => {
                 let now = self.now();
                 self.shard.command(command, now, &mut self.sockets);
+            }
+            Message::Create { id, rtp_port, pair } => {
+                let now = self.now();
+                self.sockets.prepare(pair);
+                self.shard.command(Command::Create { id, rtp_port }, now, &mut self.sockets);
             }
             Message::Expect(id) => {
                 self.expected.insert(id);

@@ -14,6 +14,7 @@ use crate::transaction::{
     ServerInput, ServerKey, Timer,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// A client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,9 +29,10 @@ pub(super) struct ServerId(pub(super) u64);
 pub(super) struct ClientTx {
     machine: Client,
     intervals: Intervals,
-    key: ClientKey,
+    key: Fingerprint,
     pub(super) target: Target,
-    wire: Wire,
+    /// Until a final response: from then on it is not sent again, and 64·T1 is long to hold it.
+    wire: Option<Wire>,
     pub(super) exchange: Option<ExchangeId>,
     pub(super) session: Option<SessionId>,
     pub(super) draft: Draft,
@@ -76,7 +78,23 @@ pub(super) struct NewClient {
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     pub(super) table: BTreeMap<ClientId, Box<ClientTx>>,
-    keys: HashMap<ClientKey, ClientId>,
+    keys: HashMap<Fingerprint, ClientId>,
+    prints: Fingerprints,
+}
+
+/// A key, or what stands for it over the 64·T1 that a transaction is remembered: the text would be ten times as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Fingerprint(u64, u64);
+
+/// Makes fingerprints with secrets of its own, so that nobody outside can make two keys have one; by chance, a million live
+/// keys do once in 10^26 times.
+#[derive(Debug, Default)]
+struct Fingerprints(RandomState, RandomState);
+
+impl Fingerprints {
+    fn of(&self, key: &impl Hash) -> Fingerprint {
+        Fingerprint(self.0.hash_one(key), self.1.hash_one(key))
+    }
 }
 
 /// A request of a peer's.
@@ -84,8 +102,8 @@ pub(super) struct Clients {
 pub(super) struct ServerTx {
     machine: Server,
     intervals: Intervals,
-    key: ServerKey,
-    merge: Option<MergeKey>,
+    key: Fingerprint,
+    merge: Option<Fingerprint>,
     /// Until its final response has left: then copies of it are known by their key, and 64·T1 is long to hold it.
     pub(super) request: Option<Message>,
     /// Its CSeq number.
@@ -104,8 +122,9 @@ pub(super) struct ServerTx {
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     pub(super) table: BTreeMap<ServerId, Box<ServerTx>>,
-    keys: HashMap<ServerKey, ServerId>,
-    merges: HashMap<MergeKey, ServerId>,
+    keys: HashMap<Fingerprint, ServerId>,
+    merges: HashMap<Fingerprint, ServerId>,
+    prints: Fingerprints,
 }
 
 impl Clients {
@@ -113,18 +132,18 @@ impl Clients {
     pub(super) fn find(&self, response: &Message) -> Option<ClientId> {
         let via = response.top_via().ok()?;
         let cseq = response.cseq().ok()?;
-        self.keys.get(&ClientKey::new(via.branch()?, cseq.method.as_str())).copied()
+        self.keys.get(&self.prints.of(&ClientKey::new(via.branch()?, cseq.method.as_str()))).copied()
     }
 }
 
 impl Servers {
     pub(super) fn find(&self, key: &ServerKey) -> Option<ServerId> {
-        self.keys.get(key).copied()
+        self.keys.get(&self.prints.of(key)).copied()
     }
 
     /// True where the same request has come by another way (§8.2.2.2).
     pub(super) fn is_merged(&self, key: &MergeKey) -> bool {
-        self.merges.contains_key(key)
+        self.merges.contains_key(&self.prints.of(key))
     }
 }
 
@@ -177,18 +196,19 @@ impl Core {
         let invite = new.draft.method == Method::Invite;
         let (machine, actions) = Client::begin(invite, &intervals);
         let key = ClientKey::new(new.via.branch().unwrap_or_default(), new.draft.method.as_str());
+        let key = self.clients.prints.of(&key);
         if let Target::Stream(flow) = new.target
             && let Some(flow) = self.flows.get_mut(flow)
         {
             flow.clients.insert(id);
         }
-        self.clients.keys.insert(key.clone(), id);
+        self.clients.keys.insert(key, id);
         let tx = ClientTx {
             machine,
             intervals,
             key,
             target: new.target,
-            wire: new.wire,
+            wire: Some(new.wire),
             exchange: new.exchange,
             session: new.session,
             draft: new.draft,
@@ -212,6 +232,10 @@ impl Core {
         let Some(tx) = self.clients.table.get_mut(&id) else { return };
         let (machine, actions) = tx.machine.on(input, &tx.intervals);
         tx.machine = machine;
+        if !tx.is_pending() {
+            tx.wire = None;
+            tx.draft.body = None;
+        }
         self.act_client(id, &actions, message);
         if machine.is_terminated() {
             self.forget_client(id);
@@ -251,8 +275,10 @@ impl Core {
 
     fn send_request(&mut self, id: ClientId, again: bool) {
         let Some(tx) = self.clients.table.get(&id) else { return };
-        let (session, target, wire) = (tx.session, tx.target, tx.wire.clone());
-        self.transmit(session, target, &wire, again);
+        let (session, target) = (tx.session, tx.target);
+        if let Some(wire) = tx.wire.clone() {
+            self.transmit(session, target, &wire, again);
+        }
     }
 
     /// §17.1.1.3: the ACK of a non-2xx goes where its INVITE went, and is the same each time.
@@ -362,10 +388,10 @@ impl Core {
         let (machine, actions) = Server::begin(request.method() == Method::Invite);
         let intervals = self.config.intervals(source.transport);
         let tag = self.rng.token(16);
-        let (key, merge) = keys;
-        self.servers.keys.insert(key.clone(), id);
-        if let Some(merge) = &merge {
-            self.servers.merges.insert(merge.clone(), id);
+        let (key, merge) = (self.servers.prints.of(&keys.0), keys.1.map(|merge| self.servers.prints.of(&merge)));
+        self.servers.keys.insert(key, id);
+        if let Some(merge) = merge {
+            self.servers.merges.insert(merge, id);
         }
         let cseq = request.cseq().ok().map(|cseq| cseq.seq);
         let sent_by_port = request.top_via().ok().map(|via| via.port_or_default());
@@ -427,6 +453,13 @@ impl Core {
         let (session, target) = (tx.session, tx.target);
         if let Some(wire) = tx.last.clone() {
             self.respond_on(id, session, target, &wire, true);
+        }
+    }
+
+    /// Its 2xx has arrived: it is not sent again.
+    pub(super) fn settled(&mut self, id: ServerId) {
+        if let Some(tx) = self.servers.table.get_mut(&id) {
+            tx.last = None;
         }
     }
 

@@ -118,6 +118,8 @@ impl Writer {
         self.write("Content-Length", length.as_bytes());
         self.out.extend_from_slice(b"\r\n");
         self.out.extend_from_slice(&self.body);
+        // What is written is held for as long as its transaction.
+        self.out.shrink_to_fit();
         self.out.into()
     }
 }

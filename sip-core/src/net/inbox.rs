@@ -30,6 +30,10 @@ pub const DATAGRAMS_A_LOOK: usize = 64;
 /// How long the thread may rest while inputs keep coming. It bounds what a rest adds to a message's way.
 pub const REST: Duration = Duration::from_micros(500);
 
+/// Of so many rests one is followed by a look at what epoll knows; after the others the listeners are read straight away. What
+/// ICMP has said waits for that look.
+const RESTS_BEFORE_LOOK: u32 = 16;
+
 /// Inputs in one stretch of [`REST`] from which on the thread rests. Fewer are taken as they come.
 const INPUTS_BEFORE_REST: usize = 2;
 
@@ -149,6 +153,8 @@ pub struct Outlet<T> {
     /// Whose turn it is: the queue's or the datagrams'.
     queue_next: bool,
     rests: Rests,
+    /// Rests since the last look.
+    unlooked: u32,
     origin: Instant,
 }
 
@@ -159,7 +165,9 @@ pub struct Outlet<T> {
 pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
     let eventfd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+    // Each ring is told once, so that nobody need read it.
+    let rings = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(BELL), rings)?;
     let bell = Arc::new(Bell { waiting: AtomicUsize::new(0), awake: AtomicBool::new(true), eventfd });
     let (sender, receiver) = channel();
     let outlet = Outlet {
@@ -171,6 +179,7 @@ pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
         found: None,
         queue_next: true,
         rests: Rests::of(REST),
+        unlooked: 0,
         origin: Instant::now(),
     };
     Ok((Inbox { sender, bell }, outlet))
@@ -251,7 +260,8 @@ impl<T: From<Input>> Outlet<T> {
         if let Some(rest) = rest.map(|rest| rest.min(most)).filter(|rest| !rest.is_zero()) {
             // Nobody rings meanwhile: `awake` stands.
             std::thread::sleep(rest);
-            return self.look(Duration::ZERO);
+            self.unlooked += 1;
+            return if self.unlooked < RESTS_BEFORE_LOOK { self.read_all() } else { self.look(Duration::ZERO) };
         }
         self.bell.awake.store(false, Ordering::SeqCst);
         // What came in before it could ring.
@@ -261,15 +271,13 @@ impl<T: From<Input>> Outlet<T> {
     }
 
     fn look(&mut self, timeout: Duration) {
+        self.unlooked = 0;
         let mut ready = [const { MaybeUninit::uninit() }; EVENTS_A_WAIT];
         let timeout = Timespec::try_from(timeout).ok();
         // A signal ends the wait early, and early is harmless.
         let Ok((ready, _)) = epoll::wait(&self.epoll, &mut ready, timeout.as_ref()) else { return };
         for event in ready {
-            if event.data.u64() == BELL {
-                let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
-                continue;
-            }
+            // The bell's number is no listener's.
             let Some(listener) = self.listeners.get_mut(event.data.u64() as usize) else { continue };
             let flags = event.flags;
             if flags.contains(epoll::EventFlags::ERR) {
@@ -277,6 +285,15 @@ impl<T: From<Input>> Outlet<T> {
             }
             let room = NEW_WORK_LIMIT.saturating_sub(self.read.len()).min(DATAGRAMS_A_LOOK);
             listener.read(room, |input| self.read.push_back(input.into()));
+        }
+    }
+
+    /// After a rest something is there, as a rule: to ask first whether it is would cost a system call.
+    fn read_all(&mut self) {
+        let read = &mut self.read;
+        for listener in &mut self.listeners {
+            let room = NEW_WORK_LIMIT.saturating_sub(read.len()).min(DATAGRAMS_A_LOOK);
+            listener.read(room, |input| read.push_back(input.into()));
         }
     }
 

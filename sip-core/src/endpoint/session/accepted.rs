@@ -74,6 +74,7 @@ impl Accepted {
         }
         at.stop(core, SessionTimer::Repeat2xx);
         at.stop(core, SessionTimer::AckWait);
+        core.settled(self.server);
         match self.hung_up {
             Some(headers) => at.leave(core, self.dialog, headers, Last::Ended(EndedBy::Us)),
             None => {
