@@ -67,8 +67,7 @@ fn menu(path: &str) -> Value {
     if path.len() == KEYS.len() {
         return json!({ "play": format!("e{path}"), "loop": 0 });
     }
-    let on: serde_json::Map<_, _> =
-        KEYS.iter().map(|key| (key.to_string(), menu(&format!("{path}{key}")))).collect();
+    let on: serde_json::Map<_, _> = KEYS.iter().map(|key| (key.to_string(), menu(&format!("{path}{key}")))).collect();
     json!({ "gather": format!("m{path}"), "loop": 0, "max_digits": 1, "timeout_s": 100, "on": on })
 }
 
@@ -91,9 +90,7 @@ impl Switch {
             sound.samples().iter().for_each(|sample| wav.write_sample(*sample).unwrap());
             wav.finalize().unwrap();
         }
-        let number = |number: &str, answer: Value| {
-            json!({ "number": number, "tenant": "default", "answer": answer })
-        };
+        let number = |number: &str, answer: Value| json!({ "number": number, "tenant": "default", "answer": answer });
         let config = json!({
             "http": { "listen": format!("127.0.0.1:{HTTP}") },
             "database": { "url": "sqlite://tandem.db" },
@@ -188,7 +185,13 @@ impl Plan {
 
 /// Places the calls, and gives back what each saw with the switch's CPU while all of them stood, in milliseconds a second of
 /// call.
-async fn run(carrier: &mut Running, switch: &Switch, to: &str, plans: &[String], lasts: Duration) -> (Vec<CallReport>, f64) {
+async fn run(
+    carrier: &mut Running,
+    switch: &Switch,
+    to: &str,
+    plans: &[String],
+    lasts: Duration,
+) -> (Vec<CallReport>, f64) {
     let begin_s = plans.len() as u64 / RATE + 1;
     let began = Instant::now();
     for (nth, script) in plans.iter().enumerate() {
@@ -249,7 +252,9 @@ async fn main() {
         }
     }
     latencies.sort_by(f64::total_cmp);
-    let at = |share: f64| latencies.get(((latencies.len() as f64 * share) as usize).min(latencies.len().max(1) - 1)).copied();
+    let at = |share: f64| {
+        latencies.get(((latencies.len() as f64 * share) as usize).min(latencies.len().max(1) - 1)).copied()
+    };
     println!("{right} of {calls} calls ended where their keys led; {} were reported", reports.len());
     faults.iter().take(5).for_each(|fault| println!("  {fault}"));
     println!(

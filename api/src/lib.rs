@@ -47,7 +47,7 @@ pub use commander::{Commander, Full};
 pub use directory::{Directory, Limits, OwnedNumber, Tenant};
 pub use errands::Errands;
 pub use flows::Flows;
-pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, router, serve};
+pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, document, router, serve};
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use prompts::{Builtin, PromptError, Prompts};

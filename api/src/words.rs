@@ -18,6 +18,19 @@ pub const STATUSES: [Status; 8] = [
 /// Both directions.
 pub const DIRECTIONS: [Direction; 3] = [Direction::Inbound, Direction::OutboundApi, Direction::OutboundDial];
 
+/// Everyone who may end a call.
+pub const ORIGINS: [Origin; 9] = [
+    Origin::Caller,
+    Origin::Callee,
+    Origin::Carrier,
+    Origin::Api,
+    Origin::Program,
+    Origin::Limit,
+    Origin::MediaTimeout,
+    Origin::Switch,
+    Origin::Interrupted,
+];
+
 /// `outbound-api`
 #[must_use]
 pub const fn direction(direction: Direction) -> &'static str {
@@ -73,7 +86,7 @@ mod tests {
         for word in STATUSES {
             assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
         }
-        for word in [Origin::Caller, Origin::Api, Origin::MediaTimeout, Origin::Interrupted] {
+        for word in ORIGINS {
             assert_eq!(serde_json::to_value(word).unwrap(), origin(word));
         }
     }

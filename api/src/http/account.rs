@@ -12,7 +12,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
@@ -27,6 +28,15 @@ impl From<AccountError> for Problem {
     }
 }
 
+/// The caller's tenant; what it proves itself by, where the key has the scope `admin`.
+#[utoipa::path(
+    get,
+    path = "/account",
+    operation_id = "get_account",
+    tag = "account",
+    responses((status = 200, description = "The account.", body = AccountResource<'_>)),
+    extensions(("x-problems" = json!(["secrets_unavailable"]))),
+)]
 pub(super) async fn get(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     params.only(&[])?;
@@ -34,6 +44,16 @@ pub(super) async fn get(State(app): Api, caller: Caller, params: Params) -> Resu
     Ok(shown(&caller, &account))
 }
 
+/// Makes a secret of the account anew; the old one is worth nothing from then on.
+#[utoipa::path(
+    post,
+    path = "/account/rotate",
+    operation_id = "rotate_account_secret",
+    tag = "account",
+    request_body(content = ref("#/components/schemas/RotateRequest")),
+    responses((status = 200, description = "The account.", body = AccountResource<'_>)),
+    extensions(("x-problems" = json!(["managed_by_file", "secrets_unavailable", "overloaded"]))),
+)]
 pub(super) async fn rotate(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
     let what = match Fields::of(json::object(request).await?, &["what"], &[])?.text("what")?.as_str() {
@@ -51,11 +71,30 @@ pub(super) async fn rotate(State(app): Api, caller: Caller, request: Request) ->
     Ok(shown(&caller, &account))
 }
 
+/// A tenant, and what it proves itself by.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+struct AccountResource<'a> {
+    tenant: &'a str,
+    /// What it is called in requests for documents.
+    account_sid: &'a str,
+    /// What signs them; only for keys with the scope `admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    auth_token: Option<&'a str>,
+    /// What signs callbacks; only for keys with the scope `admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    webhook_secret: Option<&'a str>,
+}
+
 fn shown(caller: &Caller, account: &Account) -> Response {
-    let mut body = json!({ "tenant": caller.tenant(), "account_sid": account.account_sid });
-    if caller.may(Scope::Admin).is_ok() {
-        body["auth_token"] = account.auth_token.as_str().into();
-        body["webhook_secret"] = account.webhook_secret.as_str().into();
-    }
+    let admin = caller.may(Scope::Admin).is_ok();
+    let body = AccountResource {
+        tenant: caller.tenant(),
+        account_sid: &account.account_sid,
+        auth_token: admin.then_some(&account.auth_token),
+        webhook_secret: admin.then_some(&account.webhook_secret),
+    };
     (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -10,10 +10,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Metrics for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "operations",
+    responses((status = 200, description = "OpenMetrics.", body = String, content_type = "application/openmetrics-text")),
+    extensions(("x-problems" = json!(["overloaded"]))),
+)]
 pub(super) async fn metrics(State(app): Api) -> Result<Response, Problem> {
     let text = app.inner.metrics.text(&now(&app)).map_err(|_| Problem::overloaded())?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
@@ -47,8 +57,25 @@ fn now(app: &App) -> Now {
     }
 }
 
+/// A drain that has begun.
+#[derive(Serialize, ToSchema)]
+struct Draining {
+    /// `draining`.
+    status: &'static str,
+    /// Calls that it waits for.
+    live: usize,
+}
+
 /// Only the key that the configuration names is of whoever runs the switch: every other is a tenant's, and a drain ends
 /// the calls of all.
+/// From now on no call is admitted; the switch ends when the last call has. Only for the key that the configuration names.
+#[utoipa::path(
+    post,
+    path = "/admin/drain",
+    operation_id = "drain",
+    tag = "operations",
+    responses((status = 202, description = "It drains.", body = Draining)),
+)]
 pub(super) async fn drain(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
     params.only(&[])?;
@@ -58,6 +85,6 @@ pub(super) async fn drain(State(app): Api, caller: Caller, params: Params) -> Re
     }
     tracing::info!("a drain was asked for by HTTP");
     app.ask_for_drain();
-    let body = json!({ "status": "draining", "live": app.inner.ledger.live().active() });
+    let body = Draining { status: "draining", live: app.inner.ledger.live().active() };
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }

@@ -5,14 +5,14 @@ use super::fields::Fields;
 use super::originate::answer;
 use super::problem::Problem;
 use super::query::{LIST, Params, write_cursor};
-use super::resource::CallResource;
+use super::resource::{CallResource, List};
 use super::{Api, App, json};
 use crate::keys::Scope;
 use crate::store::{Filter, Key, Page};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use switch::{CallSid, CallView, Command, EndAs, Status};
@@ -27,6 +27,16 @@ pub(super) async fn find(app: &App, caller: &Caller, sid: &str) -> Result<CallVi
     view.filter(|view| view.tenant == caller.tenant()).ok_or_else(Problem::no_such_call)
 }
 
+/// A call, live or ended.
+#[utoipa::path(
+    get,
+    path = "/calls/{sid}",
+    operation_id = "get_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    responses((status = 200, description = "The call.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found"]))),
+)]
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
@@ -39,13 +49,23 @@ pub(super) async fn get(
     Ok(Json(CallResource::from(&view)).into_response())
 }
 
+/// Calls, live and ended, the newest first.
+#[utoipa::path(
+    get,
+    path = "/calls",
+    operation_id = "list_calls",
+    tag = "calls",
+    params(Page, Filter),
+    responses((status = 200, description = "A page of calls.", body = List<CallResource<'_>>)),
+    extensions(("x-problems" = json!(["invalid_cursor"]))),
+)]
 pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     let mut params = params.only(&LIST)?;
     let (filter, page) = (params.filter(caller.tenant())?, params.page()?);
     let (views, next) = merged(&app, &filter, page).await?;
     let items: Vec<_> = views.iter().map(CallResource::from).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": next })).into_response())
+    Ok(Json(List { items, next_cursor: next }).into_response())
 }
 
 fn key(view: &CallView) -> Key {
@@ -79,6 +99,17 @@ async fn merged(app: &App, filter: &Filter, page: Page) -> Result<(Vec<CallView>
     Ok((views, last.filter(|_| more).map(write_cursor)))
 }
 
+/// Ends a call, or gives it another program.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}",
+    operation_id = "change_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/CallChange")),
+    responses((status = 200, description = "The call as it was when signalling was told.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_answered", "call_not_answered", "invalid_answer", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "draining", "overloaded"]))),
+)]
 pub(super) async fn post(
     State(app): Api,
     caller: Caller,

@@ -3,7 +3,7 @@
 use super::auth::Caller;
 use super::problem::Problem;
 use super::query::{LIST, MAX_LIMIT, Params, write_cursor};
-use super::resource::{CdrResource, Times};
+use super::resource::{CdrResource, List, Times};
 use super::{Api, csv};
 use crate::keys::Scope;
 use crate::store::{Filter, Key, Page, Store, StoreError};
@@ -14,9 +14,22 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde_json::json;
 use switch::{Cdr, StreamQuality};
 
+/// CDRs, the newest first: a page as JSON, or all as CSV.
+#[utoipa::path(
+    get,
+    path = "/cdrs",
+    operation_id = "list_cdrs",
+    tag = "cdrs",
+    params(Page, Filter),
+    responses((
+        status = 200,
+        description = "A page of CDRs; by `Accept: text/csv`, all of them from the cursor on, or as many as `limit` says.",
+        content((List<CdrResource<'_>> = "application/json"), (String = "text/csv"))
+    )),
+    extensions(("x-problems" = json!(["invalid_cursor"]))),
+)]
 pub(super) async fn list(
     State(app): Api,
     caller: Caller,
@@ -37,7 +50,7 @@ pub(super) async fn list(
     cdrs.truncate(page.limit);
     let next = cdrs.last().filter(|_| more).map(key).map(write_cursor);
     let items: Vec<_> = cdrs.iter().map(CdrResource::from).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": next })).into_response())
+    Ok(Json(List { items, next_cursor: next }).into_response())
 }
 
 fn key(cdr: &Cdr) -> Key {

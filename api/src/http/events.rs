@@ -93,6 +93,21 @@ impl Drop for Place {
     }
 }
 
+/// Everything that happens to the tenant's calls, as it happens: server-sent events, or a WebSocket.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "stream_events",
+    tag = "events",
+    params((
+            "last_event_id" = Option<u64>, Query,
+            description = "The last event that was seen: what was missed since comes first."
+        ),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; it counts before the other.")),
+    responses((status = 200, description = "Events, without an end.", content((String = "text/event-stream"))),
+        (status = 101, description = "A WebSocket, where the request asks for one: each message is an event.")),
+    extensions(("x-problems" = json!(["bad_websocket", "too_many_streams"]))),
+)]
 pub(super) async fn stream(
     State(app): Api,
     caller: Caller,
@@ -153,7 +168,7 @@ enum Told {
 }
 
 fn told(id: u64, record: &Record) -> Told {
-    let mut body = event(record);
+    let mut body = serde_json::to_value(event(record)).unwrap_or_default();
     body["id"] = id.into();
     body["sid"] = record.sid.to_string().into();
     Told::Event(id, body)

@@ -4,6 +4,7 @@ use super::auth::Caller;
 use super::fields::Fields;
 use super::problem::Problem;
 use super::query::Params;
+use super::resource::List;
 use super::time::rfc3339;
 use super::{Api, App, json};
 use crate::flows::{PutError, Stored};
@@ -17,8 +18,10 @@ use base::Now;
 use ivr::CallContext;
 use ivr::limits::MAX_WORD;
 use ivr::simulate::{MAX_SCRIPT, Step};
+use serde::Serialize;
 use serde_json::{Value, json};
 use switch::CallSid;
+use utoipa::ToSchema;
 
 /// What a simulated caller is called where the request does not say.
 const FROM: &str = "+15005550006";
@@ -44,33 +47,90 @@ async fn find(app: &App, caller: &Caller, name: &str) -> Result<Stored, Problem>
     app.stored(app.inner.flows.find(caller.tenant(), name)).await?.ok_or_else(unknown)
 }
 
-fn head(name: &str, digest: &str, row: Option<&FlowRow>) -> Value {
-    json!({
-        "name": name,
-        "version": row.map_or(0, |row| row.version),
-        "digest": digest,
-        "updated_at": row.map(|row| rfc3339(row.updated_at)),
-        "built_in": row.is_none(),
-    })
+/// What a flow is called, and which one it is.
+#[derive(Serialize, ToSchema)]
+struct FlowHead {
+    name: String,
+    /// One more for each document that said something else; 0: it comes with the product.
+    version: u64,
+    /// The digest of its content.
+    digest: String,
+    #[schema(format = DateTime)]
+    updated_at: Option<String>,
+    /// It comes with the product.
+    built_in: bool,
 }
 
-fn resource(name: &str, stored: &Stored) -> Value {
-    let mut body = head(name, stored.flow.version(), stored.row.as_ref());
-    body["flow"] = stored.flow.source().clone();
-    body
+/// A flow.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Flow)]
+struct FlowResource {
+    #[serde(flatten)]
+    head: FlowHead,
+    /// Its document, as it was stored.
+    #[schema(value_type = Object)]
+    flow: Value,
 }
 
+/// What a simulation came to.
+#[derive(Serialize, ToSchema)]
+struct Transcript {
+    transcript: Vec<TranscriptLine>,
+}
+
+/// One line of it.
+#[derive(Serialize, ToSchema)]
+struct TranscriptLine {
+    /// Milliseconds since the beginning of the call.
+    at_ms: u64,
+    /// What the flow does; or, after `> `, the caller.
+    text: String,
+}
+
+fn head(name: &str, digest: &str, row: Option<&FlowRow>) -> FlowHead {
+    FlowHead {
+        name: name.to_owned(),
+        version: row.map_or(0, |row| row.version),
+        digest: digest.to_owned(),
+        updated_at: row.map(|row| rfc3339(row.updated_at)),
+        built_in: row.is_none(),
+    }
+}
+
+fn resource(name: &str, stored: &Stored) -> FlowResource {
+    let head = head(name, stored.flow.version(), stored.row.as_ref());
+    FlowResource { head, flow: stored.flow.source().clone() }
+}
+
+/// The tenant's flows, and those that come with the product.
+#[utoipa::path(
+    get,
+    path = "/flows",
+    operation_id = "list_flows",
+    tag = "flows",
+    responses((status = 200, description = "All flows.", body = List<FlowHead>)),
+)]
 pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     params.only(&[])?;
     let rows = app.stored(app.inner.flows.list(caller.tenant())).await?;
-    let mut items: Vec<Value> = rows.iter().map(|row| head(&row.name, &row.digest, Some(row))).collect();
+    let mut items: Vec<FlowHead> = rows.iter().map(|row| head(&row.name, &row.digest, Some(row))).collect();
     let own = |name: &str| rows.iter().any(|row| row.name == name);
     let shipped = app.inner.flows.shipped().filter(|(name, _)| !own(name));
     items.extend(shipped.map(|(name, flow)| head(name, flow.version(), None)));
-    Ok(Json(json!({ "items": items, "next_cursor": null })).into_response())
+    Ok(Json(List { items, next_cursor: None }).into_response())
 }
 
+/// A flow with its document.
+#[utoipa::path(
+    get,
+    path = "/flows/{name}",
+    operation_id = "get_flow",
+    tag = "flows",
+    params(("name" = String, Path, description = "The flow.", pattern = "^[A-Za-z0-9_.-]+$", max_length = 256)),
+    responses((status = 200, description = "The flow.", body = FlowResource)),
+    extensions(("x-problems" = json!(["invalid_name", "flow_not_found"]))),
+)]
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
@@ -84,6 +144,18 @@ pub(super) async fn get(
     Ok(Json(resource(&name, &stored)).into_response())
 }
 
+/// Stores a flow. Calls that are in it go on with the version that they began.
+#[utoipa::path(
+    put,
+    path = "/flows/{name}",
+    operation_id = "put_flow",
+    tag = "flows",
+    params(("name" = String, Path, description = "The flow.", pattern = "^[A-Za-z0-9_.-]+$", max_length = 256)),
+    request_body(content = ref("#/components/schemas/FlowDocument")),
+    responses((status = 200, description = "It is stored.", body = FlowResource),
+        (status = 201, description = "It is stored, and new.", body = FlowResource)),
+    extensions(("x-problems" = json!(["invalid_name", "invalid_flow", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "too_many_flows", "draining"]))),
+)]
 pub(super) async fn put(
     State(app): Api,
     caller: Caller,
@@ -118,6 +190,16 @@ fn problem(error: PutError) -> Problem {
     }
 }
 
+/// Deletes a flow of the tenant's own.
+#[utoipa::path(
+    delete,
+    path = "/flows/{name}",
+    operation_id = "delete_flow",
+    tag = "flows",
+    params(("name" = String, Path, description = "The flow.", pattern = "^[A-Za-z0-9_.-]+$", max_length = 256)),
+    responses((status = 204, description = "It is deleted.")),
+    extensions(("x-problems" = json!(["invalid_name", "flow_not_found", "built_in_flow"]))),
+)]
 pub(super) async fn delete(
     State(app): Api,
     caller: Caller,
@@ -137,6 +219,17 @@ pub(super) async fn delete(
     Err(unknown())
 }
 
+/// Runs a flow before a caller who does what the script says.
+#[utoipa::path(
+    post,
+    path = "/flows/{name}/simulate",
+    operation_id = "simulate_flow",
+    tag = "flows",
+    params(("name" = String, Path, description = "The flow.", pattern = "^[A-Za-z0-9_.-]+$", max_length = 256)),
+    request_body(content = ref("#/components/schemas/SimulateRequest")),
+    responses((status = 200, description = "What was heard and done.", body = Transcript)),
+    extensions(("x-problems" = json!(["invalid_name", "flow_not_found"]))),
+)]
 pub(super) async fn simulate(
     State(app): Api,
     caller: Caller,
@@ -159,7 +252,8 @@ pub(super) async fn simulate(
     let lines = simulating.await.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a fault of ours; it is in the log")
     })?;
-    Ok(Json(json!({ "transcript": lines })).into_response())
+    let line = |line: ivr::simulate::Line| TranscriptLine { at_ms: line.at_ms, text: line.text };
+    Ok(Json(Transcript { transcript: lines.into_iter().map(line).collect() }).into_response())
 }
 
 fn script(value: Option<Value>) -> Result<Vec<Step>, Problem> {

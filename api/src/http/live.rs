@@ -13,6 +13,7 @@ use super::calls::find;
 use super::fields::Fields;
 use super::problem::Problem;
 use super::resource::CallResource;
+use super::steering::{Asked, Body, asks, bridges, heard, holds, keys, mutes, records, transfers};
 use super::{Api, App, json};
 use crate::keys::Scope;
 use axum::Json;
@@ -20,56 +21,206 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ivr::Answer;
-use serde_json::{Map, Value, json};
-use switch::{CallSid, CallView, Command, RecordOrder, Status, Steer};
+use switch::{CallSid, CallView, Command, Status, Steer};
 
-/// The longest recording that can be asked for, in seconds: a day.
-const MAX_RECORD_S: u64 = 86_400;
-
-type Body = Map<String, Value>;
-
-macro_rules! routes {
-    ($($(#[$doc:meta])* $name:ident => $read:expr;)*) => {$(
-        $(#[$doc])*
-        pub(super) async fn $name(
-            State(app): Api,
-            caller: Caller,
-            Path(sid): Path<String>,
-            request: Request,
-        ) -> Result<Response, Problem> {
-            steer(app, caller, sid, request, $read).await
-        }
-    )*};
+/// Plays a prompt over what is heard.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/play",
+    operation_id = "play_in_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/PlayRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
+)]
+pub(super) async fn play(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| heard("play", body)).await
 }
 
-routes! {
-    /// Plays a prompt: `{"play": "welcome", "loop": 1}`.
-    play => |body, _| heard("play", body);
-    /// Speaks: `{"say": "Hello", "voice": …, "language": …}`.
-    say => |body, _| heard("say", body);
-    /// Asks: `{"gather": "menu", "max_digits": 1, "on": { … }}`.
-    gather => asks;
-    /// Stops what is heard: `{}`.
-    stop => |body, _| Fields::of(body, &[], &[]).map(|_| Asked::Steer(Steer::Stop));
-    /// Presses keys for the far end: `{"digits": "12w3#"}`.
-    digits => |body, _| keys(body);
-    /// Holds: `{"hold": true}` or `{"hold": false}`.
-    hold => |body, _| holds(body);
-    /// Silences a direction: `{"mute": "inbound"}`, `"outbound"`, `"both"` or `"none"`.
-    mute => |body, _| mutes(body);
-    /// Records: `{"record": "start"}`, `"stop"`, `"pause"` or `"resume"`.
-    record => records;
-    /// Transfers: `{"transfer": "+15557654321"}`, to a user, a SIP URI or, attended, the sid of a live call.
-    transfer => transfers;
-    /// Joins with another live call, or whom it calls: `{"bridge": "CA…"}`.
-    bridge => |body, _| bridges(body);
+/// Speaks over what is heard.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/say",
+    operation_id = "say_in_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/SayRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
+)]
+pub(super) async fn say(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| heard("say", body)).await
 }
 
-/// What a body asks for.
-enum Asked {
-    Steer(Steer),
-    /// Takes the place of the program that runs.
-    Program(Answer),
+/// Stops what is heard; the program goes on with its next verb.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/stop",
+    operation_id = "stop_in_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/StopRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
+)]
+pub(super) async fn stop(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| Fields::of(body, &[], &[]).map(|_| Asked::Steer(Steer::Stop))).await
+}
+
+/// Asks for keys, with a prompt.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/gather",
+    operation_id = "gather_in_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/GatherRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "call_joined", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
+)]
+pub(super) async fn gather(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, asks).await
+}
+
+/// Presses keys for the far end.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/digits",
+    operation_id = "press_digits",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/DigitsRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
+)]
+pub(super) async fn digits(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| keys(body)).await
+}
+
+/// Holds the far end by a re-INVITE, or takes it back.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/hold",
+    operation_id = "hold_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/HoldRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
+)]
+pub(super) async fn hold(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| holds(body)).await
+}
+
+/// Silences a direction, both or none.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/mute",
+    operation_id = "mute_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/MuteRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
+)]
+pub(super) async fn mute(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| mutes(body)).await
+}
+
+/// Begins, pauses, resumes or ends a recording.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/record",
+    operation_id = "record_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/RecordRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "not_recording"]))),
+)]
+pub(super) async fn record(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, records).await
+}
+
+/// Transfers the far end: to somebody who is called, by REFER, or to another live call.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/transfer",
+    operation_id = "transfer_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/TransferRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "call_not_joined", "calls_joined", "other_call_not_answered"]))),
+)]
+pub(super) async fn transfer(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, transfers).await
+}
+
+/// Joins the call with another live call, or with whom it calls.
+#[utoipa::path(
+    post,
+    path = "/calls/{sid}/bridge",
+    operation_id = "bridge_call",
+    tag = "calls",
+    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    request_body(content = ref("#/components/schemas/BridgeRequest")),
+    responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "calls_joined", "other_call_not_answered", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
+)]
+pub(super) async fn bridge(
+    State(app): Api,
+    caller: Caller,
+    Path(sid): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    steer(app, caller, sid, request, |body, _| bridges(body)).await
 }
 
 async fn steer(
@@ -143,158 +294,4 @@ fn named_calls(answer: &Answer) -> Vec<CallSid> {
         _ => &[],
     };
     targets.iter().filter_map(|target| target.to.parse().ok()).collect()
-}
-
-/// The one verb of a body, by its name.
-fn verb(word: &'static str, body: Body) -> Result<Answer, Problem> {
-    if !body.contains_key(word) {
-        let detail = format!("`{word}` is missing: the body is the verb, as in `answer`");
-        return Err(Problem::bad("missing_field", detail).at(word));
-    }
-    Answer::parse(&Value::Object(body)).map_err(|error| {
-        let path = error.path.strip_prefix("answer.").unwrap_or(&error.path).to_owned();
-        Problem::bad("invalid_value", error.message).at(path)
-    })
-}
-
-fn heard(word: &'static str, body: Body) -> Result<Asked, Problem> {
-    verb(word, body).map(|answer| Asked::Steer(Steer::Interject(answer)))
-}
-
-fn asks(body: Body, view: &CallView) -> Result<Asked, Problem> {
-    let answer = verb("gather", body)?;
-    let joined = view.engaged.with.map(|with| format!("it is joined with {with}"));
-    let busy =
-        joined.or_else(|| view.engaged.conference.as_ref().map(|room| format!("it is in the conference {room}")));
-    match busy {
-        None => Ok(Asked::Steer(Steer::Interject(answer))),
-        Some(state) => Err(Problem::conflict("call_joined", format!("nothing can be asked now: {state}"))),
-    }
-}
-
-fn keys(body: Body) -> Result<Asked, Problem> {
-    let keys = Fields::of(body, &["digits"], &[])?.text("digits")?;
-    if ivr::are_sent(&keys) {
-        return Ok(Asked::Steer(Steer::Digits(keys)));
-    }
-    let detail = format!(
-        "1 to {} of 0-9 * # A-D, with w for half a second of silence and W for a whole one",
-        ivr::limits::MAX_SENT_DIGITS
-    );
-    Err(Problem::bad("invalid_value", detail).at("digits"))
-}
-
-fn holds(body: Body) -> Result<Asked, Problem> {
-    match Fields::of(body, &["hold"], &[])?.required("hold")? {
-        Value::Bool(on) => Ok(Asked::Steer(Steer::Hold(on))),
-        _ => Err(Problem::bad("invalid_value", "`hold` is true or false").at("hold")),
-    }
-}
-
-fn mutes(body: Body) -> Result<Asked, Problem> {
-    let word = Fields::of(body, &["mute"], &[])?.text("mute")?;
-    let (inbound, outbound) = match word.as_str() {
-        "inbound" => (true, false),
-        "outbound" => (false, true),
-        "both" => (true, true),
-        "none" => (false, false),
-        _ => {
-            let detail = "`mute` is \"inbound\" (nobody hears the far end), \"outbound\" (it hears nothing), \"both\" or \"none\"";
-            return Err(Problem::bad("invalid_value", detail).at("mute"));
-        }
-    };
-    Ok(Asked::Steer(Steer::Mute { inbound, outbound }))
-}
-
-fn records(body: Body, view: &CallView) -> Result<Asked, Problem> {
-    let mut fields = Fields::of(body, &["record", "channels", "beep", "max_s", "recording"], &[])?;
-    let word = fields.text("record")?;
-    if word == "start" {
-        return starts(fields);
-    }
-    let recording = fields.optional_text("recording")?;
-    let order = match word.as_str() {
-        "stop" => RecordOrder::Stop(recording.clone()),
-        "pause" => RecordOrder::Pause(recording.clone()),
-        "resume" => RecordOrder::Resume(recording.clone()),
-        _ => {
-            let detail = "`record` is \"start\", \"stop\", \"pause\" or \"resume\"";
-            return Err(Problem::bad("invalid_value", detail).at("record"));
-        }
-    };
-    let running = &view.engaged.recordings;
-    if !running.iter().any(|sid| recording.as_ref().is_none_or(|meant| meant == sid)) {
-        let detail = "the call is not being recorded, or not by that recording";
-        return Err(Problem::conflict("not_recording", detail));
-    }
-    Ok(Asked::Steer(Steer::Record(order)))
-}
-
-fn starts(mut fields: Fields) -> Result<Asked, Problem> {
-    let dual = fields.whole("channels", 1..=2, 1)? == 2;
-    let beep = match fields.take("beep") {
-        None => false,
-        Some(Value::Bool(beep)) => beep,
-        Some(_) => return Err(Problem::bad("invalid_value", "`beep` is true or false").at("beep")),
-    };
-    let max_s = match fields.take("max_s") {
-        None => None,
-        Some(value) => match value.as_u64().filter(|seconds| (1..=MAX_RECORD_S).contains(seconds)) {
-            Some(seconds) => u32::try_from(seconds).ok(),
-            None => {
-                let detail = format!("`max_s` is a whole number from 1 to {MAX_RECORD_S}");
-                return Err(Problem::bad("invalid_value", detail).at("max_s"));
-            }
-        },
-    };
-    if fields.take("recording").is_some() {
-        let detail = "`recording` names one that runs; one that starts gets its sid by the event `recording`";
-        return Err(Problem::bad("invalid_value", detail).at("recording"));
-    }
-    Ok(Asked::Steer(Steer::Record(RecordOrder::Start { dual, beep, max_s })))
-}
-
-fn transfers(body: Body, view: &CallView) -> Result<Asked, Problem> {
-    let mut fields = Fields::of(body, &["transfer", "by", "timeout_s", "caller_id"], &[])?;
-    let to = fields.text("transfer")?;
-    let by = fields.optional_text("by")?;
-    if let Ok(with) = to.parse::<CallSid>() {
-        return match (view.engaged.with, by.as_deref()) {
-            (_, Some(_)) => {
-                Err(Problem::bad("invalid_value", "`by` is for a transfer to somebody who is called; leave it out")
-                    .at("by"))
-            }
-            (None, None) => {
-                Err(Problem::conflict("call_not_joined", "the call is joined with nobody who could be transferred"))
-            }
-            (Some(_), None) => Ok(Asked::Steer(Steer::Attend { with })),
-        };
-    }
-    match by.as_deref() {
-        Some("refer") => verb("refer", json_object(json!({ "refer": to })))
-            .map_err(|problem| problem.at("transfer"))
-            .map(|_| Asked::Steer(Steer::Refer(to))),
-        None | Some("bridge") => {
-            let mut verb_of = json_object(json!({ "bridge": to }));
-            for option in ["timeout_s", "caller_id"] {
-                verb_of.extend(fields.take(option).map(|value| (option.to_owned(), value)));
-            }
-            verb("bridge", verb_of).map_err(|problem| problem.at("transfer")).map(Asked::Program)
-        }
-        Some(_) => {
-            let detail = "`by` is \"bridge\" (we call, and join both) or \"refer\" (the far end calls)";
-            Err(Problem::bad("invalid_value", detail).at("by"))
-        }
-    }
-}
-
-fn json_object(value: Value) -> Body {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-fn bridges(body: Body) -> Result<Asked, Problem> {
-    verb("bridge", body).map(Asked::Program)
 }

@@ -14,6 +14,7 @@
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
 //! | `status` | `/health`, `/livez`, `/readyz`, `GET /v1/trunks` |
+//! | `doc` | `/openapi.json`, `/docs` |
 //!
 //! and beside them `auth` (keys, rates), `json` and `fields` (bodies), `query` (parameters, cursors), `resource` (a call
 //! and a CDR as JSON), `problem` (errors), `serve` (connections). A handler parses, asks the ledger or tells the switch,
@@ -26,6 +27,7 @@ mod callback;
 mod calls;
 mod cdrs;
 mod csv;
+mod doc;
 mod events;
 mod fields;
 mod flows;
@@ -39,6 +41,7 @@ mod recordings;
 mod resource;
 mod serve;
 mod status;
+mod steering;
 mod time;
 mod webhooks;
 mod wishes;
@@ -47,6 +50,7 @@ pub(crate) use resource::call_as_json;
 pub(crate) use time::rfc3339;
 
 pub use auth::Caller;
+pub use doc::document;
 pub use events::{KEEP_ALIVE, MAX_STREAMS, MAX_STREAMS_OF_TENANT};
 pub use json::{BODY_TIME, MAX_BODY};
 pub use originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
@@ -70,7 +74,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Router, body::Body};
 use base::Rng;
 use std::future::Future;
@@ -81,6 +85,8 @@ use switch::CallSid;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// How long a request may take, all in all. A slower one gets 503.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -210,44 +216,65 @@ impl App {
     }
 }
 
+/// What wants a key.
+fn with_key() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(calls::list, originate::post))
+        .routes(routes!(calls::get, calls::post))
+        .routes(routes!(happened::events))
+        .routes(routes!(happened::ladder))
+        .routes(routes!(happened::quality))
+        .routes(routes!(live::play))
+        .routes(routes!(live::say))
+        .routes(routes!(live::stop))
+        .routes(routes!(live::gather))
+        .routes(routes!(live::digits))
+        .routes(routes!(live::hold))
+        .routes(routes!(live::mute))
+        .routes(routes!(live::record))
+        .routes(routes!(live::transfer))
+        .routes(routes!(live::bridge))
+        .routes(routes!(flows::list))
+        .routes(routes!(flows::get, flows::put, flows::delete))
+        .routes(routes!(flows::simulate))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::get, recordings::delete))
+        .routes(routes!(cdrs::list))
+        .routes(routes!(events::stream))
+        .routes(routes!(account::get))
+        .routes(routes!(account::rotate))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(status::trunks))
+        .routes(routes!(admin::drain))
+}
+
+/// What wants none.
+fn without_key() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(status::health))
+        .routes(routes!(status::livez))
+        .routes(routes!(status::readyz))
+        .routes(routes!(admin::metrics))
+        .routes(routes!(doc::openapi))
+}
+
+/// Everything that the document describes: all routes but those of the page that shows it.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::new().nest("/v1", with_key()).merge(without_key())
+}
+
 /// All routes.
 pub fn router(app: App) -> Router {
-    let v1 = Router::new()
-        .route("/calls", post(originate::post).get(calls::list))
-        .route("/calls/{sid}", get(calls::get).post(calls::post))
-        .route("/calls/{sid}/events", get(happened::events))
-        .route("/calls/{sid}/ladder", get(happened::ladder))
-        .route("/calls/{sid}/quality", get(happened::quality))
-        .route("/calls/{sid}/play", post(live::play))
-        .route("/calls/{sid}/say", post(live::say))
-        .route("/calls/{sid}/stop", post(live::stop))
-        .route("/calls/{sid}/gather", post(live::gather))
-        .route("/calls/{sid}/digits", post(live::digits))
-        .route("/calls/{sid}/hold", post(live::hold))
-        .route("/calls/{sid}/mute", post(live::mute))
-        .route("/calls/{sid}/record", post(live::record))
-        .route("/calls/{sid}/transfer", post(live::transfer))
-        .route("/calls/{sid}/bridge", post(live::bridge))
-        .route("/flows", get(flows::list))
-        .route("/flows/{name}", get(flows::get).put(flows::put).delete(flows::delete))
-        .route("/flows/{name}/simulate", post(flows::simulate))
-        .route("/recordings", get(recordings::list))
-        .route("/recordings/{sid}", get(recordings::get).delete(recordings::delete))
-        .route("/cdrs", get(cdrs::list))
-        .route("/events", get(events::stream))
-        .route("/account", get(account::get))
-        .route("/account/rotate", post(account::rotate))
-        .route("/webhooks", get(webhooks::list))
-        .route("/webhooks/{id}/replay", post(webhooks::replay))
-        .route("/trunks", get(status::trunks))
-        .route("/admin/drain", post(admin::drain))
-        .layer(from_fn_with_state(app.clone(), auth::authenticate));
-    Router::new()
+    let v1 = with_key().layer(from_fn_with_state(app.clone(), auth::authenticate));
+    OpenApiRouter::new()
         .nest("/v1", v1)
-        .route("/health", get(status::health))
-        .route("/livez", get(status::livez))
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(admin::metrics))
+        .merge(without_key())
+        .route("/docs", get(doc::page::moved))
+        .route("/docs/", get(doc::page::index))
+        .route("/docs/{*path}", get(doc::page::asset))
+        .split_for_parts()
+        .0
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(within_time))

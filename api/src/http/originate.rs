@@ -53,6 +53,25 @@ const KNOWN: [&str; 11] = [
     "machine_detection",
 ];
 
+/// Makes a call. It is on disk before this is answered, and dialled after.
+#[utoipa::path(
+    post,
+    path = "/calls",
+    operation_id = "create_call",
+    tag = "calls",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body within a day: the first answer again.", min_length = 1, max_length = 255)),
+    request_body(content = ref("#/components/schemas/CallRequest")),
+    responses((
+        status = 201,
+        description = "The call is admitted.",
+        body = CallResource<'_>,
+        headers(
+            ("Location" = String, description = "Where the call is."),
+            ("Idempotency-Replayed" = Option<String>, description = "`true`: this was answered before.")
+        )
+    )),
+    extensions(("x-problems" = json!(["invalid_number", "not_supported_yet", "unknown_trunk", "invalid_answer", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "caller_id_not_owned", "no_trunk_access", "too_many_calls", "invalid_idempotency_key", "idempotency_key_reused", "idempotency_under_way", "too_many_idempotency_keys", "draining", "overloaded", "journal_full", "journal_failing"]))),
+)]
 pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;
     let key = idempotency_key(request.headers())?;

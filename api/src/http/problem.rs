@@ -1,5 +1,6 @@
 //! Errors as the API tells them: RFC 9457 `application/problem+json`, with a stable `code` and the field at fault.
 
+use super::doc::problems::is_known;
 use crate::commander::Gone;
 use crate::ledger::Refused;
 use crate::prompts::PromptError;
@@ -29,6 +30,7 @@ pub struct Problem {
 impl Problem {
     /// An error with its status, stable code and explanation.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        debug_assert!(is_known(status.as_u16(), code), "{status} {code} is not in the catalogue of problems");
         Self { status, code, detail: detail.into(), field: None, errors: Vec::new(), retry_after_s: None }
     }
 

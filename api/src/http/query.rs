@@ -6,6 +6,11 @@ use crate::words::{DIRECTIONS, STATUSES, direction, nearest};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use std::collections::BTreeMap;
+use switch::Status;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{RefOr, Required};
 
 /// The greatest `limit` of a list.
 pub const MAX_LIMIT: usize = 1_000;
@@ -80,11 +85,11 @@ impl Params {
         Ok((limit, after))
     }
 
-    /// `limit` and `cursor` of a list of facts: how many, from which number on.
-    pub(super) fn facts_page(&mut self) -> Result<(usize, u32), Problem> {
+    /// `limit` and `cursor` of a list of facts.
+    pub(super) fn facts_page(&mut self) -> Result<FactsPage, Problem> {
         let limit = self.limit()?.unwrap_or(MAX_LIMIT);
         let from = self.take("cursor").map(|text| text.parse().map_err(|_| bad_cursor())).transpose()?;
-        Ok((limit, from.unwrap_or(0)))
+        Ok(FactsPage { limit, from: from.unwrap_or(0) })
     }
 
     /// `status`, `from`, `to` and `direction`, for the calls of `tenant`.
@@ -99,6 +104,58 @@ impl Params {
             direction: one_of("direction", self.take("direction"), &directions)?,
         })
     }
+}
+
+/// A page of a call's facts.
+pub(super) struct FactsPage {
+    /// How many at most.
+    pub(super) limit: usize,
+    /// The number of the first.
+    pub(super) from: u32,
+}
+
+impl IntoParams for FactsPage {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let cursor = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]{1,9}$"));
+        vec![limit_of(MAX_LIMIT), parameter("cursor", CURSOR, cursor)]
+    }
+}
+
+impl IntoParams for Page {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let cursor = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-f]{1,16}-[A-Za-z0-9_]+$"));
+        vec![limit_of(DEFAULT_LIMIT), parameter("cursor", CURSOR, cursor)]
+    }
+}
+
+impl IntoParams for Filter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        vec![
+            parameter("status", "Those with this status.", text().enum_values(Some(STATUSES.map(Status::as_str)))),
+            parameter("direction", "Those that go this way.", text().enum_values(Some(DIRECTIONS.map(direction)))),
+            parameter("from", "Those of this caller.", text()),
+            parameter("to", "Those to this number.", text()),
+        ]
+    }
+}
+
+const CURSOR: &str = "`next_cursor` of the page before.";
+
+fn limit_of(unsaid: usize) -> Parameter {
+    let limit = ObjectBuilder::new().schema_type(Type::Integer);
+    let limit = limit.minimum(Some(1)).maximum(Some(MAX_LIMIT)).default(Some(unsaid.into()));
+    parameter("limit", "How many at most.", limit)
+}
+
+fn parameter(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(RefOr::T(Schema::from(schema.build()))))
+        .build()
 }
 
 /// What [`Params::filter`] and [`Params::page`] take.

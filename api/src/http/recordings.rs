@@ -1,43 +1,74 @@
 //! `/v1/recordings`: recordings of the caller's tenant, as JSON and as sound.
 
 use super::auth::Caller;
+use super::doc::values;
 use super::problem::Problem;
 use super::query::Params;
+use super::resource::List;
 use super::time::rfc3339;
 use super::{Api, App};
 use crate::keys::Scope;
 use crate::recordings::is_sid;
+use crate::store::Page;
 use crate::store::recordings::{RecordingKey, RecordingRow};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
+use utoipa::ToSchema;
 
 fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "recording_not_found", "there is no recording with this sid")
 }
 
-fn resource(row: &RecordingRow) -> Value {
-    let status = match row.octets {
-        None => "in-progress",
-        Some(0) => "absent",
-        Some(_) => "completed",
-    };
-    json!({
-        "sid": row.sid,
-        "call_sid": row.call_sid,
-        "status": status,
-        "channels": row.channels,
-        "started_at": rfc3339(row.started_at),
-        "ended_at": row.ended_at.map(rfc3339),
-        "duration_ms": row.duration_ms,
-        "octets": row.octets,
-        "reason": row.reason,
-        "media": (status == "completed").then(|| format!("/v1/recordings/{}.wav", row.sid)),
-    })
+/// A recording.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recording)]
+struct RecordingResource {
+    #[schema(pattern = "^RE[0-9a-f]{32}$")]
+    sid: String,
+    /// The call that it is of, or that began it.
+    #[schema(schema_with = values::call_sid)]
+    call_sid: String,
+    #[schema(schema_with = values::recording_status)]
+    status: &'static str,
+    /// 1, or 2 where each side has its own.
+    channels: u8,
+    #[schema(format = DateTime)]
+    started_at: String,
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    duration_ms: Option<u64>,
+    octets: Option<u64>,
+    /// Why it ended.
+    reason: Option<String>,
+    /// Where it is heard.
+    media: Option<String>,
+}
+
+impl From<&RecordingRow> for RecordingResource {
+    fn from(row: &RecordingRow) -> Self {
+        let status = match row.octets {
+            None => "in-progress",
+            Some(0) => "absent",
+            Some(_) => "completed",
+        };
+        Self {
+            sid: row.sid.clone(),
+            call_sid: row.call_sid.clone(),
+            status,
+            channels: row.channels,
+            started_at: rfc3339(row.started_at),
+            ended_at: row.ended_at.map(rfc3339),
+            duration_ms: row.duration_ms,
+            octets: row.octets,
+            reason: row.reason.clone(),
+            media: (status == "completed").then(|| format!("/v1/recordings/{}.wav", row.sid)),
+        }
+    }
 }
 
 async fn find(app: &App, caller: &Caller, sid: &str) -> Result<RecordingRow, Problem> {
@@ -55,6 +86,16 @@ async fn find(app: &App, caller: &Caller, sid: &str) -> Result<RecordingRow, Pro
     app.stored(store.recording(caller.tenant(), sid)).await?.ok_or_else(unknown)
 }
 
+/// Recordings, the newest first.
+#[utoipa::path(
+    get,
+    path = "/recordings",
+    operation_id = "list_recordings",
+    tag = "recordings",
+    params(("call" = Option<String>, Query, description = "Those of this call.", pattern = "^CA[0-9a-f]{32}$"), Page),
+    responses((status = 200, description = "A page of recordings.", body = List<RecordingResource>)),
+    extensions(("x-problems" = json!(["invalid_cursor"]))),
+)]
 pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     let mut params = params.only(&["call", "limit", "cursor"])?;
@@ -69,8 +110,8 @@ pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Res
     let rows = app.inner.ledger.store().recordings(caller.tenant(), call, after.as_ref(), limit + 1);
     let rows = app.stored(rows).await?;
     let next = (rows.len() > limit).then(|| rows.get(limit - 1).map(write_cursor));
-    let items: Vec<Value> = rows.iter().take(limit).map(resource).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": next.flatten() })).into_response())
+    let items: Vec<RecordingResource> = rows.iter().take(limit).map(RecordingResource::from).collect();
+    Ok(Json(List { items, next_cursor: next.flatten() }).into_response())
 }
 
 fn write_cursor(row: &RecordingRow) -> String {
@@ -83,6 +124,24 @@ fn read_cursor(text: &str) -> Option<RecordingKey> {
 }
 
 /// `RE…` is what is known of it, `RE….wav` what is heard.
+/// What is known of a recording; `.wav` behind its sid: its sound, by ranges where they are asked for.
+#[utoipa::path(
+    get,
+    path = "/recordings/{sid}",
+    operation_id = "get_recording",
+    tag = "recordings",
+    params(("sid" = String, Path, description = "The recording: RE and 32 hexadecimal digits; with .wav behind, its sound.", pattern = r"^RE[0-9a-f]{32}(\.wav)?$")),
+    responses((
+            status = 200,
+            description = "The recording, or its sound.",
+            content((RecordingResource = "application/json"), (Vec<u8> = "audio/wav"))
+        ),
+        (status = 206, description = "A part of its sound.", content((Vec<u8> = "audio/wav"))),
+        (status = 304, description = "It is as the condition says."),
+        (status = 412, description = "It is not as the condition says."),
+        (status = 416, description = "It has no such range.")),
+    extensions(("x-problems" = json!(["recording_not_found", "no_such_format", "recording_in_progress", "recording_absent"]))),
+)]
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
@@ -93,7 +152,7 @@ pub(super) async fn get(
     caller.may(Scope::Read)?;
     params.only(&[])?;
     let Some((sid, ending)) = path.split_once('.') else {
-        return Ok(Json(resource(&find(&app, &caller, &path).await?)).into_response());
+        return Ok(Json(RecordingResource::from(&find(&app, &caller, &path).await?)).into_response());
     };
     if !is_sid(sid) {
         return Err(unknown());
@@ -124,6 +183,16 @@ fn absent() -> Problem {
     Problem::new(StatusCode::GONE, "recording_absent", "there is no sound of this recording (any more)")
 }
 
+/// Deletes a recording that is made.
+#[utoipa::path(
+    delete,
+    path = "/recordings/{sid}",
+    operation_id = "delete_recording",
+    tag = "recordings",
+    params(("sid" = String, Path, description = "The recording: RE and 32 hexadecimal digits.", pattern = "^RE[0-9a-f]{32}$")),
+    responses((status = 204, description = "It is deleted.")),
+    extensions(("x-problems" = json!(["recording_not_found", "recording_in_progress"]))),
+)]
 pub(super) async fn delete(
     State(app): Api,
     caller: Caller,

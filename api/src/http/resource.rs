@@ -1,19 +1,83 @@
 //! A call and a CDR as JSON. Every key is always there; what did not happen is null.
 
+use super::doc::values;
 use super::time::rfc3339;
 use crate::words;
 use serde::Serialize;
 use serde_json::Value;
 use switch::{CallSid, CallView, Cause, Cdr, StreamQuality, Timestamps};
+use utoipa::ToSchema;
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct List<T> {
+    /// What is in it.
+    pub(super) items: Vec<T>,
+    /// What the next page takes as `cursor`; null: this is the last.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// Why a call ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cause)]
+struct CauseResource<'a> {
+    /// The final SIP status, where there was one.
+    sip_status: Option<u16>,
+    /// Q.850 cause value.
+    q850: u8,
+    /// Who ended it.
+    #[schema(schema_with = values::origin)]
+    origin: &'static str,
+    /// Whether the same call might succeed later or by another trunk.
+    retry: bool,
+    /// A short reason in words.
+    reason: &'a str,
+}
+
+impl<'a> From<&'a Cause> for CauseResource<'a> {
+    fn from(cause: &'a Cause) -> Self {
+        let Cause { sip_status, q850, origin, retry, reason } = cause;
+        Self { sip_status: *sip_status, q850: *q850, origin: words::origin(*origin), retry: *retry, reason }
+    }
+}
+
+/// One direction of a call's audio.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StreamQuality)]
+pub(super) struct StreamResource {
+    /// RTP packets.
+    packets: u64,
+    /// Packets that were sent and did not arrive.
+    lost: u64,
+    /// Share of packets lost, in percent.
+    loss_percent: f64,
+    /// Inter-arrival jitter in milliseconds (RFC 3550 §6.4.1).
+    jitter_ms: f64,
+    /// Estimated listening quality, 1 to 4.5 (ITU-T G.107); null: nothing was received to judge.
+    mos: Option<f64>,
+}
+
+impl From<&StreamQuality> for StreamResource {
+    fn from(stream: &StreamQuality) -> Self {
+        let StreamQuality { packets, lost, loss_percent, jitter_ms, mos } = *stream;
+        Self { packets, lost, loss_percent, jitter_ms, mos }
+    }
+}
 
 /// When what happened.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Times {
+    #[schema(format = DateTime)]
     pub(super) queued_at: String,
+    #[schema(format = DateTime)]
     pub(super) sent_at: Option<String>,
+    #[schema(format = DateTime)]
     pub(super) ringing_at: Option<String>,
+    #[schema(format = DateTime)]
     pub(super) early_media_at: Option<String>,
+    #[schema(format = DateTime)]
     pub(super) answered_at: Option<String>,
+    #[schema(format = DateTime)]
     pub(super) ended_at: Option<String>,
 }
 
@@ -31,26 +95,34 @@ impl From<&Timestamps> for Times {
 }
 
 /// A call: what it is, and, once it has ended, its CDR's fields.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Call)]
 pub(super) struct CallResource<'a> {
+    #[schema(schema_with = values::call_sid)]
     sid: CallSid,
+    /// The call this is a leg of.
+    #[schema(schema_with = values::call_sid_or_null)]
     parent: Option<CallSid>,
+    #[schema(schema_with = values::status)]
     status: &'static str,
+    #[schema(schema_with = values::direction)]
     direction: &'static str,
     from: &'a str,
     to: &'a str,
     trunk: Option<&'a str>,
+    /// The program, every option written out.
     answer: &'a Value,
+    #[schema(value_type = Object)]
     metadata: &'a Value,
     #[serde(flatten)]
     at: Times,
     billable_ms: Option<u64>,
     duration_ms: Option<u64>,
     pdd_ms: Option<u64>,
-    cause: Option<&'a Cause>,
+    cause: Option<CauseResource<'a>>,
     codec: Option<&'a str>,
-    received: Option<&'a StreamQuality>,
-    sent: Option<&'a StreamQuality>,
+    received: Option<StreamResource>,
+    sent: Option<StreamResource>,
     recordings: &'a [String],
     carrier_call_id: Option<&'a str>,
     sip_call_ids: &'a [String],
@@ -74,10 +146,10 @@ impl<'a> From<&'a CallView> for CallResource<'a> {
             billable_ms: cdr.map(|cdr| cdr.billable_ms),
             duration_ms: cdr.map(|cdr| cdr.duration_ms),
             pdd_ms: cdr.and_then(|cdr| cdr.pdd_ms),
-            cause: view.cause.as_ref(),
+            cause: view.cause.as_ref().map(CauseResource::from),
             codec: view.codec.as_deref(),
-            received: cdr.map(|cdr| &cdr.received),
-            sent: cdr.map(|cdr| &cdr.sent),
+            received: cdr.map(|cdr| StreamResource::from(&cdr.received)),
+            sent: cdr.map(|cdr| StreamResource::from(&cdr.sent)),
             recordings: cdr.map_or(&[], |cdr| &cdr.recordings),
             carrier_call_id: view.carrier_call_id.as_deref(),
             sip_call_ids: &view.sip_call_ids,
@@ -92,28 +164,35 @@ pub(crate) fn call_as_json(view: &CallView) -> Value {
 }
 
 /// A CDR.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cdr)]
 pub(super) struct CdrResource<'a> {
+    #[schema(schema_with = values::call_sid)]
     sid: CallSid,
+    /// The call this is a leg of.
+    #[schema(schema_with = values::call_sid_or_null)]
     parent: Option<CallSid>,
     trunk: Option<&'a str>,
+    #[schema(schema_with = values::direction)]
     direction: &'static str,
     from: &'a str,
     to: &'a str,
+    #[schema(schema_with = values::status)]
     status: &'static str,
     #[serde(flatten)]
     at: Times,
     billable_ms: u64,
     duration_ms: u64,
     pdd_ms: Option<u64>,
-    cause: &'a Cause,
+    cause: CauseResource<'a>,
     codec: Option<&'a str>,
-    received: &'a StreamQuality,
-    sent: &'a StreamQuality,
+    received: StreamResource,
+    sent: StreamResource,
     recordings: &'a [String],
     carrier_call_id: Option<&'a str>,
     sip_call_ids: &'a [String],
     price: Option<f64>,
+    #[schema(value_type = Object)]
     metadata: &'a Value,
 }
 
@@ -131,10 +210,10 @@ impl<'a> From<&'a Cdr> for CdrResource<'a> {
             billable_ms: cdr.billable_ms,
             duration_ms: cdr.duration_ms,
             pdd_ms: cdr.pdd_ms,
-            cause: &cdr.cause,
+            cause: CauseResource::from(&cdr.cause),
             codec: cdr.codec.as_deref(),
-            received: &cdr.received,
-            sent: &cdr.sent,
+            received: StreamResource::from(&cdr.received),
+            sent: StreamResource::from(&cdr.sent),
             recordings: &cdr.recordings,
             carrier_call_id: cdr.carrier_call_id.as_deref(),
             sip_call_ids: &cdr.sip_call_ids,

@@ -3,6 +3,7 @@
 use super::auth::Caller;
 use super::problem::Problem;
 use super::query::Params;
+use super::resource::List;
 use super::{Api, App};
 use crate::keys::Scope;
 use axum::Json;
@@ -10,9 +11,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use utoipa::ToSchema;
 
 /// How long an answer of the database counts: `/health` asks it once in this time, however often it is asked itself.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ pub struct SipHealth {
 }
 
 /// How a trunk is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TrunkHealth {
     /// What is known of it.
     pub status: TrunkState,
@@ -36,7 +37,7 @@ pub struct TrunkHealth {
 }
 
 /// What is known of a trunk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrunkState {
     /// Nothing has been tried yet.
@@ -48,10 +49,79 @@ pub enum TrunkState {
     Failing,
 }
 
+/// How the switch is, and its parts. Some names are those that monitoring of its predecessor asks for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+struct HealthResource<'a> {
+    /// `healthy` or `degraded`.
+    status: &'static str,
+    /// Why no call can be made: the code of a problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'static str>,
+    database: Part,
+    redis: Part,
+    sip: SipPart<'a>,
+    freeswitch: Part,
+    ivr: IvrPart,
+    version: &'static str,
+}
+
+/// A part of the switch.
+#[derive(Serialize, ToSchema)]
+struct Part {
+    /// `connected`, `disconnected` or `disabled`.
+    status: &'static str,
+}
+
+/// Signalling.
+#[derive(Serialize, ToSchema)]
+struct SipPart<'a> {
+    /// `connected` or `disconnected`.
+    status: &'static str,
+    /// Each trunk by its name.
+    trunks: &'a BTreeMap<String, TrunkHealth>,
+}
+
+/// Programs.
+#[derive(Serialize, ToSchema)]
+struct IvrPart {
+    /// Calls that are answered.
+    #[serde(rename = "activeSessions")]
+    active_sessions: usize,
+}
+
+/// A trunk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Trunk)]
+struct TrunkResource<'a> {
+    name: &'a str,
+    status: TrunkState,
+    /// Calls on it now.
+    active_calls: u32,
+}
+
+/// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "get_livez",
+    tag = "operations",
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
+/// Whether calls can be made.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "get_readyz",
+    tag = "operations",
+    responses((status = 200, description = "They can.", body = String, content_type = "text/plain")),
+    extensions(("x-problems" = json!(["draining", "sip_down", "overloaded", "journal_full", "journal_failing"]))),
+)]
 pub(super) async fn readyz(State(app): Api) -> Response {
     match calls_can_be_made(&app) {
         Ok(()) => "ready\n".into_response(),
@@ -72,6 +142,15 @@ fn calls_can_be_made(app: &App) -> Result<(), Problem> {
     Ok(app.inner.ledger.admits()?)
 }
 
+/// How the switch is, and its parts.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "get_health",
+    tag = "operations",
+    responses((status = 200, description = "Calls can be made.", body = HealthResource<'_>),
+        (status = 503, description = "They cannot; `reason` says why.", body = HealthResource<'_>)),
+)]
 pub(super) async fn health(State(app): Api) -> Response {
     let database = database_connected(&app).await;
     let sip = app.inner.sip.load();
@@ -79,19 +158,21 @@ pub(super) async fn health(State(app): Api) -> Response {
     let able = calls_can_be_made(&app);
     let failing = sip.trunks.values().any(|trunk| trunk.status == TrunkState::Failing);
     let healthy = able.is_ok() && database && !failing;
-    let mut body = json!({
-        "status": if healthy { "healthy" } else { "degraded" },
-        "database": { "status": word(database) },
-        "redis": { "status": "disabled" },
-        "sip": { "status": word(sip.up), "trunks": sip.trunks },
-        "freeswitch": { "status": word(sip.up) },
-        "ivr": { "activeSessions": app.inner.ledger.live().in_progress() },
-        "version": app.inner.version,
-    });
+    let part = |connected| Part { status: word(connected) };
+    let mut body = HealthResource {
+        status: if healthy { "healthy" } else { "degraded" },
+        reason: None,
+        database: part(database),
+        redis: Part { status: "disabled" },
+        sip: SipPart { status: word(sip.up), trunks: &sip.trunks },
+        freeswitch: part(sip.up),
+        ivr: IvrPart { active_sessions: app.inner.ledger.live().in_progress() },
+        version: app.inner.version,
+    };
     let status = match able {
         Ok(()) => StatusCode::OK,
         Err(problem) => {
-            body["reason"] = problem.code().into();
+            body.reason = Some(problem.code());
             StatusCode::SERVICE_UNAVAILABLE
         }
     };
@@ -110,6 +191,14 @@ async fn database_connected(app: &App) -> bool {
     connected
 }
 
+/// Trunks and how they are.
+#[utoipa::path(
+    get,
+    path = "/trunks",
+    operation_id = "list_trunks",
+    tag = "operations",
+    responses((status = 200, description = "All trunks.", body = List<TrunkResource<'_>>)),
+)]
 pub(super) async fn trunks(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     params.only(&[])?;
@@ -120,8 +209,8 @@ pub(super) async fn trunks(State(app): Api, caller: Caller, params: Params) -> R
         .iter()
         .map(|name| {
             let health = sip.trunks.get(name).cloned().unwrap_or_default();
-            json!({ "name": name, "status": health.status, "active_calls": health.active_calls })
+            TrunkResource { name, status: health.status, active_calls: health.active_calls }
         })
         .collect();
-    Ok(Json(json!({ "items": items, "next_cursor": null })).into_response())
+    Ok(Json(List { items, next_cursor: None }).into_response())
 }

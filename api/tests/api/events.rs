@@ -15,13 +15,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// A stream of server-sent events, read as far as the test wants.
-struct Sse {
+pub struct Sse {
     body: BodyDataStream,
     text: String,
 }
 
 impl Sse {
-    async fn open(board: &Board, key: &str, last: Option<u64>) -> Self {
+    pub async fn open(board: &Board, key: &str, last: Option<u64>) -> Self {
         let mut request = Request::get("/v1/events").header("x-api-key", key);
         if let Some(last) = last {
             request = request.header("last-event-id", last.to_string());
@@ -48,7 +48,7 @@ impl Sse {
     }
 
     /// The next event: its name, and its data with the id that the stream gave it. Comments are no events.
-    async fn next(&mut self) -> (String, Value) {
+    pub async fn next(&mut self) -> (String, Value) {
         tokio::time::timeout(PATIENCE, self.event()).await.expect("no event comes")
     }
 

@@ -12,6 +12,7 @@ mod calls;
 mod connections;
 mod crash;
 mod disk;
+mod document;
 mod errands;
 mod events;
 mod flows;
@@ -29,5 +30,6 @@ mod recordings;
 #[path = "../../src/testing/calls.rs"]
 mod records;
 mod support;
+mod walk;
 mod webhooks;
 mod wishes;

@@ -13,7 +13,7 @@ fn sid(n: u8) -> String {
 
 impl Board {
     /// A call of which these recordings were made, each with its octets on disk; `None`: it is still being made.
-    async fn recorded(&self, made: &[(u8, Option<u64>)]) -> CallSid {
+    pub async fn recorded(&self, made: &[(u8, Option<u64>)]) -> CallSid {
         let call = self.call().await;
         let mut facts = vec![records::answered(0, 0, 1_764_000_002_000)];
         for (n, octets) in made {

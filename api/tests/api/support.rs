@@ -130,11 +130,19 @@ impl Board {
         Self::open(dir, &url, 64 << 20).await
     }
 
+    pub async fn raw(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// What a request is answered with, which is what the OpenAPI document says of it.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (head, body) = self.raw(request).await.into_parts();
         let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap();
-        Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let answer = Answer { status: head.status, headers: head.headers, text };
+        crate::document::holds(&method, &path, &answer);
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {

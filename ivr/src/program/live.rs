@@ -16,9 +16,9 @@ pub enum NotNow {
     /// The call is not answered yet.
     #[error("the call is not answered yet")]
     NotAnswered,
-    /// It is in a bridge, a conference or a recording: sounds are heard over it, and nothing is asked.
+    /// It is in a bridge, a conference or a recording, or waits for a document: sounds are heard over it, and nothing is asked.
     #[error(
-        "nothing is asked while the call is joined with others or recorded by its program: only sounds are heard over it"
+        "nothing is asked while the call is joined with others, recorded by its program or waits for a document: only sounds are heard then"
     )]
     Joined,
     /// So much was put in between already that is not over.

@@ -194,6 +194,11 @@ impl Call {
         let Stage::Talking(talk) = &mut self.stage else { return };
         talk.program.get_or_insert_with(|| Program::standing_by(context)).stand_by();
         self.drain_program(desk, now);
+        if let Some(boss) = self.boss.take() {
+            // A leg that was answered and not joined yet: its caller hears that it will not be.
+            let ending = refused("the leg was joined with another call");
+            desk.letters.push_back((boss, Letter::Over { call: self.sid, ending }));
+        }
         if let Some(other) = self.peer {
             let ending = Ending::cleared(Origin::Api, "the other leg was joined with another call");
             desk.letters.push_back((other, Letter::Over { call: self.sid, ending }));

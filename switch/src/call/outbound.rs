@@ -134,12 +134,12 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         status_callback: None,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
+    call.telling = asked.wishes.progress.clone().map(Telling::new);
     if candidates.is_empty() {
         return stillborn(call, Status::Failed, "no trunk is configured", desk, now);
     }
     desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
     let way = Way::Trunks { from: asked.from, to: asked.to, candidates };
-    call.telling = asked.wishes.progress.clone().map(Telling::new);
     let waiting = Waiting::new(way, Some(asked.answer), asked.timeout, MAX_FORWARDS);
     call.stage = Stage::Queued(Waiting { wishes: asked.wishes, ..waiting });
     call
