@@ -2,8 +2,9 @@
 # What one INVITE-200-ACK-BYE costs the switch: answered by itself, and bridged to a trunk. The switch has a core of its
 # own, the load (and the trunk's far end) another; CDRs are on, [limits] is lifted; three runs each, the median counts.
 #
-#   benches/signalling.sh [RATE] [SECONDS]          default: 1,500 calls a second for 20 s; bridged, half
-#                                                 as many: each leg has a port, and a port rests for 5 s
+#   benches/signalling.sh [RATE] [SECONDS] [WARM]   default: 3,000 calls a second for 12 s; bridged, half as many; WARM
+#                                                 (35) seconds of the same before: ended transactions are kept for 64*T1
+#                                                 (32 s), and what a switch at work costs is known after that
 #   benches/signalling.sh overload [RATE]           goodput at RATE (2,000) and at twice that, and what is left behind
 #
 # TANDEM names the program (default: target/release/tandem). A machine that does something else meanwhile shows it in
@@ -17,7 +18,7 @@ pids=()
 finish() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done; rm -rf "$dir"; }
 trap finish EXIT
 
-# Below the RTP ports, all of which are used: each rests for five seconds after a call.
+# Below the RTP ports, all of which are used: each rests for two seconds after a call.
 sip=9060 http=9061 far=9070
 cat > "$dir/tandem.toml" <<TOML
 [http]
@@ -64,7 +65,7 @@ until_ready
 
 # load NUMBER RATE SECONDS FILE: one run; its table goes to standard error.
 load() {
-  taskset -c $load_core "$tandem" load "sip:$1@127.0.0.1:$sip" --rate "$2" --duration "$3s" --pid "$switch" --json "$4" 2>/dev/null >&2
+  taskset -c $load_core "$tandem" load "sip:$1@127.0.0.1:$sip" --rate "$2" --duration "$3s" --pid "$switch" --json "$4" >"$4.table" 2>&1
 }
 # figure FILE EXPRESSION: out of a run's JSON, which is called r.
 figure() { python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
@@ -85,11 +86,11 @@ if [ "${1:-}" = overload ]; then
   exit
 fi
 
-rate=${1:-1500} seconds=${2:-20}
+rate=${1:-3000} seconds=${2:-12} warm=${3:-35}
 for way in "answered locally:+18325550100" "bridged:+18325550101"; do
   [ "${way%%:*}" = bridged ] && rate=$((rate / 2))
   echo "${way%%:*}, $rate calls a second for $seconds s:"
-  load "${way##*:}" "$rate" 3 "$dir/warm.json" || true
+  load "${way##*:}" "$rate" "$warm" "$dir/warm.json" || true
   for run in 1 2 3; do
     load "${way##*:}" "$rate" "$seconds" "$dir/run$run.json" || true
     echo "  $(figure "$dir/run$run.json" "$line")"

@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod follow;
 mod log;
+mod overload;
 mod process;
 mod rim;
 mod signalling;

@@ -349,6 +349,7 @@ impl Process {
         let signalling = Signalling {
             switch,
             outlet,
+            overload: crate::overload::Overload::default(),
             net: net.clone(),
             engine,
             ledger: ledger.clone(),

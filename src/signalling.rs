@@ -2,6 +2,7 @@
 //! follows, and hands that to the sockets, the shards and the ledger. None of the three can make it wait.
 
 use crate::clock::Clock;
+use crate::overload::Overload;
 use api::ledger::Ledger;
 use base::millis;
 use media::worker::Engine;
@@ -14,11 +15,6 @@ use switch::{Input, Output, Switch, TrunkStatus};
 const FIGURES_EVERY: u64 = millis(250);
 /// Inputs taken in one go before what follows from them is sent: they share wakes, and none waits long.
 const INPUTS_AT_ONCE: usize = 64;
-/// With so many items waiting the switch counts as overloaded: at a tenth to a third of a millisecond each, what comes
-/// last waits for up to 50 ms. New calls are then answered 503 at once.
-const OVERLOADED_AT: usize = 192;
-/// With so few it does so no more.
-const RELIEVED_AT: usize = 32;
 /// The longest sleep, where nobody asked to be woken: figures are taken, and the stop is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 
@@ -54,6 +50,8 @@ pub struct Signalling {
     pub ledger: Ledger,
     /// The time.
     pub clock: Clock,
+    /// Whether it keeps up.
+    pub overload: Overload,
     /// What the switch was told last of the journal: whether it takes calls.
     pub admits: bool,
     /// Who runs what calls ask of the world outside. Never waits.
@@ -101,23 +99,16 @@ impl Signalling {
         }
     }
 
-    /// Whether new calls are refused for what waits in the inbox.
-    fn weigh(&mut self) {
-        let depth = self.outlet.depth();
-        if depth >= OVERLOADED_AT || depth <= RELIEVED_AT {
-            self.switch.set_overloaded(depth >= OVERLOADED_AT);
-        }
-    }
-
     /// Takes what is there, and the time where it has come; how many inputs that was.
     fn turn(&mut self, wake: Option<u64>) -> Result<usize, Ended> {
-        self.weigh();
         let mut taken = 0;
         while taken < INPUTS_AT_ONCE
             && let Some(input) = self.outlet.take()?
         {
             taken += 1;
-            self.switch.handle(input, self.clock.now());
+            let now = self.clock.now();
+            self.switch.set_overloaded(self.overload.refuses(self.outlet.waited(), now.mono));
+            self.switch.handle(input, now);
         }
         let now = self.clock.now();
         // However much comes in: what is to be repeated or given up is, in time.

@@ -1,22 +1,24 @@
 //! Deterministic timers: one deadline a key, fired in order of time and then of key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+use std::hash::Hash;
 
 /// Deadlines (monotonic nanoseconds) by key. Setting a key again moves it; equal deadlines fire in key order, so that
-/// the same inputs give the same outputs on every run.
+/// the same inputs give the same outputs on every run. Keys are our own numbers, never a peer's text.
 #[derive(Clone, Debug)]
 pub struct Timers<K> {
     by_time: BTreeSet<(u64, K)>,
-    by_key: BTreeMap<K, u64>,
+    by_key: FxHashMap<K, u64>,
 }
 
 impl<K: Copy + Ord> Default for Timers<K> {
     fn default() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
+        Self { by_time: BTreeSet::new(), by_key: FxHashMap::default() }
     }
 }
 
-impl<K: Copy + Ord> Timers<K> {
+impl<K: Copy + Ord + Hash> Timers<K> {
     /// Sets `key` to fire at `at`, in place of any earlier setting.
     pub fn set(&mut self, key: K, at: u64) {
         if let Some(old) = self.by_key.insert(key, at) {

@@ -20,7 +20,7 @@ use url::Url;
 use crate::call::leg::MediaPort;
 
 /// What a timer of a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Wake {
     /// It has waited too long for a permit.
     Queue,
@@ -45,7 +45,7 @@ pub(crate) enum Wake {
 }
 
 /// A timer's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     /// A call's.
     Call(CallSid, Wake),

@@ -10,9 +10,10 @@ use std::time::Duration;
 /// Max-Forwards of a request that begins with us (RFC 3261 §8.1.1.6).
 pub const MAX_FORWARDS: u8 = 70;
 
-/// The most transactions at once, client and server together. Beyond it a new request is answered 503 without state, and
-/// a request of ours is refused ([`super::Refused::Full`]).
-pub const MAX_TRANSACTIONS: usize = 100_000;
+/// The most transactions at once, client and server together: two a call, and four of one that is bridged, each remembered
+/// for 64·T1 with about a kilobyte. Beyond it a new request is answered 503 without state, and a request of ours is refused
+/// ([`super::Refused::Full`]).
+pub const MAX_TRANSACTIONS: usize = 500_000;
 /// The most INVITE sessions at once. Beyond it a new INVITE is answered 503 with Retry-After, and
 /// [`super::Endpoint::invite`] is refused.
 pub const MAX_SESSIONS: usize = 20_000;

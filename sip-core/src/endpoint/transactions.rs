@@ -13,7 +13,8 @@ use crate::transaction::{
     Action, Actions, Class, Client, ClientInput, ClientKey, Intervals, InviteClient, MergeKey, NonInviteClient, Server,
     ServerInput, ServerKey, Timer,
 };
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 
 /// A client transaction.
@@ -77,9 +78,11 @@ pub(super) struct NewClient {
 /// All client transactions.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    pub(super) table: BTreeMap<ClientId, Box<ClientTx>>,
-    keys: HashMap<Fingerprint, ClientId>,
+    pub(super) table: FxHashMap<ClientId, Box<ClientTx>>,
+    keys: FxHashMap<Fingerprint, ClientId>,
     prints: Fingerprints,
+    /// Those that wait for an answer to a datagram, by where it went: what an ICMP error is about.
+    unanswered: BTreeSet<(Target, ClientId)>,
 }
 
 /// A key, or what stands for it over the 64·T1 that a transaction is remembered: the text would be ten times as long.
@@ -121,9 +124,9 @@ pub(super) struct ServerTx {
 /// All server transactions.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
-    pub(super) table: BTreeMap<ServerId, Box<ServerTx>>,
-    keys: HashMap<Fingerprint, ServerId>,
-    merges: HashMap<Fingerprint, ServerId>,
+    pub(super) table: FxHashMap<ServerId, Box<ServerTx>>,
+    keys: FxHashMap<Fingerprint, ServerId>,
+    merges: FxHashMap<Fingerprint, ServerId>,
     prints: Fingerprints,
 }
 
@@ -203,6 +206,9 @@ impl Core {
             flow.clients.insert(id);
         }
         self.clients.keys.insert(key, id);
+        if let Target::Datagram { .. } = new.target {
+            self.clients.unanswered.insert((new.target, id));
+        }
         let tx = ClientTx {
             machine,
             intervals,
@@ -235,6 +241,7 @@ impl Core {
         if !tx.is_pending() {
             tx.wire = None;
             tx.draft.body = None;
+            self.clients.unanswered.remove(&(tx.target, id));
         }
         self.act_client(id, &actions, message);
         if machine.is_terminated() {
@@ -351,14 +358,10 @@ impl Core {
 
     /// ICMP: what is being sent from there to there does not arrive (§17.1.4).
     pub(super) fn unreachable(&mut self, target: Target) {
-        let hit: Vec<ClientId> = self
-            .clients
-            .table
-            .iter()
-            .filter(|(_, tx)| tx.target == target && tx.is_sending())
-            .map(|(id, _)| *id)
-            .collect();
-        for id in hit {
+        let there = (target, ClientId(0))..=(target, ClientId(u64::MAX));
+        let there = self.clients.unanswered.range(there).map(|(_, id)| *id);
+        let is_sending = |id: &ClientId| self.clients.table.get(id).is_some_and(|tx| tx.is_sending());
+        for id in there.filter(is_sending).collect::<Vec<_>>() {
             self.client_input(id, ClientInput::TransportError, None);
         }
     }
@@ -366,6 +369,7 @@ impl Core {
     fn forget_client(&mut self, id: ClientId) {
         let Some(tx) = self.clients.table.remove(&id) else { return };
         self.clients.keys.remove(&tx.key);
+        self.clients.unanswered.remove(&(tx.target, id));
         self.timers.stop(TimerKey::Client(id, Timer::A));
         self.timers.stop(TimerKey::Canceled(id));
         if let Target::Stream(flow) = tx.target

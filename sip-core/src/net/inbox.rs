@@ -24,8 +24,9 @@ pub const INBOX: usize = 65_536;
 /// and the API answers 503.
 pub const NEW_WORK_LIMIT: usize = INBOX / 2;
 
-/// Datagrams read of one listener in a row, so that a flood on one holds up no other.
-pub const DATAGRAMS_A_LOOK: usize = 64;
+/// Datagrams read of one listener in a row, so that a flood on one holds up no other. What is read is known to wait: what the
+/// kernel holds beyond it is not.
+pub const DATAGRAMS_A_LOOK: usize = 256;
 
 /// How long the thread may rest while inputs keep coming. It bounds what a rest adds to a message's way.
 pub const REST: Duration = Duration::from_micros(500);
@@ -61,7 +62,8 @@ pub struct Ended;
 
 #[derive(Debug)]
 enum Post<T> {
-    Item(T),
+    /// And since when it waits.
+    Item(T, Instant),
     End,
 }
 
@@ -104,8 +106,8 @@ impl<T> Inbox<T> {
         if self.bell.waiting.load(Ordering::Relaxed) >= NEW_WORK_LIMIT {
             return Err((item, TurnedAway::Full));
         }
-        match self.post(Post::Item(item)) {
-            Err(Post::Item(item)) => Err((item, TurnedAway::Gone)),
+        match self.post(Post::Item(item, Instant::now())) {
+            Err(Post::Item(item, _)) => Err((item, TurnedAway::Gone)),
             // An end is never what was offered here.
             Ok(()) | Err(Post::End) => Ok(()),
         }
@@ -117,7 +119,7 @@ impl<T> Inbox<T> {
         while self.bell.waiting.load(Ordering::Relaxed) >= INBOX {
             std::thread::sleep(FULL_RETRY);
         }
-        let _ = self.post(Post::Item(item));
+        let _ = self.post(Post::Item(item, Instant::now()));
     }
 
     /// Tells the reader that nothing more will come, however many may still hold the way in.
@@ -146,8 +148,12 @@ pub struct Outlet<T> {
     bell: Arc<Bell>,
     epoll: OwnedFd,
     listeners: Vec<Datagrams>,
-    /// Datagrams that were read and not yet handed out.
-    read: VecDeque<T>,
+    /// Datagrams that were read and not yet handed out, and when they were (nanoseconds since `origin`).
+    read: VecDeque<(u64, T)>,
+    /// The kernel may hold more.
+    more: bool,
+    /// Since when what was handed out last had waited.
+    since: u64,
     /// What was found in the queue just before a sleep.
     found: Option<Post<T>>,
     /// Whose turn it is: the queue's or the datagrams'.
@@ -176,6 +182,8 @@ pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
         epoll,
         listeners: Vec::new(),
         read: VecDeque::new(),
+        more: false,
+        since: 0,
         found: None,
         queue_next: true,
         rests: Rests::of(REST),
@@ -232,7 +240,7 @@ impl<T: From<Input>> Outlet<T> {
     pub fn take(&mut self) -> Result<Option<T>, Ended> {
         self.queue_next = !self.queue_next;
         if self.queue_next
-            && let Some(item) = self.read.pop_front()
+            && let Some(item) = self.take_read()
         {
             return Ok(Some(item));
         }
@@ -240,19 +248,36 @@ impl<T: From<Input>> Outlet<T> {
             Ok(post) => {
                 self.bell.waiting.fetch_sub(1, Ordering::Relaxed);
                 match post {
-                    Post::Item(item) => Ok(Some(item)),
+                    Post::Item(item, since) => {
+                        self.since = since.saturating_duration_since(self.origin).as_nanos() as u64;
+                        Ok(Some(item))
+                    }
                     Post::End => Err(Ended),
                 }
             }
-            Err(TryRecvError::Empty) => Ok(self.read.pop_front()),
+            Err(TryRecvError::Empty) => Ok(self.take_read()),
             Err(TryRecvError::Disconnected) => Err(Ended),
         }
+    }
+
+    fn take_read(&mut self) -> Option<T> {
+        let (since, item) = self.read.pop_front()?;
+        self.since = since;
+        Some(item)
+    }
+
+    /// How long the item that was taken last had waited. In the kernel's buffer it may have waited before, for as long as a
+    /// turn takes.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.mono().saturating_sub(self.since))
     }
 
     /// Looks at the sockets; sleeps before that, for at most `most`, where nothing is there. `taken` is what has been handed
     /// out since the last look.
     pub fn wait(&mut self, most: Duration, taken: usize) {
-        let busy = !self.read.is_empty() || self.found.is_some() || self.bell.waiting.load(Ordering::Relaxed) > 0;
+        let busy =
+            self.more || !self.read.is_empty() || self.found.is_some() || self.bell.waiting.load(Ordering::Relaxed) > 0;
         let rest = self.rests.after(taken, self.mono());
         if busy {
             return self.look(Duration::ZERO);
@@ -272,28 +297,31 @@ impl<T: From<Input>> Outlet<T> {
 
     fn look(&mut self, timeout: Duration) {
         self.unlooked = 0;
+        self.more = false;
         let mut ready = [const { MaybeUninit::uninit() }; EVENTS_A_WAIT];
         let timeout = Timespec::try_from(timeout).ok();
         // A signal ends the wait early, and early is harmless.
         let Ok((ready, _)) = epoll::wait(&self.epoll, &mut ready, timeout.as_ref()) else { return };
+        let now = self.origin.elapsed().as_nanos() as u64;
         for event in ready {
             // The bell's number is no listener's.
             let Some(listener) = self.listeners.get_mut(event.data.u64() as usize) else { continue };
             let flags = event.flags;
             if flags.contains(epoll::EventFlags::ERR) {
-                listener.errors(|input| self.read.push_back(input.into()));
+                listener.errors(|input| self.read.push_back((now, input.into())));
             }
             let room = NEW_WORK_LIMIT.saturating_sub(self.read.len()).min(DATAGRAMS_A_LOOK);
-            listener.read(room, |input| self.read.push_back(input.into()));
+            self.more |= listener.read(room, |input| self.read.push_back((now, input.into())));
         }
     }
 
     /// After a rest something is there, as a rule: to ask first whether it is would cost a system call.
     fn read_all(&mut self) {
-        let read = &mut self.read;
+        let (now, read) = (self.mono(), &mut self.read);
+        self.more = false;
         for listener in &mut self.listeners {
             let room = NEW_WORK_LIMIT.saturating_sub(read.len()).min(DATAGRAMS_A_LOOK);
-            listener.read(room, |input| read.push_back(input.into()));
+            self.more |= listener.read(room, |input| read.push_back((now, input.into())));
         }
     }
 

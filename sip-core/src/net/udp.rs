@@ -62,8 +62,8 @@ pub(super) fn halves(local: LocalId, socket: StdUdpSocket, shared: &Arc<Shared>)
 }
 
 impl Datagrams {
-    /// Reads what is there, at most `most` datagrams, and hands out those that may come in.
-    pub(super) fn read(&mut self, most: usize, mut take: impl FnMut(Input)) {
+    /// Reads what is there, at most `most` datagrams, and hands out those that may come in. True where there may be more.
+    pub(super) fn read(&mut self, most: usize, mut take: impl FnMut(Input)) -> bool {
         for _ in 0..most {
             match self.socket.recv_from(&mut self.buffer) {
                 Ok((len, from)) => {
@@ -73,11 +73,12 @@ impl Datagrams {
                         take(datagram);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 // It tells of an earlier datagram, which the error queue names, and is gone once told.
                 Err(_) => {}
             }
         }
+        true
     }
 
     /// Hands out what ICMP has said.

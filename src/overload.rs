@@ -1,0 +1,67 @@
+//! Overload (RFC 6357 §5, RFC 7339's aim without its headers): which new calls are refused so that those that are taken, and
+//! those that stand, go on as ever.
+//!
+//! The measure is how long a message has waited for the signalling thread, as in CoDel (RFC 8289): not how many wait, since
+//! a message costs a hundredth of a millisecond or a third of one. A thread that was held up for a moment has old messages and
+//! soon none; one that has had nothing else for [`STANDING`] is overloaded. From then on a new call that has waited for
+//! longer than [`PATIENCE`] is answered 503 at once, which costs a tenth of taking it, and whoever waited less is taken: the
+//! thread never idles, and nobody waits much longer. It ends when something has hardly waited at all.
+
+use base::millis;
+use std::time::Duration;
+
+/// How long a new call may have waited while the switch is overloaded.
+pub const PATIENCE: Duration = Duration::from_millis(20);
+/// For how long every message must have waited that long before it is.
+pub const STANDING: u64 = millis(60);
+/// A message that waited less ends it.
+pub const RELIEF: Duration = Duration::from_millis(5);
+
+/// See the head of this file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overload {
+    /// Since when (monotonic nanoseconds) everything has waited longer than [`PATIENCE`].
+    since: Option<u64>,
+    is_overloaded: bool,
+}
+
+impl Overload {
+    /// Whether the message that has waited this long, where it is a new call, is refused.
+    pub fn refuses(&mut self, waited: Duration, mono: u64) -> bool {
+        if waited <= PATIENCE {
+            self.since = None;
+            self.is_overloaded &= waited > RELIEF;
+            return false;
+        }
+        let since = *self.since.get_or_insert(mono);
+        self.is_overloaded |= mono.saturating_sub(since) >= STANDING;
+        self.is_overloaded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_millis(21);
+
+    #[test]
+    fn a_thread_that_was_held_up_for_a_moment_refuses_nobody() {
+        let mut overload = Overload::default();
+        assert!(!overload.refuses(Duration::from_millis(500), millis(500)));
+        assert!(!overload.refuses(Duration::from_millis(480), millis(505)));
+        assert!(!overload.refuses(PATIENCE, millis(510)));
+        assert!(!overload.refuses(LONG, millis(600)), "it is counted anew");
+    }
+
+    #[test]
+    fn what_stands_is_refused_until_it_is_gone() {
+        let mut overload = Overload::default();
+        let refused: Vec<u64> = (0..100).filter(|ms| overload.refuses(LONG, millis(*ms))).collect();
+        assert_eq!(refused, (60..100).collect::<Vec<_>>());
+        assert!(!overload.refuses(PATIENCE, millis(100)), "who has waited less is taken");
+        assert!(overload.refuses(LONG, millis(101)), "and it is not over");
+        assert!(!overload.refuses(RELIEF, millis(102)));
+        assert!(!overload.refuses(LONG, millis(103)), "now it is");
+    }
+}
