@@ -269,7 +269,7 @@ fn who_waits_for_a_conference_hears_its_document_until_another_one_comes() {
     let document = "<Response><Dial><Conference beep=\"false\" waitUrl=\"https://app.example/wait\">team</Conference>\
                     </Dial></Response>";
     let (mut place, carrier) = place(&json!([{ "twiml": document }]), &[]);
-    let mut comes = |place: &mut Place, nth: u8, script: &str| {
+    let comes = |place: &mut Place, nth: u8, script: &str| {
         place.call_in(carrier, format!("+1666555000{nth}"), "+18325550100", script);
         place.wait(Duration::from_secs(2));
     };

@@ -68,9 +68,12 @@ fn cdr(town: &Town, sid: CallSid) -> &Cdr {
     ended.expect("a CDR")
 }
 
-fn warnings(town: &Town, sid: CallSid) -> Vec<&str> {
-    let message = |fact| if let &Fact::Warning { ref message, .. } = fact { Some(message.as_str()) } else { None };
-    facts(town, sid).into_iter().filter_map(message).collect()
+fn warnings(town: &Town, sid: CallSid) -> Vec<String> {
+    let message = |fact: &'_ &Fact| match fact {
+        Fact::Warning { message, .. } => Some(message.clone()),
+        _ => None,
+    };
+    facts(town, sid).iter().filter_map(message).collect()
 }
 
 /// How much of what this far end heard, between these milliseconds of its own hearing, was the words.
