@@ -192,7 +192,7 @@ pub(super) async fn record(
     params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
     request_body(content = ref("#/components/schemas/TransferRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
-    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "call_not_joined", "calls_joined", "other_call_not_answered"]))),
+    extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "call_not_joined", "calls_joined", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "other_call_not_answered"]))),
 )]
 pub(super) async fn transfer(
     State(app): Api,

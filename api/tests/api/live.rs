@@ -8,6 +8,10 @@ use switch::{CallSid, Command, Fact, RecordOrder, Steer};
 impl Board {
     /// A call that is answered, with these facts after it.
     async fn answered(&self, facts: Vec<Fact>) -> CallSid {
+        // What a bridge rings with: built into the program, and not into this board.
+        let prompts = self.dir.path().join("prompts");
+        std::fs::create_dir_all(&prompts).unwrap();
+        std::fs::write(prompts.join("ringback.wav"), include_bytes!("../../../sounds/ringback.wav")).unwrap();
         let sid = self.call().await;
         let after = facts.into_iter().map(|fact| records::record(0, 0, 1_764_000_003_000, fact));
         self.happens(sid, std::iter::once(records::answered(0, 0, 1_764_000_002_000)).chain(after).collect());
