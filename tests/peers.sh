@@ -28,6 +28,14 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# The official twilio package (PyPI), which checks our signatures, into target/peers; where pip cannot, its test says so and
+# is left out.
+install_twilio() {
+  [ -x target/peers/twilio/bin/python ] && target/peers/twilio/bin/python -c 'import twilio' 2>/dev/null && return 0
+  python3 -m venv target/peers/twilio 2>/dev/null &&
+    target/peers/twilio/bin/pip install -q twilio==9.13.0 2>/dev/null || { rm -rf target/peers/twilio; echo "twilio is not installed"; }
+}
+
 # sipvicious (PyPI), the tool that strangers come with, into target/peers; where pip cannot, its tests say so and are left
 # out.
 install_sipvicious() {

@@ -110,6 +110,17 @@ pub fn status(call: &CallContext, event: &CallEvent) -> Params {
     params
 }
 
+/// The parameters that tell who has answered a call (TWILIO.md §2.2): `who` is `human`, `machine_start` and so on.
+#[must_use]
+pub fn machine(call: &CallContext, who: &str, took_ms: u64) -> Params {
+    vec![
+        pair("CallSid", &call.call_sid),
+        pair("AccountSid", &call.account_sid),
+        pair("AnsweredBy", who),
+        pair("MachineDetectionDuration", took_ms.to_string()),
+    ]
+}
+
 /// The parameters of a recording callback (TWILIO.md §3.5): `event` is `in-progress`, `completed` or `absent`, `source`
 /// is `RecordVerb`, `DialVerb`, `Conference` and so on.
 #[must_use]

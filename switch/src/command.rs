@@ -29,6 +29,55 @@ pub struct Originate {
     pub metadata: serde_json::Value,
     /// When it was admitted, milliseconds since the Unix epoch.
     pub queued_at: u64,
+    /// What else is wanted of it.
+    pub wishes: Wishes,
+}
+
+/// What is wanted of a call beside its program.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// It is recorded from its answer on; true: each side in a channel of its own.
+    pub record: Option<bool>,
+    /// Who has answered is to be found out.
+    pub machine: Option<MachineDetection>,
+    /// Who is told of its progress in Twilio's form.
+    pub progress: Option<ivr::Callback>,
+}
+
+/// How it is found out who has answered (TWILIO.md §2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineDetection {
+    /// The program begins when it is decided; else at once, and hears of it when it asks for documents afterwards.
+    pub waits: bool,
+    /// A machine's greeting is waited out.
+    pub until_end: bool,
+    /// Later than this nothing is decided: 3 to 60 seconds.
+    pub limit: Duration,
+    /// Speech that goes on for so long is a machine's greeting, in milliseconds.
+    pub speech_ms: u32,
+    /// Silence for so long behind a short greeting is a person who waits, in milliseconds.
+    pub after_speech_ms: u32,
+    /// Silence for so long behind a machine's greeting is its end, in milliseconds.
+    pub speech_end_ms: u32,
+    /// Silence for so long at first: it is not decided, in milliseconds.
+    pub silence_ms: u32,
+    /// Who is told of it.
+    pub callback: Option<ivr::Callback>,
+}
+
+impl Default for MachineDetection {
+    fn default() -> Self {
+        Self {
+            waits: true,
+            until_end: false,
+            limit: Duration::from_secs(30),
+            speech_ms: 2_400,
+            after_speech_ms: 800,
+            speech_end_ms: 1_200,
+            silence_ms: 5_000,
+            callback: None,
+        }
+    }
 }
 
 /// How a call is to be ended.
@@ -38,6 +87,56 @@ pub enum EndAs {
     Completed,
     /// `{"status": "canceled"}`: only while it is not answered.
     Canceled,
+}
+
+/// What is done to an answered call while its program runs. One that the call's state forbids when it arrives is a
+/// [`Fact::Warning`](crate::Fact::Warning), and nothing else.
+#[derive(Clone, Debug)]
+pub enum Steer {
+    /// Runs these verbs at once, and then goes on ([`ivr::Program::interject`]).
+    Interject(Answer),
+    /// Stops what is heard ([`ivr::Program::hush`]).
+    Stop,
+    /// Presses keys for the far end, with `w` and `W` for silence; behind those that are being pressed.
+    Digits(String),
+    /// Puts the far end on hold by a re-INVITE, or takes it off.
+    Hold(bool),
+    /// Silences a direction, both, or none.
+    Mute {
+        /// Nobody hears the far end; its keys still count.
+        inbound: bool,
+        /// The far end hears nothing.
+        outbound: bool,
+    },
+    /// Records the call, beside whatever its program records.
+    Record(RecordOrder),
+    /// Asks the far end to call somebody else (REFER); the call ends once that has come about.
+    Refer(String),
+    /// Joins the one that this call is joined with to another live call of the tenant, and ends this one.
+    Attend {
+        /// That other call.
+        with: CallSid,
+    },
+}
+
+/// What becomes of the recordings that the API has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordOrder {
+    /// Another one begins.
+    Start {
+        /// Each side in a channel of its own.
+        dual: bool,
+        /// The far end hears a tone before it.
+        beep: bool,
+        /// Ends by itself after so many seconds.
+        max_s: Option<u32>,
+    },
+    /// One ends, or all do.
+    Stop(Option<String>),
+    /// What is said is left out from now on, of one or of all.
+    Pause(Option<String>),
+    /// It is taken in again.
+    Resume(Option<String>),
 }
 
 /// What the API asks of the switch.
@@ -58,6 +157,13 @@ pub enum Command {
         sid: CallSid,
         /// With what.
         answer: Answer,
+    },
+    /// Do something to an answered call.
+    Steer {
+        /// Which.
+        sid: CallSid,
+        /// What.
+        steer: Box<Steer>,
     },
     /// What an errand of a call has brought.
     Brought {

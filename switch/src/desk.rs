@@ -32,6 +32,10 @@ pub(crate) enum Wake {
     Duration,
     /// Its program asked to be woken.
     Program,
+    /// What is run for it while it waits for a conference asked to be woken.
+    Waiting,
+    /// It should be known by now who has answered.
+    Machine,
     /// The next keys that its program presses are due.
     Keys,
     /// It has ended, and what its program owes to others should be done by now.
@@ -206,7 +210,16 @@ impl Desk {
 
     /// Stops every timer of a call but the one that waits for its media to close.
     pub(crate) fn quiet(&mut self, sid: CallSid) {
-        for what in [Wake::Queue, Wake::Ring, Wake::Duration, Wake::Program, Wake::Keys, Wake::HandedOn] {
+        for what in [
+            Wake::Queue,
+            Wake::Ring,
+            Wake::Duration,
+            Wake::Program,
+            Wake::Keys,
+            Wake::HandedOn,
+            Wake::Machine,
+            Wake::Waiting,
+        ] {
             self.timers.stop(Timer::Call(sid, what));
         }
     }

@@ -61,8 +61,22 @@ pub struct Admission {
 pub struct StatusCallback {
     /// An `http` or `https` URL.
     pub url: String,
-    /// Kinds of facts, as the journal names them: `ringing`, `ended`.
+    /// Kinds of facts: `call.ringing`, `call.ended`; in Twilio's form `ringing`, `completed`.
     pub events: Vec<String>,
+    /// In whose form.
+    #[serde(default)]
+    pub form: CallbackForm,
+}
+
+/// In whose form a status callback is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackForm {
+    /// Standard Webhooks, made of the journal.
+    #[default]
+    Standard,
+    /// Twilio's, told by the call itself while it lives.
+    Twilio,
 }
 
 /// How a gather ended.
@@ -196,6 +210,39 @@ pub enum Fact {
     Left {
         /// Its sid.
         conference: String,
+    },
+    /// What is said is left out of a recording from now on.
+    RecordingPaused {
+        /// Its sid.
+        recording: String,
+    },
+    /// It is taken in again.
+    RecordingResumed {
+        /// Its sid.
+        recording: String,
+    },
+    /// Keys are pressed for the far end, by the API or by who made this leg.
+    Pressed {
+        /// Which, with `w` and `W` for silence.
+        digits: String,
+    },
+    /// Directions are silenced; none where both are false.
+    Muted {
+        /// Nobody hears the far end.
+        inbound: bool,
+        /// The far end hears nothing.
+        outbound: bool,
+    },
+    /// We hold the call: the far end is not heard, and hears music at most.
+    PutOnHold,
+    /// We hold it no longer.
+    TakenOffHold,
+    /// Who has answered, as far as that can be told.
+    AnsweredBy {
+        /// `human`, `machine_start`, `machine_end_beep`, `machine_end_silence`, `machine_end_other`, `unknown`.
+        answered_by: String,
+        /// How long after the answer it was decided.
+        took_ms: u64,
     },
     /// The far end was asked to call somebody else (RFC 3515).
     Referred {

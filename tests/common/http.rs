@@ -76,6 +76,13 @@ impl Http {
         self.try_post(path, body).unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
+    /// PUT of JSON.
+    #[track_caller]
+    pub fn put(&self, path: &str, body: &Value) -> Reply {
+        let request = self.request(reqwest::Method::PUT, path).json(body);
+        RUNTIME.block_on(send(request)).unwrap_or_else(|error| panic!("PUT {path}: {error}"))
+    }
+
     /// POST of JSON; an error of the connection is an error.
     pub fn try_post(&self, path: &str, body: &Value) -> Result<Reply, reqwest::Error> {
         RUNTIME.block_on(send(self.request(reqwest::Method::POST, path).json(body)))

@@ -78,6 +78,7 @@ pub enum Order {
 pub enum Told {
     Record(Box<Record>),
     Report(Box<CallReport>),
+    Errand(Box<switch::Errand>),
     Nothing,
 }
 
@@ -126,7 +127,7 @@ impl Node for Host {
                 switch::Output::Sip(effect) => Output::Sip(effect),
                 switch::Output::Media(command) => Output::Media(command),
                 switch::Output::Record(record) => Output::Report(Told::Record(record)),
-                switch::Output::Errand(errand) => panic!("no program here asks for the world outside: {errand:?}"),
+                switch::Output::Errand(errand) => Output::Report(Told::Errand(errand)),
                 switch::Output::Timeout(at) => Output::Timeout(at),
             },
             Self::Carrier(carrier) => match carrier.poll() {

@@ -12,6 +12,8 @@ mod bridge;
 mod fork;
 mod hosts;
 mod laws;
+mod legs;
+mod live;
 mod nightly;
 mod phone;
 mod phones;

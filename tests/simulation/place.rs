@@ -17,6 +17,8 @@ pub struct Town {
     pub inbound: u32,
     pub records: Vec<Record>,
     pub reports: Vec<CallReport>,
+    /// What calls have asked of the world outside, of which there is none here but a test.
+    pub errands: Vec<switch::Errand>,
     pub load: switch::Load,
     /// Whoever still holds something.
     pub busy: Vec<String>,
@@ -88,6 +90,11 @@ impl Place {
         self.network.command(carrier, Order::Carrier(carrier_sim::Command::Call { from, to, script }));
     }
 
+    /// The API asks for something else.
+    pub fn command(&mut self, command: Command) {
+        self.network.command(self.switch, Order::Switch(command));
+    }
+
     /// The API ends a call.
     pub fn end(&mut self, sid: CallSid, how: EndAs) {
         self.network.command(self.switch, Order::Switch(Command::End { sid, how }));
@@ -111,6 +118,7 @@ impl Place {
                 match told {
                     Told::Record(record) => self.town.records.push(*record),
                     Told::Report(report) => self.town.reports.push(*report),
+                    Told::Errand(errand) => self.town.errands.push(*errand),
                     Told::Nothing => {}
                 }
             }
@@ -160,6 +168,7 @@ pub fn order(n: u32, rng: &mut Rng, now: Now) -> Originate {
         max_duration: Duration::from_secs(8),
         metadata: json!({ "n": n }),
         queued_at: now.wall,
+        wishes: switch::Wishes::default(),
     }
 }
 

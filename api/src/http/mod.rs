@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `originate` | `POST /v1/calls` |
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
+//! | `live` | `POST /v1/calls/{sid}/{play,say,stop,gather,digits,hold,mute,record,transfer,bridge}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `recordings` | `/v1/recordings` |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
@@ -35,6 +36,7 @@ mod flows;
 mod happened;
 mod json;
 mod keys;
+mod live;
 mod originate;
 mod path;
 mod problem;
@@ -44,8 +46,10 @@ mod recordings;
 mod resource;
 mod serve;
 mod status;
+mod steering;
 mod time;
 mod webhooks;
+mod wishes;
 
 pub(crate) use fields::Fields;
 pub(crate) use resource::call_as_json;
@@ -246,6 +250,16 @@ fn with_key() -> OpenApiRouter<App> {
         .routes(routes!(happened::events))
         .routes(routes!(happened::ladder))
         .routes(routes!(happened::quality))
+        .routes(routes!(live::play))
+        .routes(routes!(live::say))
+        .routes(routes!(live::stop))
+        .routes(routes!(live::gather))
+        .routes(routes!(live::digits))
+        .routes(routes!(live::hold))
+        .routes(routes!(live::mute))
+        .routes(routes!(live::record))
+        .routes(routes!(live::transfer))
+        .routes(routes!(live::bridge))
         .routes(routes!(flows::list))
         .routes(routes!(flows::get, flows::put, flows::delete))
         .routes(routes!(flows::simulate))

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::happened::facts;
 use super::problem::Problem;
 use super::resource::CallResource;
-use super::{Api, App, callback, json};
+use super::{Api, App, callback, json, wishes};
 use crate::directory::Directory;
 use crate::idempotency::{Begun, MAX_KEY, UnderWay};
 use crate::keys::Scope;
@@ -23,7 +23,7 @@ use ivr::Answer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use switch::{Admission, CallView, Command, Direction, Fact, Originate, Record, StatusCallback};
+use switch::{Admission, CallView, CallbackForm, Command, Direction, Fact, Originate, Record, StatusCallback, Wishes};
 
 /// `timeout_s` of a call that names none: how long it may ring, in seconds (the field's de-facto default).
 pub const DEFAULT_TIMEOUT_S: u64 = 60;
@@ -40,7 +40,7 @@ pub const MAX_DURATION_S: u64 = 86_400;
 /// The greatest `metadata`, as JSON, in octets.
 pub const MAX_METADATA: usize = 16 << 10;
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 11] = [
     "from",
     "to",
     "answer",
@@ -50,8 +50,9 @@ const KNOWN: [&str; 9] = [
     "metadata",
     "status_callback",
     "status_callback_events",
+    "record",
+    "machine_detection",
 ];
-const LATER: [&str; 2] = ["record", "machine_detection"];
 
 /// Makes a call. It is on disk before this is answered, and dialled after.
 #[utoipa::path(
@@ -190,15 +191,20 @@ struct Asked {
     max_duration: Duration,
     metadata: Value,
     status_callback: Option<Box<StatusCallback>>,
+    wishes: Wishes,
 }
 
 impl Asked {
     fn read(body: Map<String, Value>) -> Result<Self, Problem> {
-        let mut fields = Fields::of(body, &KNOWN, &LATER)?;
+        let mut fields = Fields::of(body, &KNOWN, &[])?;
+        let answer = answer(&fields.required("answer")?)?;
+        let form = if wishes::speaks_twiml(&answer) { CallbackForm::Twilio } else { CallbackForm::Standard };
+        let status_callback = callback::read(&mut fields, form)?.map(Box::new);
         Ok(Self {
+            wishes: wishes::read(&mut fields, status_callback.as_deref())?,
             from: number("from", &fields.text("from")?)?,
             to: number("to", &fields.text("to")?)?,
-            answer: answer(&fields.required("answer")?)?,
+            answer,
             trunk: fields.optional_text("trunk")?,
             timeout: Duration::from_secs(fields.whole("timeout_s", 1..=MAX_TIMEOUT_S, DEFAULT_TIMEOUT_S)?),
             max_duration: Duration::from_secs(fields.whole(
@@ -207,7 +213,7 @@ impl Asked {
                 DEFAULT_MAX_DURATION_S,
             )?),
             metadata: metadata(fields.take("metadata"))?,
-            status_callback: callback::read(&mut fields)?.map(Box::new),
+            status_callback,
         })
     }
 
@@ -293,6 +299,7 @@ impl Asked {
             max_duration: self.max_duration,
             metadata: self.metadata,
             queued_at: view.at.queued,
+            wishes: self.wishes,
         }
     }
 }

@@ -60,9 +60,9 @@ impl Problem {
         self
     }
 
-    /// Names the field within another.
-    pub(crate) fn below(mut self, parent: &str) -> Self {
-        self.field = self.field.map(|field| format!("{parent}.{field}"));
+    /// The field at fault is one inside this one.
+    pub(crate) fn below(mut self, table: &str) -> Self {
+        self.field = Some(self.field.map_or_else(|| table.to_owned(), |field| format!("{table}.{field}")));
         self
     }
 

@@ -4,10 +4,10 @@ use crate::http::{call_as_json, rfc3339};
 use crate::store::facts::kind;
 use serde_json::json;
 use std::sync::Arc;
-use switch::{CallView, Fact, Record};
+use switch::{CallView, CallbackForm, Fact, Record, StatusCallback};
 
 /// The events that `status_callback_events` may name.
-pub const EVENTS: [&str; 23] = [
+pub const EVENTS: [&str; 30] = [
     "call.dialing",
     "call.ringing",
     "call.early_media",
@@ -24,6 +24,13 @@ pub const EVENTS: [&str; 23] = [
     "call.recorded",
     "call.joined",
     "call.left",
+    "call.recording_paused",
+    "call.recording_resumed",
+    "call.pressed",
+    "call.muted",
+    "call.put_on_hold",
+    "call.taken_off_hold",
+    "call.answered_by",
     "call.referred",
     "call.warning",
     "call.held",
@@ -60,13 +67,13 @@ pub fn deliveries<'a>(
     records: impl Iterator<Item = &'a Arc<Record>>,
     told: impl Fn(u32) -> bool,
 ) -> Vec<Delivery> {
-    // Most calls have no callback: nothing of them is copied.
-    if known.is_some_and(|view| view.status_callback.is_none()) {
+    // Most calls have no callback: nothing of them is copied. In Twilio's form the call itself tells it.
+    if known.is_some_and(|view| is_silent(view.status_callback.as_deref())) {
         return Vec::new();
     }
     let (mut view, mut deliveries) = (known.cloned(), Vec::new());
     for record in records {
-        if matches!(&record.fact, Fact::Admitted(admission) if admission.status_callback.is_none()) {
+        if matches!(&record.fact, Fact::Admitted(admission) if is_silent(admission.status_callback.as_deref())) {
             return deliveries;
         }
         let Some(view) = &mut view else {
@@ -83,6 +90,10 @@ pub fn deliveries<'a>(
     deliveries
 }
 
+fn is_silent(callback: Option<&StatusCallback>) -> bool {
+    callback.is_none_or(|callback| callback.form != CallbackForm::Standard)
+}
+
 fn delivery(view: &CallView, record: &Record, kind: String, url: String) -> Delivery {
     let body = json!({ "type": kind, "timestamp": rfc3339(record.at), "data": call_as_json(view) }).to_string();
     let sid = record.sid.to_string();
@@ -94,13 +105,16 @@ fn delivery(view: &CallView, record: &Record, kind: String, url: String) -> Deli
 mod tests {
     use super::*;
     use crate::testing::calls;
-    use switch::StatusCallback;
 
     fn admitted(events: &[&str]) -> Arc<Record> {
         let mut record = calls::admitted(1, 1);
         if let Fact::Admitted(admission) = &mut record.fact {
             let events = events.iter().map(|event| (*event).to_owned()).collect();
-            admission.status_callback = Some(Box::new(StatusCallback { url: "https://a.example/".into(), events }));
+            admission.status_callback = Some(Box::new(StatusCallback {
+                url: "https://a.example/".into(),
+                events,
+                form: CallbackForm::Standard,
+            }));
         }
         Arc::new(record)
     }

@@ -4,7 +4,6 @@
 //! hears one final answer, however many were called (RFC 3261 §16.7).
 
 use super::outbound::{NewLeg, dial_leg};
-use super::talking::Talk;
 use super::taping::For;
 use super::{Call, Stage};
 use crate::desk::Desk;
@@ -18,7 +17,6 @@ use media::{EndpointId, PlayId};
 use sip_core::message::Message;
 use sip_core::sdp::{self, Direction, SessionDescription};
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// The ringing that an answered caller hears while others are called: no program numbers its prompts so high.
 pub(super) const RINGBACK: PlayId = PlayId(u64::MAX);
@@ -78,25 +76,6 @@ impl Call {
         self.call_out(first, desk, now);
     }
 
-    /// What a document may ask of a target and this version does not do: said, not passed over.
-    fn warn_of_target(&mut self, target: &Target, desk: &mut Desk, now: Now) {
-        let asked = [
-            ("a screening document", target.screening.is_some()),
-            ("keys sent after the answer", target.send_digits.is_some()),
-            ("status callbacks of a leg", target.callback.is_some()),
-            ("credentials", target.credentials.is_some()),
-            ("headers of its own", !target.headers.is_empty()),
-        ];
-        for (what, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
-            self.warn(
-                0,
-                format!("{} asks for {what}: not in this version, it is called without", target.to),
-                desk,
-                now,
-            );
-        }
-    }
-
     /// The caller and the one who answered hear each other: the program is told, and a recording begins.
     fn bridge_stands(&mut self, leg: CallSid, desk: &mut Desk, now: Now) {
         let Some(bridge) = &mut self.bridge else { return };
@@ -126,7 +105,6 @@ impl Call {
     /// Calls these; where none of them can be called, those after them, and then it is over.
     pub(super) fn call_out(&mut self, targets: VecDeque<Target>, desk: &mut Desk, now: Now) {
         for target in targets {
-            self.warn_of_target(&target, desk, now);
             self.call_one(&target, desk, now);
         }
         let Some(bridge) = &mut self.bridge else { return };
@@ -140,6 +118,9 @@ impl Call {
     }
 
     fn call_one(&mut self, target: &Target, desk: &mut Desk, now: Now) {
+        if let Ok(sid) = target.to.parse::<CallSid>() {
+            return self.borrow(sid, desk);
+        }
         let Some(bridge) = &mut self.bridge else { return };
         let caller = Caller {
             tenant: self.about.tenant.clone(),
@@ -170,9 +151,8 @@ impl Call {
                 boss: self.sid,
                 tenant: self.about.tenant.clone(),
                 from,
-                to: target.to.clone(),
+                target: target.clone(),
                 way,
-                timeout: Duration::from_secs(target.timeout_s.into()),
                 max_duration: self.max_duration,
                 max_forwards: self.hops - 1,
             };
@@ -192,20 +172,23 @@ impl Call {
                 self.end(ending, desk, now);
             }
             Letter::Flow(flow) => self.reoffer(flow, desk, now),
+            Letter::Lend { to, tenant } => self.lend(to, &tenant, desk, now),
             Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
             Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
             Letter::Take { with, media } => self.take(with, media, desk, now),
             Letter::Key(key) => self.press(key, desk, now),
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
+            Letter::Begins => self.end_waiting(desk),
             Letter::Closed => self.on_room_closed(desk, now),
         }
     }
 
     pub(super) fn join(&mut self, with: CallSid, desk: &mut Desk, now: Now) {
         self.boss = None;
+        self.wanted = Direction::SendRecv;
         self.peer = Some(with);
         self.record(Fact::Bridged { with }, desk, now);
-        if self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
+        if !self.on_hold && self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
             // The one before held it.
             self.reoffer(Direction::SendRecv, desk, now);
         }
@@ -386,30 +369,37 @@ impl Call {
 
     /// A leg is given a program of its own: it leaves the call that it was joined with.
     pub(super) fn run_of_its_own(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
-        let Stage::Talking(talk) = &self.stage else { return };
-        let session = talk.session();
-        let talk = Talk::new(session, Some(answer), self.context(desk));
-        self.stage = Stage::Talking(talk);
         if let Some(other) = self.peer {
             let ending = Ending::cleared(Origin::Api, "the other leg was given something else to do");
             desk.letters.push_back((other, Letter::Over { call: self.sid, ending }));
         }
         self.unjoin(desk, now);
-        self.on_program(ivr::Input::Start, desk, now);
+        let context = self.context(desk);
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        talk.program.get_or_insert_with(|| ivr::Program::standing_by(context)).replace(answer, now);
+        self.drain_program(desk, now);
     }
 
     /// Tells every call that has to do with this one that it ends.
     pub(super) fn part(&mut self, ending: &Ending, desk: &mut Desk) {
-        for other in self.boss.take().into_iter().chain(self.peer.take()) {
-            desk.letters.push_back((other, Letter::Over { call: self.sid, ending: ending.clone() }));
+        if let Some(boss) = self.boss.take() {
+            // One that was answered and never joined has come to nothing, as far as its caller is concerned.
+            let unjoined = ending.status == Status::Completed;
+            let ending = if unjoined { not_joined() } else { ending.clone() };
+            desk.letters.push_back((boss, Letter::Over { call: self.sid, ending }));
+        }
+        if let Some(peer) = self.peer.take() {
+            desk.letters.push_back((peer, Letter::Over { call: self.sid, ending: ending.clone() }));
         }
         self.release_legs(None, &Release::new(ending.cause.origin, ending.cause.reason.clone()), desk);
         self.bridge = None;
     }
 
     /// The other leg's far end holds or resumes: so do we, toward ours.
-    fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
+    pub(super) fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
         let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        self.wanted = flow;
+        let flow = if self.on_hold { super::live::without_listening(flow) } else { flow };
         local.version += 1;
         local.direction = flow;
         let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp::offer(local)));
@@ -427,6 +417,11 @@ impl Call {
     }
 }
 
+/// The end of a leg that was answered and not joined with its caller: its screening was not passed.
+fn not_joined() -> Ending {
+    Ending::new(Status::NoAnswer, Origin::Program, 480, "the called was not joined after the answer")
+}
+
 /// How a bridge has ended, as its program hears it.
 fn end_of_bridge(ending: &Ending) -> ivr::BridgeEnd {
     let status = match ending.status {
@@ -436,8 +431,7 @@ fn end_of_bridge(ending: &Ending) -> ivr::BridgeEnd {
         Status::Failed => ivr::BridgeStatus::Failed,
         Status::Completed | Status::InProgress | Status::Ringing | Status::Queued => ivr::BridgeStatus::Completed,
     };
-    let bridged = status == ivr::BridgeStatus::Completed;
-    ivr::BridgeEnd { status, bridged, sip_status: ending.cause.sip_status, ..ivr::BridgeEnd::default() }
+    ivr::BridgeEnd { status, sip_status: ending.cause.sip_status, ..ivr::BridgeEnd::default() }
 }
 
 impl Bridging {
@@ -465,6 +459,7 @@ impl Bridging {
         ivr::BridgeEnd {
             sid: self.answered.map(|(leg, _)| leg.to_string()),
             duration_s: self.answered.map(|(_, at)| seconds(at)),
+            bridged: self.answered.is_some(),
             ..end_of_bridge(ending)
         }
     }
@@ -481,7 +476,12 @@ impl Bridging {
         self.referrer = Some(by);
     }
 
-    fn failed(&mut self, ending: Ending) {
+    /// A live call is wanted in it, as a leg that rings.
+    pub(super) fn await_leg(&mut self, sid: CallSid) {
+        self.legs.push(sid);
+    }
+
+    pub(super) fn failed(&mut self, ending: Ending) {
         self.best = Some(match self.best.take() {
             Some(best) => best.better(ending),
             None => ending,

@@ -5,26 +5,32 @@
 //! consumed and put back, so that a stage that is over cannot be named. It ends once, by [`Call::end`].
 
 mod bridge;
+mod hearing;
 mod inbound;
 mod info;
 pub(crate) mod leg;
+mod live;
+mod machine;
 mod outbound;
 mod program;
 mod referral;
 pub(crate) mod room;
 mod talking;
 mod taping;
+mod telling;
 mod transfer;
+mod waiting;
 
 use crate::book::Book;
 use crate::cdr::{Cdr, StreamQuality};
 use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::record::Admission;
-use crate::{CallSid, Direction, Fact, Origin, Status};
+use crate::{CallSid, Fact, Origin, Status};
 use base::Now;
 use leg::{Hear, Leg};
 use sip_core::endpoint::{LadderEntry, ReferId};
+use sip_core::sdp::Direction;
 use std::time::Duration;
 use talking::Talk;
 
@@ -99,7 +105,23 @@ pub(crate) struct Call {
     recordings: Vec<String>,
     /// The conference that it is in.
     stay: Option<room::Stay>,
-    /// The referral that its program has asked for.
+    /// What is run for it while its conference has not begun.
+    waiting: Option<Box<ivr::Program>>,
+    /// Who is told of its progress in Twilio's form.
+    telling: Option<telling::Telling>,
+    /// It is being found out who has answered.
+    detecting: Option<machine::Detecting>,
+    /// Who has.
+    answered_by: Option<String>,
+    /// What its program listens for.
+    hearing: hearing::Hearing,
+    /// Which directions are silenced, inbound and outbound.
+    mute: (bool, bool),
+    /// We hold it.
+    on_hold: bool,
+    /// Which way audio is to flow, as whom it is joined with has it; a hold of ours narrows it.
+    wanted: Direction,
+    /// The referral that its program, or the API, has asked for.
     refers: Option<referral::Referring>,
     /// The media endpoint's last figures, while a recording's file is waited for.
     figures: Option<Box<media::Quality>>,
@@ -137,6 +159,14 @@ impl Call {
             tapes: Vec::new(),
             recordings: Vec::new(),
             stay: None,
+            waiting: None,
+            telling: None,
+            detecting: None,
+            answered_by: None,
+            hearing: hearing::Hearing::default(),
+            mute: (false, false),
+            on_hold: false,
+            wanted: Direction::SendRecv,
             refers: None,
             figures: None,
             hear: Hear::NamedHost,
@@ -156,6 +186,7 @@ impl Call {
 
     fn record(&mut self, fact: Fact, desk: &mut Desk, now: Now) {
         log(&fact);
+        self.tell(&fact, now.wall, desk);
         self.book.record(fact, now, &mut desk.out);
     }
 
@@ -207,6 +238,8 @@ impl Call {
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
             Wake::Keys => self.press_next(desk, now),
+            Wake::Waiting => self.on_waiting(ivr::Input::Timeout, desk, now),
+            Wake::Machine => self.on_machine_limit(desk, now),
             Wake::Afterlife => {
                 tracing::warn!("what the program owed to others took too long");
                 self.forget_program(desk);
@@ -261,7 +294,7 @@ impl Call {
         let mut told = Vec::new();
         told.extend(self.bridge_news(ending, now));
         told.extend(self.vacate(desk, now).map(|stay| stay.over()));
-        told.extend(self.refers.take().map(referral::Referring::over));
+        told.extend(self.refers.take().and_then(referral::Referring::over));
         told
     }
 
@@ -373,7 +406,7 @@ impl Call {
     }
 
     fn outbound(&self) -> bool {
-        self.about.direction != Direction::Inbound
+        self.about.direction != crate::Direction::Inbound
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
 use super::talking::Talk;
+use super::telling::Telling;
 use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
 use crate::book::Book;
-use crate::command::Originate;
+use crate::command::{Originate, Wishes};
 use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::letter::Letter;
@@ -14,6 +15,8 @@ use crate::trunk::{NoPermit, Trunks, path_failure};
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use carrier::{Number, TwilioError, X_TWILIO_CALL_SID, X_TWILIO_ERROR, parse_twilio_error};
+use ivr::{Program, Target};
+use sip_core::auth::Credentials;
 use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, SessionId};
 use sip_core::header::NameAddr;
 use sip_core::message::Message;
@@ -72,6 +75,10 @@ pub(crate) struct Waiting {
     timeout: Duration,
     /// How many more hops the INVITE may make (RFC 3261 §20.22).
     max_forwards: u8,
+    /// What else is wanted of it, once it is answered.
+    wishes: Wishes,
+    /// Of a leg: what its target asks for.
+    target: Option<Box<Target>>,
     attempt: u32,
     ports_tried: u32,
 }
@@ -127,6 +134,7 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         status_callback: None,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
+    call.telling = asked.wishes.progress.clone().map(Telling::new);
     let refused = desk.may_leave(&call.about.tenant, &asked.to, now).err();
     desk.tally.begin(&call.about.tenant, true, now);
     if let Some(ending) = refused {
@@ -137,7 +145,8 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
     }
     desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
     let way = Way::Trunks { from: asked.from, to: asked.to, candidates };
-    call.stage = Stage::Queued(Waiting::new(way, Some(asked.answer), asked.timeout, MAX_FORWARDS));
+    let waiting = Waiting::new(way, Some(asked.answer), asked.timeout, MAX_FORWARDS);
+    call.stage = Stage::Queued(Waiting { wishes: asked.wishes, ..waiting });
     call
 }
 
@@ -146,9 +155,8 @@ pub(crate) struct NewLeg {
     pub(crate) boss: CallSid,
     pub(crate) tenant: String,
     pub(crate) from: String,
-    pub(crate) to: String,
+    pub(crate) target: Target,
     pub(crate) way: Way,
-    pub(crate) timeout: Duration,
     pub(crate) max_duration: Duration,
     pub(crate) max_forwards: u8,
 }
@@ -161,7 +169,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         parent: Some(asked.boss),
         direction: Direction::OutboundDial,
         from: asked.from,
-        to: asked.to,
+        to: asked.target.to.clone(),
         trunk: None,
         answer: serde_json::Value::Null,
         metadata: serde_json::Value::Null,
@@ -170,17 +178,31 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
     desk.tally.begin(&call.about.tenant, matches!(asked.way, Way::Trunks { .. }), now);
     call.boss = Some(asked.boss);
+    call.telling = asked.target.callback.clone().map(Telling::new);
+    let timeout = Duration::from_secs(asked.target.timeout_s.into());
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
-    desk.wake(sid, Wake::Ring, asked.timeout, now);
-    call.stage = Stage::Queued(Waiting::new(asked.way, None, asked.timeout, asked.max_forwards));
+    desk.wake(sid, Wake::Ring, timeout, now);
+    let waiting = Waiting::new(asked.way, None, timeout, asked.max_forwards);
+    call.stage = Stage::Queued(Waiting { target: Some(Box::new(asked.target)), ..waiting });
     desk.born.push_back(call);
     sid
 }
 
 impl Waiting {
-    const fn new(way: Way, answer: Option<ivr::Answer>, timeout: Duration, max_forwards: u8) -> Self {
-        Self { way, answer, timeout, max_forwards, attempt: 0, ports_tried: 0 }
+    fn new(way: Way, answer: Option<ivr::Answer>, timeout: Duration, max_forwards: u8) -> Self {
+        let wishes = Wishes::default();
+        Self { way, answer, timeout, max_forwards, wishes, target: None, attempt: 0, ports_tried: 0 }
+    }
+
+    /// What its target asks of the INVITE: headers of its own, and what answers a challenge in place of the trunk's.
+    fn wish_for(&self, invite: &mut Invite) {
+        let Some(target) = &self.target else { return };
+        invite.headers.extend(target.headers.iter().cloned());
+        if let Some((username, password)) = &target.credentials {
+            let (username, password) = (username.clone(), password.as_str().into());
+            invite.credentials = Some(Credentials { username, password, realm: None });
+        }
     }
 
     /// Whether another trunk is left to be tried.
@@ -274,6 +296,7 @@ impl Call {
         let sip_call_id = desk.rng.token(CALL_ID_LENGTH);
         invite.call_id = Some(sip_call_id.clone());
         invite.max_forwards = waiting.max_forwards;
+        waiting.wish_for(&mut invite);
         // The call's own timer ends it first; the user agent's is there in case that one is lost.
         invite.ring_timeout = Some(waiting.timeout + RING_MARGIN);
         self.stage = Stage::Opening(waiting);
@@ -395,18 +418,42 @@ impl Call {
                     carrier_call_id: self.carrier_call_id.clone(),
                 };
                 self.record(fact, desk, now);
-                let talk = Talk::new(dialing.session, dialing.waiting.answer, self.context(desk));
-                self.talk(talk, &negotiated, desk, now);
-                self.on_program(ivr::Input::Start, desk, now);
-                if let (Some(boss), Some(media)) = (self.boss, self.leg.media) {
-                    desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id }));
-                }
+                self.begin(dialing.session, dialing.waiting, &negotiated, desk, now);
             }
             Err(error) => {
                 self.stage = Stage::Dialing(dialing);
                 let reason = format!("the answer's session description cannot be used: {error}");
                 self.end(Ending::new(Status::Failed, Origin::Switch, 488, reason), desk, now);
             }
+        }
+    }
+
+    /// Both sides agree: its program begins, or what is run on a leg before it is joined with its caller.
+    fn begin(&mut self, session: SessionId, waiting: Waiting, negotiated: &sdp::Negotiated, desk: &mut Desk, now: Now) {
+        let Waiting { answer, wishes, target, .. } = waiting;
+        let context = self.context(desk);
+        let talk = match target {
+            Some(target) => Talk::of_leg(session, Program::before_joining(&target, context)),
+            None => Talk::new(session, answer, context),
+        };
+        let joins = talk.program.is_none();
+        self.talk(talk, negotiated, desk, now);
+        if let Some(dual) = wishes.record {
+            self.record_from_answer(dual, desk, now);
+        }
+        if !self.detect_machine(wishes.machine, desk, now) {
+            self.on_program(ivr::Input::Start, desk, now);
+        }
+        if joins {
+            self.screened(desk);
+        }
+    }
+
+    /// A leg is to be joined with its caller.
+    pub(super) fn screened(&mut self, desk: &mut Desk) {
+        if let (Some(boss), Some(media), Stage::Talking(talk)) = (self.boss, self.leg.media, &mut self.stage) {
+            talk.program = None;
+            desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id }));
         }
     }
 

@@ -30,6 +30,10 @@ pub(crate) struct Held {
     sid: String,
     members: Vec<CallSid>,
     recorded: bool,
+    /// Somebody is or was in it whose coming begins it.
+    opened: bool,
+    /// It has begun: two were in it once it was opened.
+    begun: bool,
 }
 
 /// The conferences that are held.
@@ -48,13 +52,24 @@ pub(super) struct Stay {
     ends_it: bool,
 }
 
+impl Held {
+    /// Somebody has come; true where that begins it.
+    fn begins(&mut self, opens: bool) -> bool {
+        self.opened |= opens;
+        let begins = !self.begun && self.opened && self.members.len() > 1;
+        self.begun |= begins;
+        begins
+    }
+}
+
 impl Rooms {
     /// The conference of this name, begun where it is not held.
     fn open(&mut self, key: &RoomKey, rng: &mut base::Rng) -> &mut Held {
         let next = self.last + 1;
         self.held.entry(key.clone()).or_insert_with(|| {
             self.last = next;
-            Held { id: RoomId(next), sid: crate::sid::tagged(PREFIX, rng), members: Vec::new(), recorded: false }
+            let sid = crate::sid::tagged(PREFIX, rng);
+            Held { id: RoomId(next), sid, members: Vec::new(), recorded: false, opened: false, begun: false }
         })
     }
 
@@ -89,6 +104,9 @@ impl Call {
             return self.on_program(ivr::Input::ConferenceEnded { conference, end }, desk, now);
         }
         held.members.push(self.sid);
+        let begins = held.begins(options.start_on_enter);
+        let waits = !held.begun;
+        let others = if begins { held.members.clone() } else { Vec::new() };
         let (id, sid) = (held.id, held.sid.clone());
         let records = options.record && !std::mem::replace(&mut held.recorded, true);
         let coach = options.coach.as_deref().and_then(|sid| desk.media_of(sid));
@@ -96,7 +114,7 @@ impl Call {
         let room = RoomOptions {
             join_tone: tone(matches!(options.beep, Beep::Both | Beep::OnEnter)),
             leave_tone: tone(matches!(options.beep, Beep::Both | Beep::OnExit)),
-            hold_music: desk.prompts.get(HOLD_MUSIC).filter(|_| options.wait != Wait::Silence).cloned(),
+            hold_music: desk.prompts.get(HOLD_MUSIC).filter(|_| options.wait == Wait::Music).cloned(),
             wait_for_moderator: true,
             ..RoomOptions::default()
         };
@@ -104,9 +122,11 @@ impl Call {
         desk.media(media::Command::Join { id: media.id, room: id, options: room, member });
         self.record(Fact::Joined { conference: sid.clone(), name: key.1.clone() }, desk, now);
         self.stay = Some(Stay { conference, key, sid, ends_it: options.end_on_exit });
-        if matches!(options.wait, Wait::Document { .. }) {
-            let message = "what waits for a conference hears the switch's own music: documents are not run for it yet";
-            self.warn(0, message.to_owned(), desk, now);
+        desk.letters.extend(others.into_iter().map(|member| (member, Letter::Begins)));
+        if let Wait::Document { url, method } = options.wait.clone()
+            && waits
+        {
+            self.begin_waiting(url, method, desk, now);
         }
         if records {
             let told = options.recording_callback.clone().map(|callback| (callback, "Conference"));
@@ -131,6 +151,7 @@ impl Call {
     /// The call ends, and its stay with it.
     pub(super) fn vacate(&mut self, desk: &mut Desk, now: Now) -> Option<Stay> {
         let stay = self.stay.take()?;
+        self.end_waiting(desk);
         let left = desk.rooms.leave(&stay.key, self.sid);
         self.record(Fact::Left { conference: stay.sid.clone() }, desk, now);
         for member in left.into_iter().filter(|_| stay.ends_it) {

@@ -39,6 +39,11 @@ impl Talk {
         self.session
     }
 
+    /// A leg of another call: what is run on it before both are joined, if anything.
+    pub(super) fn of_leg(session: SessionId, program: Option<Program>) -> Self {
+        Self { session, program, playing: BTreeMap::new(), early: false }
+    }
+
     /// What its program does next.
     pub(super) fn next(&self) -> Next {
         self.program.as_ref().map_or(Next::End, Program::next)
@@ -84,8 +89,8 @@ impl Call {
     pub(crate) fn on_replace(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
         match &mut talk.program {
-            Some(program) => program.replace(answer, now),
-            None => return self.run_of_its_own(answer, desk, now),
+            Some(program) if !program.is_standing_by() => program.replace(answer, now),
+            _ => return self.run_of_its_own(answer, desk, now),
         }
         self.drain_program(desk, now);
     }
@@ -111,13 +116,13 @@ impl Call {
                 self.end(ending, desk, now);
             }
             Event::Closed { report, .. } => self.on_media_closed(&report, desk, now),
+            Event::SpeechStarted { .. } => self.on_speech_started(desk, now),
+            Event::SpeechEnded { .. } => self.on_speech_ended(desk, now),
+            Event::Beep { .. } => self.on_greeting_over("machine_end_beep", desk, now),
+            Event::Answered { decision, .. } => self.on_decision(&decision, desk, now),
             Event::FirstPacket { .. }
             | Event::Quality { .. }
             | Event::Captured { .. }
-            | Event::SpeechStarted { .. }
-            | Event::SpeechEnded { .. }
-            | Event::Beep { .. }
-            | Event::Answered { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
             | Event::Speaker { .. } => {}

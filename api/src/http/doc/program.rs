@@ -22,6 +22,14 @@ pub(super) fn schemas() -> [(&'static str, Value); 4] {
     [("Program", program), ("Verb", json!({ "oneOf": verbs() })), ("Sound", sound()), ("Target", target())]
 }
 
+/// One verb by itself, as a body.
+pub(super) fn one(name: &str, example: &Value) -> Value {
+    let own = |verb: &Value| verb["title"] == name;
+    let mut verb = verbs().into_iter().find(own).unwrap_or_default();
+    verb["examples"] = json!([example]);
+    verb
+}
+
 fn verbs() -> Vec<Value> {
     let just_true = || json!({ "const": true });
     vec![
@@ -166,7 +174,16 @@ fn record() -> Value {
 fn target() -> Value {
     json!({ "anyOf": [address(), {
         "type": "object", "required": ["to"], "additionalProperties": false,
-        "properties": { "to": address(), "timeout_s": whole(1, MAX_RING_S) },
+        "properties": {
+            "to": address(), "timeout_s": whole(1, MAX_RING_S),
+            "send_digits": { "type": "string", "pattern": "^[0-9*#A-DwW]+$", "maxLength": ivr::limits::MAX_SENT_DIGITS },
+            "screen_url": url(), "status_callback": url(),
+            "status_callback_events": {
+                "type": "array", "minItems": 1, "items": { "enum": ["initiated", "ringing", "answered", "completed"] },
+            },
+            "username": word(), "password": word(),
+            "headers": { "type": "object", "additionalProperties": { "type": "string", "maxLength": MAX_WORD } },
+        },
     }] })
 }
 

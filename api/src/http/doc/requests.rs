@@ -3,6 +3,7 @@
 use super::program;
 use crate::http::json::MAX_BODY;
 use crate::http::originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
+use crate::http::steering::MAX_RECORD_S;
 use crate::webhooks::{EVENTS, MAX_URL, USUAL};
 use ivr::limits::{MAX_FLOW, MAX_STATES};
 use ivr::simulate::MAX_SCRIPT;
@@ -16,6 +17,16 @@ pub(super) fn schemas() -> Map<String, Value> {
     let all = [
         ("CallRequest", call()),
         ("CallChange", change()),
+        ("PlayRequest", program::one("play", &json!({ "play": "welcome" }))),
+        ("SayRequest", program::one("say", &json!({ "say": "One moment, please." }))),
+        ("GatherRequest", program::one("gather", &json!({ "gather": "menu", "max_digits": 1 }))),
+        ("StopRequest", plain(&json!({}), &[], &json!({}))),
+        ("DigitsRequest", digits()),
+        ("HoldRequest", plain(&json!({ "hold": { "type": "boolean" } }), &["hold"], &json!({ "hold": true }))),
+        ("MuteRequest", mute()),
+        ("RecordRequest", record()),
+        ("TransferRequest", transfer()),
+        ("BridgeRequest", program::one("bridge", &json!({ "bridge": "+15557654321" }))),
         ("RotateRequest", rotate()),
         ("FlowDocument", flow()),
         ("SimulateRequest", simulate()),
@@ -52,8 +63,17 @@ fn call() -> Value {
                 "description": "Where its events are delivered, by Standard Webhooks.",
             },
             "status_callback_events": {
-                "type": ["array", "null"], "items": { "enum": EVENTS }, "minItems": 1, "default": [USUAL],
-                "description": "Which events; only beside `status_callback`.",
+                "type": ["array", "null"], "items": { "type": "string", "examples": EVENTS }, "minItems": 1, "default": [USUAL],
+                "description": "Which events; only beside `status_callback`. A call that runs `url` or `twiml` is told of in \
+                                Twilio's form: initiated, ringing, answered, completed (the default).",
+            },
+            "record": {
+                "enum": [true, false, 1, 2, null],
+                "description": "Recorded from the answer on: in one channel (true, 1), or each side in its own (2).",
+            },
+            "machine_detection": {
+                "anyOf": [{ "enum": ["enable", "detect_message_end", null] }, machine()],
+                "description": "Who has answered is found out before the program begins, or meanwhile (`async`).",
             },
         },
         "dependentRequired": { "status_callback_events": ["status_callback"] },
@@ -80,6 +100,67 @@ fn change() -> Value {
         ],
         "examples": [{ "status": "completed" }, { "answer": { "play": "goodbye" } }],
     })
+}
+
+fn machine() -> Value {
+    let whole = |least: u32, most: u32| json!({ "type": ["integer", "null"], "minimum": least, "maximum": most });
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["mode"],
+        "properties": {
+            "mode": { "enum": ["enable", "detect_message_end"] },
+            "async": { "type": ["boolean", "null"], "default": false },
+            "timeout_s": whole(3, 60),
+            "speech_threshold_ms": whole(1_000, 6_000),
+            "speech_end_threshold_ms": whole(500, 5_000),
+            "silence_timeout_ms": whole(2_000, 10_000),
+            "callback": { "type": ["string", "null"], "format": "uri", "pattern": "^https?://", "maxLength": MAX_URL },
+        },
+    })
+}
+
+/// An object with these properties and no other.
+fn plain(properties: &Value, required: &[&str], example: &Value) -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": required, "properties": properties,
+        "examples": [example],
+    })
+}
+
+fn digits() -> Value {
+    let keys = json!({
+        "type": "string", "pattern": "^[0-9*#A-DwW]+$", "maxLength": ivr::limits::MAX_SENT_DIGITS,
+        "description": "Keys; w is half a second of silence, W a whole one.",
+    });
+    plain(&json!({ "digits": keys }), &["digits"], &json!({ "digits": "12w3#" }))
+}
+
+fn mute() -> Value {
+    let word = json!({
+        "enum": ["inbound", "outbound", "both", "none"],
+        "description": "inbound: nobody hears the far end; outbound: it hears nothing.",
+    });
+    plain(&json!({ "mute": word }), &["mute"], &json!({ "mute": "inbound" }))
+}
+
+fn record() -> Value {
+    let properties = json!({
+        "record": { "enum": ["start", "stop", "pause", "resume"] },
+        "channels": { "type": ["integer", "null"], "minimum": 1, "maximum": 2, "default": 1, "description": "With `start`." },
+        "beep": { "type": ["boolean", "null"], "default": false, "description": "With `start`." },
+        "max_s": { "type": ["integer", "null"], "minimum": 1, "maximum": MAX_RECORD_S, "description": "With `start`." },
+        "recording": { "type": ["string", "null"], "description": "Which one of those that this route has begun; all, where it is not said. Not with `start`." },
+    });
+    plain(&properties, &["record"], &json!({ "record": "start", "channels": 2 }))
+}
+
+fn transfer() -> Value {
+    let properties = json!({
+        "transfer": { "type": "string", "description": "A number, a user or a SIP URI; or the sid of a live call, with which the one that this call is joined with is joined then." },
+        "by": { "enum": ["bridge", "refer", null], "description": "We call, and join both; or the far end calls (RFC 3515)." },
+        "timeout_s": { "type": ["integer", "null"], "minimum": 1, "maximum": ivr::limits::MAX_RING_S },
+        "caller_id": { "type": ["string", "null"] },
+    });
+    plain(&properties, &["transfer"], &json!({ "transfer": "+15557654321" }))
 }
 
 fn rotate() -> Value {
