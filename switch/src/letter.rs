@@ -4,7 +4,7 @@
 use crate::ending::Ending;
 use crate::{CallSid, Origin};
 use media::EndpointId;
-use sip_core::sdp::Direction;
+use sip_core::sdp::{AudioCodec, Direction};
 
 /// A letter, to one call from another.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) enum Letter {
         leg: CallSid,
         /// Its provisional status.
         sip_status: u16,
-        /// Where its early media can be heard.
-        heard: Option<EndpointId>,
+        /// Where its early media can be heard, and in which codec.
+        heard: Option<(EndpointId, Option<AudioCodec>)>,
     },
     /// From a leg to the call that made it: it is answered.
     Answers {
@@ -24,6 +24,8 @@ pub(crate) enum Letter {
         leg: CallSid,
         /// Its media endpoint.
         media: EndpointId,
+        /// Its codec.
+        codec: AudioCodec,
     },
     /// To a leg: the two are joined.
     Joined {

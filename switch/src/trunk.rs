@@ -11,6 +11,7 @@ use sip_core::auth::Credentials;
 use sip_core::endpoint::{Failure, Invite, MAX_FORWARDS, NextHop, OutOfDialog, RequestId};
 use sip_core::header::NameAddr;
 use sip_core::message::{Message, Method, Name};
+use sip_core::sdp::AudioCodec;
 use sip_core::uri::Host;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -170,6 +171,16 @@ impl Trunks {
     /// Its address, where the configuration names one and no name.
     pub(crate) fn literal_address(&self, trunk: usize) -> Option<IpAddr> {
         self.lines[trunk].trunk.config().uri.host().and_then(Host::ip)
+    }
+
+    /// The codecs that it is offered, the best first.
+    pub(crate) fn offered_codecs(&self, trunk: usize) -> &[AudioCodec] {
+        self.lines[trunk].trunk.offered_codecs()
+    }
+
+    /// The codecs that are taken from it.
+    pub(crate) fn accepted_codecs(&self, trunk: usize) -> &[AudioCodec] {
+        self.lines[trunk].trunk.accepted_codecs()
     }
 
     /// Whose RTP is heard over it.

@@ -1,7 +1,7 @@
 //! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
 //! trunk after another.
 
-use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
+use super::leg::{Hear, Leg, MediaPort, Phase, in_order, security, stream};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage, stillborn};
 use crate::book::Book;
@@ -139,6 +139,8 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
 /// A leg that a call's program asks for.
 pub(crate) struct NewLeg {
     pub(crate) boss: CallSid,
+    /// The codecs of the call that makes it, the best first.
+    pub(crate) codecs: Vec<AudioCodec>,
     pub(crate) tenant: String,
     pub(crate) from: String,
     pub(crate) to: String,
@@ -164,6 +166,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     };
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
     call.boss = Some(asked.boss);
+    call.leg.others = asked.codecs;
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
     desk.wake(sid, Wake::Ring, asked.timeout, now);
@@ -243,10 +246,11 @@ impl Call {
         };
         let encrypts = self.leg.grant.as_ref().is_some_and(|grant| desk.trunks.encrypts(grant.trunk));
         let security = security(encrypts, false, &mut desk.rng);
-        let codecs = match &waiting.way {
-            Way::Device(_) => &AudioCodec::ALL[..],
-            Way::Trunks { .. } => &AudioCodec::G711,
+        let codecs = match &self.leg.grant {
+            Some(grant) => desk.trunks.offered_codecs(grant.trunk),
+            None => &AudioCodec::ALL,
         };
+        let codecs = in_order(codecs, &self.leg.others);
         let local = Leg::describe(media, desk.media.toward(peer), codecs, security, desk.rng.u64() >> 2);
         let Some((name, hear, mut invite)) = self.invite(&waiting, sdp::offer(&local), desk) else {
             self.stage = Stage::Opening(waiting);
@@ -328,7 +332,7 @@ impl Call {
         let fact = if described { Fact::EarlyMedia { sip_status: code } } else { Fact::Ringing { sip_status: code } };
         self.record(fact, desk, now);
         if let Some(boss) = self.boss {
-            let heard = self.leg.media.filter(|_| described).map(|media| media.id);
+            let heard = self.leg.media.filter(|_| described).map(|media| (media.id, self.leg.codec));
             desk.letters.push_back((boss, Letter::Rings { leg: self.sid, sip_status: code, heard }));
         }
     }
@@ -340,6 +344,7 @@ impl Call {
         else {
             return;
         };
+        self.leg.codec = Some(negotiated.codec);
         let config = stream(&negotiated, &self.hear, Phase::Listening, desk.media_timeout);
         desk.media(media::Command::Configure { id: media.id, config });
     }
@@ -379,7 +384,8 @@ impl Call {
                 self.talk(talk, &negotiated, desk, now);
                 self.on_program(ivr::Input::Start, desk, now);
                 if let (Some(boss), Some(media)) = (self.boss, self.leg.media) {
-                    desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id }));
+                    desk.letters
+                        .push_back((boss, Letter::Answers { leg: self.sid, media: media.id, codec: negotiated.codec }));
                 }
             }
             Err(error) => {
