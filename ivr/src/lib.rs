@@ -32,7 +32,7 @@ pub mod twiml;
 pub use answer::{
     Action, Answer, AnswerError, Beep, Branches, Bridge, CallFlow, Callback, Conference, ConferenceOptions, Fetch,
     Gather, Inline, Link, Mode, Play, RINGBACK, Record, RecordCall, RecordFrom, RecordOptions, Refer, Say, Sound,
-    Speech, Target, Then, Verb, Wait,
+    Speech, Target, Then, Verb, Wait, are_sent,
 };
 pub use context::{CallContext, Direction, Quirks};
 pub use flow::{Flow, FlowError, VOICEMAIL};
@@ -41,7 +41,7 @@ pub use fuzz::{fuzz, fuzz_flow, fuzz_twiml};
 pub use http::{Body, FetchFault, HttpRequest, Method, Params, Response, Timeouts};
 pub use program::{
     BridgeEnd, BridgeId, BridgeStatus, ConferenceEnd, ConferenceId, FetchId, GatherReason, Gathered, Input, ListenId,
-    Next, Output, PlayId, Program, RecordId, Recording, ReferEnd, ReferId, Warning,
+    Next, NotNow, Output, PlayId, Program, RecordId, Recording, ReferEnd, ReferId, Warning,
 };
 pub use prompt::{PromptName, PromptNameError};
 pub use signature::signature;

@@ -123,6 +123,10 @@ pub const MAX_STEPS: u32 = 20_000;
 /// application error and ended: they go round in a circle.
 pub const MAX_HURRIED_STATES: u32 = 200;
 
+/// Branches, flows and what was put in between that are open in one program at once. Beyond it nothing more is put in
+/// between; what a program itself may nest ([`MAX_DEPTH`], [`MAX_FLOW_DEPTH`]) stays below it.
+pub const MAX_FRAMES: usize = 128;
+
 /// How long the machine waits, after it has asked for the end of something or the caller has gone, for the report of how
 /// it ended, in seconds. Then it goes on with what it knows.
 pub const SETTLE_S: u64 = 10;

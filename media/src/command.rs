@@ -136,6 +136,15 @@ pub enum Command {
         /// The pause after each, in milliseconds.
         gap_ms: u16,
     },
+    /// Silences a direction, from now on; the stream itself goes on, keys included, and nobody's timer runs.
+    Mute {
+        /// Which endpoint.
+        id: EndpointId,
+        /// What the far end says reaches nobody: not a peer, a room, a recording, an echo or a detector.
+        inbound: bool,
+        /// The far end hears silence, whatever plays or comes from a peer or a room.
+        outbound: bool,
+    },
     /// Sends what is heard back to the far end, or stops to.
     Echo {
         /// Which endpoint.
@@ -239,6 +248,7 @@ impl Command {
             | Self::Play { id, .. }
             | Self::StopPlay { id, .. }
             | Self::SendDigits { id, .. }
+            | Self::Mute { id, .. }
             | Self::Echo { id, .. }
             | Self::Bridge { id, .. }
             | Self::Unbridge { id }

@@ -248,6 +248,7 @@ impl Bench {
             7 => self.command(Command::Leave { id }),
             8..=11 => self.record(id, bits),
             12 => self.command(Command::PauseRecord { id, record: RecordId(u64::from(bits >> 4)), paused: bits > 127 }),
+            14 => self.command(Command::Mute { id, inbound: bits > 127, outbound: bits & 16 != 0 }),
             13 => self.command(Command::StopRecord { id, record: RecordId(u64::from(bits >> 4)) }),
             _ => self.detect(id, bits),
         }

@@ -8,7 +8,7 @@ mod record;
 mod room;
 
 use crate::command::{Command, EndpointId};
-use crate::endpoint::{Context, Endpoint, sooner};
+use crate::endpoint::{Context, Endpoint, Mute, sooner};
 use crate::event::Event;
 use crate::events::{Events, Reserve};
 use crate::io::{Channel, Leg, PacketIo};
@@ -117,6 +117,9 @@ impl Shard {
             Command::StopPlay { id, play } => self.with(id, now, io, |endpoint, ctx| endpoint.stop_play(play, ctx)),
             Command::SendDigits { id, digits, tone_ms, gap_ms } => {
                 self.with(id, now, io, |endpoint, ctx| endpoint.press(&digits, tone_ms, gap_ms, ctx));
+            }
+            Command::Mute { id, inbound, outbound } => {
+                self.with(id, now, io, |endpoint, ctx| endpoint.set_mute(Mute { inbound, outbound }, ctx));
             }
             Command::Echo { id, on } => self.with(id, now, io, |endpoint, _| endpoint.set_echo(on)),
             Command::Bridge { id, with } => self.bridge(id, with, now, io),

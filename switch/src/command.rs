@@ -40,6 +40,56 @@ pub enum EndAs {
     Canceled,
 }
 
+/// What is done to an answered call while its program runs. One that the call's state forbids when it arrives is a
+/// [`Fact::Warning`](crate::Fact::Warning), and nothing else.
+#[derive(Clone, Debug)]
+pub enum Steer {
+    /// Runs these verbs at once, and then goes on ([`ivr::Program::interject`]).
+    Interject(Answer),
+    /// Stops what is heard ([`ivr::Program::hush`]).
+    Stop,
+    /// Presses keys for the far end, with `w` and `W` for silence; behind those that are being pressed.
+    Digits(String),
+    /// Puts the far end on hold by a re-INVITE, or takes it off.
+    Hold(bool),
+    /// Silences a direction, both, or none.
+    Mute {
+        /// Nobody hears the far end; its keys still count.
+        inbound: bool,
+        /// The far end hears nothing.
+        outbound: bool,
+    },
+    /// Records the call, beside whatever its program records.
+    Record(RecordOrder),
+    /// Asks the far end to call somebody else (REFER); the call ends once that has come about.
+    Refer(String),
+    /// Joins the one that this call is joined with to another live call of the tenant, and ends this one.
+    Attend {
+        /// That other call.
+        with: CallSid,
+    },
+}
+
+/// What becomes of the recordings that the API has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordOrder {
+    /// Another one begins.
+    Start {
+        /// Each side in a channel of its own.
+        dual: bool,
+        /// The far end hears a tone before it.
+        beep: bool,
+        /// Ends by itself after so many seconds.
+        max_s: Option<u32>,
+    },
+    /// One ends, or all do.
+    Stop(Option<String>),
+    /// What is said is left out from now on, of one or of all.
+    Pause(Option<String>),
+    /// It is taken in again.
+    Resume(Option<String>),
+}
+
 /// What the API asks of the switch.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -58,6 +108,13 @@ pub enum Command {
         sid: CallSid,
         /// With what.
         answer: Answer,
+    },
+    /// Do something to an answered call.
+    Steer {
+        /// Which.
+        sid: CallSid,
+        /// What.
+        steer: Box<Steer>,
     },
     /// What an errand of a call has brought.
     Brought {

@@ -71,6 +71,13 @@ pub(crate) enum Letter {
         /// 180, or the final status.
         sip_status: u16,
     },
+    /// From a call whose bridge wants this one, which lives already: be joined with it, as a leg that has answered is.
+    Lend {
+        /// Whose bridge.
+        to: CallSid,
+        /// The tenant whose calls it may have.
+        tenant: String,
+    },
     /// To a member of a conference: it is over.
     Closed,
     /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.

@@ -197,6 +197,32 @@ pub enum Fact {
         /// Its sid.
         conference: String,
     },
+    /// What is said is left out of a recording from now on.
+    RecordingPaused {
+        /// Its sid.
+        recording: String,
+    },
+    /// It is taken in again.
+    RecordingResumed {
+        /// Its sid.
+        recording: String,
+    },
+    /// Keys are pressed for the far end, by the API or by who made this leg.
+    Pressed {
+        /// Which, with `w` and `W` for silence.
+        digits: String,
+    },
+    /// Directions are silenced; none where both are false.
+    Muted {
+        /// Nobody hears the far end.
+        inbound: bool,
+        /// The far end hears nothing.
+        outbound: bool,
+    },
+    /// We hold the call: the far end is not heard, and hears music at most.
+    PutOnHold,
+    /// We hold it no longer.
+    TakenOffHold,
     /// The far end was asked to call somebody else (RFC 3515).
     Referred {
         /// Whom.

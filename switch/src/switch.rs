@@ -7,7 +7,7 @@ use crate::desk::{Desk, Timer};
 use crate::io::{Input, Output};
 use crate::registrar::{Ban, BindingView, UserId};
 use crate::trunk::TrunkStatus;
-use crate::{CallSid, Command, EndAs};
+use crate::{CallSid, Command, EndAs, Steer};
 use base::{Now, Rng};
 use sip_core::endpoint::{self, Event, LadderEntry, ReferId, SessionId, Source};
 use sip_core::header::{NameAddr, Replaces};
@@ -246,6 +246,10 @@ impl Switch {
             Command::Originate(asked) => self.originate(*asked, now),
             Command::End { sid, how } => self.with(sid, |call, desk| call.on_end_request(how, desk, now)),
             Command::Replace { sid, answer } => self.with(sid, |call, desk| call.on_replace(answer, desk, now)),
+            Command::Steer { sid, steer } => match *steer {
+                Steer::Attend { with } => self.attend(sid, with, now),
+                steer => self.with(sid, |call, desk| call.on_steer(steer, desk, now)),
+            },
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,
@@ -384,6 +388,28 @@ impl Switch {
         }
         self.with(first, |call, desk| call.handed_over(Some(id), desk, now));
         self.with(second, |call, desk| call.handed_over(None, desk, now));
+    }
+
+    /// The one that a call is joined with talks to another live call from now on, and the call itself is over: what REFER
+    /// with Replaces asks for, asked for by the API.
+    fn attend(&mut self, sid: CallSid, with: CallSid, now: Now) {
+        let ends = self.calls.get(&sid).and_then(|call| Some((call.tenant().to_owned(), call.transferable()?)));
+        let other = self.calls.get(&with).filter(|call| call.is_talking());
+        let both = ends.zip(other).filter(|((tenant, stays), other)| {
+            other.tenant() == tenant && sid != with && *stays != with
+        });
+        let Some(((_, stays), _)) = both else {
+            let why = "it is joined with nobody, or the other call is not there to be joined with";
+            return self.with(sid, |call, desk| call.not_done("a transfer", why, desk, now));
+        };
+        self.with(with, |call, desk| call.stand_by(desk, now));
+        let media = [stays, with].map(|sid| self.calls.get(&sid).and_then(Call::media));
+        self.with(stays, |call, desk| call.hand_over(with, desk, now));
+        self.with(with, |call, desk| call.hand_over(stays, desk, now));
+        if let [Some(id), Some(with)] = media {
+            self.desk.media(media::Command::Bridge { id, with });
+        }
+        self.with(sid, |call, desk| call.attended(desk, now));
     }
 
     /// The call whose place a user may take: one of the same tenant that is joined with another (RFC 3891 §3: 481 where

@@ -48,6 +48,32 @@ impl Status {
     }
 }
 
+/// What a call is in the middle of: nothing, once it has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engaged {
+    /// The call that it is joined with.
+    pub with: Option<CallSid>,
+    /// The conference that it is in, by its sid.
+    pub conference: Option<String>,
+    /// The recordings that run, by their sids.
+    pub recordings: Vec<String>,
+}
+
+impl Engaged {
+    fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Bridged { with } => self.with = Some(*with),
+            Fact::Unbridged { with } if self.with == Some(*with) => self.with = None,
+            Fact::Joined { conference, .. } => self.conference = Some(conference.clone()),
+            Fact::Left { .. } => self.conference = None,
+            Fact::Recording { recording, .. } => self.recordings.push(recording.clone()),
+            Fact::Recorded { recording, .. } => self.recordings.retain(|other| other != recording),
+            Fact::Ended(_) => *self = Self::default(),
+            _ => {}
+        }
+    }
+}
+
 /// A call, as `GET /v1/calls/{sid}` projects it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallView {
@@ -85,6 +111,9 @@ pub struct CallView {
     pub sip_call_ids: Vec<String>,
     /// Why it ended.
     pub cause: Option<Cause>,
+    /// What it is in the middle of.
+    #[serde(default)]
+    pub engaged: Engaged,
     /// Its CDR, once it has ended.
     pub cdr: Option<Box<Cdr>>,
     /// The number of its last record.
@@ -113,6 +142,7 @@ impl CallView {
             carrier_call_id: None,
             sip_call_ids: Vec::new(),
             cause: None,
+            engaged: Engaged::default(),
             cdr: None,
             last_seq: record.seq,
         })
@@ -125,6 +155,7 @@ impl CallView {
         }
         self.last_seq = record.seq;
         let at = record.at;
+        self.engaged.apply(&record.fact);
         match &record.fact {
             Fact::Dialing { trunk, sip_call_id, .. } => {
                 self.trunk = Some(trunk.clone());
@@ -161,6 +192,12 @@ impl CallView {
             | Fact::Recorded { .. }
             | Fact::Joined { .. }
             | Fact::Left { .. }
+            | Fact::RecordingPaused { .. }
+            | Fact::RecordingResumed { .. }
+            | Fact::Pressed { .. }
+            | Fact::Muted { .. }
+            | Fact::PutOnHold
+            | Fact::TakenOffHold
             | Fact::Referred { .. }
             | Fact::Warning { .. }
             | Fact::Held

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use switch::{CallView, Fact, Record};
 
 /// The events that `status_callback_events` may name.
-pub const EVENTS: [&str; 23] = [
+pub const EVENTS: [&str; 29] = [
     "call.dialing",
     "call.ringing",
     "call.early_media",
@@ -24,6 +24,12 @@ pub const EVENTS: [&str; 23] = [
     "call.recorded",
     "call.joined",
     "call.left",
+    "call.recording_paused",
+    "call.recording_resumed",
+    "call.pressed",
+    "call.muted",
+    "call.put_on_hold",
+    "call.taken_off_hold",
     "call.referred",
     "call.warning",
     "call.held",

@@ -3,6 +3,7 @@
 
 use super::documents::action;
 use super::parse::{Parsed, Table, error, flag, number, prompt, show, wrong};
+use super::target::target;
 use super::{Callback, Then, write};
 use crate::http::Method;
 use crate::limits::{DEFAULT_RING_S, MAX_RING_S, MAX_TALK_S, MAX_TARGET_ADDRESS, MAX_TARGETS};
@@ -65,7 +66,7 @@ pub enum RecordFrom {
 /// One who is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// A number, the name of a registered user, or a SIP URI.
+    /// A number, the name of a registered user, a SIP URI, or the sid of a live call of the tenant.
     pub to: String,
     /// How long it may ring, in seconds, the wait for a trunk's permit included.
     pub timeout_s: u32,
@@ -74,7 +75,7 @@ pub struct Target {
     #[serde(skip)]
     pub screening: Option<(Url, Method)>,
     /// Keys that are sent once it has answered, with `w` for half a second of silence.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub send_digits: Option<String>,
     /// Who is told of its progress ([`callbacks::status`](crate::callbacks::status)).
     #[serde(skip)]
@@ -149,25 +150,6 @@ fn targets(argument: &Value, timeout_s: u32, path: &str) -> Parsed<Vec<Target>> 
         0 => wrong(path, "nobody is called: write a number, a user or a SIP URI"),
         n if n > MAX_TARGETS => wrong(path, format!("a bridge calls at most {MAX_TARGETS} targets")),
         _ => Ok(targets),
-    }
-}
-
-fn target(value: &Value, timeout_s: u32, path: &str) -> Parsed<Target> {
-    match value {
-        Value::String(to) => Ok(Target::new(address(to, path)?, timeout_s)),
-        Value::Object(table) => {
-            if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "to" | "timeout_s")) {
-                return wrong(&format!("{path}.{key}"), "a target has `to` and `timeout_s`");
-            }
-            let Some(Value::String(to)) = table.get("to") else {
-                return wrong(&format!("{path}.to"), "write whom to call: a number, a user or a SIP URI");
-            };
-            let timeout_s = number(table, "timeout_s", path, 1..=MAX_RING_S, timeout_s)?;
-            Ok(Target::new(address(to, &format!("{path}.to"))?, timeout_s))
-        }
-        other => {
-            wrong(path, format!("a target is a string such as \"+15551234567\" or \"alice\"; found {}", show(other)))
-        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn callback(table: &Table, option: &str, path: &str) -> Parsed<Option
     Ok(url(table, option, path)?.map(|url| Callback { url, method: Method::Post, events }))
 }
 
-fn url(table: &Table, option: &str, path: &str) -> Parsed<Option<Url>> {
+pub(super) fn url(table: &Table, option: &str, path: &str) -> Parsed<Option<Url>> {
     let path = format!("{path}.{option}");
     match table.get(option) {
         None | Some(Value::Null) => Ok(None),

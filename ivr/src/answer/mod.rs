@@ -9,6 +9,7 @@ mod gather;
 pub(crate) mod parse;
 mod rooms;
 pub(crate) mod sound;
+mod target;
 mod verbs;
 mod words;
 mod write;
@@ -16,6 +17,7 @@ mod write;
 pub use bridge::{Bridge, Mode, RINGBACK, RecordCall, RecordFrom, Target};
 pub(crate) use parse::is_key;
 pub use sound::{Play, Say, Sound};
+pub use target::are_sent;
 pub(crate) use verbs::ALL_KEYS;
 pub use verbs::{
     Action, Beep, CallFlow, Callback, Conference, ConferenceOptions, Fetch, Gather, Inline, Link, Record,

@@ -163,6 +163,22 @@ impl Collecting {
         self.stop_listening(out);
     }
 
+    /// It is asked again later, from its beginning: whatever is heard of it stops, and what was entered is forgotten.
+    pub(super) fn put_off(mut self, out: &mut Outbox) -> Box<Gather> {
+        self.stop_prompt(out);
+        self.stop_listening(out);
+        self.gather
+    }
+
+    /// Its prompts are heard no more; patience begins.
+    pub(super) fn hush(mut self, now: Now, out: &mut Outbox) -> Self {
+        if let Phase::Prompting { sounding, .. } = self.phase {
+            sounding.stop(out);
+            self.phase = Phase::Waiting { until: patience(&self.gather, now) };
+        }
+        self
+    }
+
     fn stop_prompt(&self, out: &mut Outbox) {
         if let Phase::Prompting { sounding, .. } = self.phase {
             sounding.stop(out);

@@ -11,6 +11,7 @@ mod ends;
 mod fetch;
 mod gather;
 mod io;
+mod live;
 mod outbox;
 mod run;
 mod show;
@@ -24,13 +25,15 @@ pub use io::{
     BridgeId, ConferenceId, FetchId, GatherReason, Gathered, Input, ListenId, Output, PlayId, RecordId, ReferId,
     Warning,
 };
+pub use live::NotNow;
 
-use crate::answer::{Answer, Fetch, Verb, is_key};
+use crate::answer::{Action, Answer, Fetch, Link, Sound, Target, Verb, is_key};
 use crate::context::CallContext;
 use crate::flow::Running;
 use base::Now;
 use fetch::{Documents, Fetching};
 use gather::{Collecting, Step};
+use live::Aside;
 use outbox::Outbox;
 use sounding::Sounding;
 use std::vec;
@@ -49,6 +52,8 @@ pub struct Program {
     role: Role,
     life: Life,
     documents: Documents,
+    /// What is heard over something that goes on.
+    aside: Aside,
     /// Verbs and states that have run.
     steps: u32,
 }
@@ -109,6 +114,8 @@ enum State {
     Fetching(Box<Fetching>),
     /// The end of the call.
     Echoing,
+    /// Others have the caller; it waits for what it is given to do.
+    StandingBy,
     /// Nothing more.
     Done,
 }
@@ -134,6 +141,17 @@ impl Program {
         Self::with(vec![Verb::Fetch(Box::new(fetch))], call, Role::Screening)
     }
 
+    /// All that is to be run on a target before both are joined: its keys, then its document; none where there is neither.
+    #[must_use]
+    pub fn before_joining(target: &Target, call: CallContext) -> Option<Self> {
+        let keys = target.send_digits.clone().map(|keys| Verb::Hear(Sound::Digits(keys)));
+        let document = target.screening.clone().map(|(url, method)| {
+            Verb::Fetch(Box::new(Fetch { action: Action { link: Link::Url(url), method }, fallback: None }))
+        });
+        let verbs: Vec<Verb> = keys.into_iter().chain(document).collect();
+        (!verbs.is_empty()).then(|| Self::with(verbs, call, Role::Screening))
+    }
+
     /// What is run for somebody who waits, over and over: the document of [`Wait::Document`](crate::Wait::Document).
     /// It calls nobody; [`Output::Hangup`] ends the call.
     #[must_use]
@@ -152,6 +170,7 @@ impl Program {
             role,
             life: Life::Ringing,
             documents: Documents::default(),
+            aside: Aside::default(),
             steps: 0,
         }
     }
@@ -159,6 +178,16 @@ impl Program {
     /// Takes in what has happened. What no state waits for is ignored: a prompt that had been stopped and now ends, a
     /// wake that comes early or twice, a character that is no key.
     pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::PlayEnded { play } if self.aside.ended(Sounding::Play(play), now, &mut self.out) => return,
+            Input::Timeout => self.aside.woken(now, &mut self.out),
+            _ => {}
+        }
+        self.take_in(input, now);
+        self.settle_aside();
+    }
+
+    fn take_in(&mut self, input: Input, now: Now) {
         let state = self.take_state();
         self.state = match (state, input) {
             (State::Done, _) => State::Done,
@@ -190,9 +219,9 @@ impl Program {
             return;
         }
         let state = self.take_state();
+        self.aside.stop(&mut self.out);
+        self.forget_all();
         self.frames = vec![Frame::Verbs(answer.into_verbs().into_iter())];
-        self.typed = TypedAhead::default();
-        self.documents.forget();
         self.state = match state {
             // An answer that was asked for comes with a start.
             State::Fresh | State::Answering(_) => State::Fresh,
@@ -201,6 +230,13 @@ impl Program {
                 self.advance(now)
             }
         };
+    }
+
+    /// Nothing of what it was to do, and of what was typed ahead for it, is left.
+    fn forget_all(&mut self) {
+        self.frames.clear();
+        self.typed = TypedAhead::default();
+        self.documents.forget();
     }
 
     /// What comes next, for a call that is not answered yet.
@@ -230,12 +266,16 @@ impl Program {
     }
 
     fn deadline(&self) -> Option<u64> {
+        self.own_deadline().into_iter().chain(self.aside.deadline()).min()
+    }
+
+    fn own_deadline(&self) -> Option<u64> {
         match &self.state {
             State::Gathering(gather) => gather.deadline(),
             State::Sounding(sounding) => sounding.deadline(),
             State::Talking(talking) => talking.deadline(),
             State::Fetching(fetching) => Some(fetching.until()),
-            State::Fresh | State::Answering(_) | State::Echoing | State::Done => None,
+            State::Fresh | State::Answering(_) | State::Echoing | State::StandingBy | State::Done => None,
         }
     }
 
@@ -271,6 +311,7 @@ impl Program {
                 }
                 State::Talking(talking)
             }
+            State::StandingBy => State::StandingBy,
             state => {
                 self.typed.keep(key);
                 state
@@ -330,6 +371,7 @@ impl Program {
     /// The call is gone: what was still to be asked for is not, but for what is owed to others.
     fn gone(&mut self, state: State, now: Now) -> State {
         self.life = Life::Gone;
+        self.aside = Aside::default();
         self.out.keep_what_is_owed();
         match state {
             State::Talking(mut talking) if self.is_owed(&talking) => {
@@ -354,7 +396,7 @@ impl State {
             Self::Gathering(gather) => gather.fall_silent(out),
             Self::Talking(talking) => talking.stop(out),
             Self::Echoing => out.push(Output::Echo(false)),
-            Self::Fresh | Self::Answering(_) | Self::Fetching(_) | Self::Done => {}
+            Self::Fresh | Self::Answering(_) | Self::Fetching(_) | Self::StandingBy | Self::Done => {}
         }
     }
 }

@@ -192,7 +192,12 @@ impl Program {
 
     /// Tells the innermost flow, which has been waiting for it.
     pub(super) fn tell_flow(&mut self, outcome: &Outcome) {
-        if let Some(Frame::Flow(flow)) = self.frames.last_mut() {
+        let flow = self.frames.iter_mut().rev().find_map(|frame| match frame {
+            Frame::Flow(flow) => Some(flow),
+            // What was put in between, and is over, may lie above it.
+            Frame::Verbs(_) => None,
+        });
+        if let Some(flow) = flow {
             flow.take(outcome);
         }
     }

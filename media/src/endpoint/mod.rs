@@ -83,6 +83,15 @@ struct Pace {
     at: u64,
 }
 
+/// Which directions are silenced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mute {
+    /// What the far end says goes nowhere.
+    pub inbound: bool,
+    /// The far end hears nothing.
+    pub outbound: bool,
+}
+
 /// The endpoint's whole state.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -106,6 +115,7 @@ pub(crate) struct Endpoint {
     /// Whom it is joined with, and where that one was when they last met. It counts only where both say so.
     pub peer: Option<Leg>,
     relay: Relay,
+    mute: Mute,
     capturing: bool,
     taker: Option<Box<Taker>>,
     /// A first packet was announced for this far end.
@@ -140,6 +150,7 @@ impl Endpoint {
             echo: None,
             peer: None,
             relay: Relay::default(),
+            mute: Mute::default(),
             capturing: false,
             taker: None,
             met: false,
@@ -202,6 +213,14 @@ impl Endpoint {
     pub(crate) fn join(&mut self, peer: Option<Leg>, ctx: &Context<'_>) {
         self.peer = peer;
         self.fall_silent(ctx);
+    }
+
+    /// Silences directions, or no longer.
+    pub(crate) fn set_mute(&mut self, mute: Mute, ctx: &Context<'_>) {
+        self.mute = mute;
+        if mute.outbound {
+            self.fall_silent(ctx);
+        }
     }
 
     /// Takes a seat in a room, or gets up.

@@ -103,7 +103,8 @@ impl Endpoint {
             Kind::Noise if stream.config.receive => self.hear_noise(rtp.payload()),
             Kind::TelephoneEvent | Kind::Noise | Kind::Other => {}
         }
-        let heard = stream.config.receive && self.peer.is_some();
+        let muted = self.mute.inbound && kind != Kind::TelephoneEvent;
+        let heard = stream.config.receive && !muted && self.peer.is_some();
         heard.then(|| passed(&stream.config, kind, sequence, arrival != Arrival::Fresh, &rtp))
     }
 
@@ -127,7 +128,7 @@ impl Endpoint {
 
     fn hear_audio(&mut self, stream: &Stream, rtp: &RtpReader<'_>, leaps: bool, ctx: &mut Context<'_>) {
         self.reception.timing(rtp.timestamp(), ctx.now);
-        if !stream.config.receive {
+        if !stream.config.receive || self.mute.inbound {
             return;
         }
         if self.capturing {
@@ -169,7 +170,7 @@ impl Endpoint {
     }
 
     fn echo_back(&mut self, stream: &Stream, rtp: &RtpReader<'_>, ctx: &mut Context<'_>) {
-        let Some(echo) = &mut self.echo else { return };
+        let Some(echo) = self.echo.as_mut().filter(|_| !self.mute.outbound) else { return };
         let (now_ms, payload) = (ctx.ms(), rtp.payload());
         let clock = self.outbound.timestamp_at(now_ms);
         let Some(to) = echo.map(rtp.timestamp(), clock, self.outbound.per_ms(), now_ms) else { return };
@@ -184,6 +185,9 @@ impl Endpoint {
 
     /// Sends what the peer heard, unless something else has the floor.
     pub(crate) fn relay(&mut self, passed: &Passed<'_>, ctx: &mut Context<'_>) {
+        if self.mute.outbound && passed.kind != Kind::TelephoneEvent {
+            return self.relay.withhold(passed.sequence);
+        }
         let Some(stream) = self.stream.take() else { return };
         if transcode::is_needed(passed, &stream.config) {
             self.transcode(passed, &stream, ctx);

@@ -103,10 +103,10 @@ impl Endpoint {
         self.send_audio(stream, due, timestamp, ticks, ctx);
     }
 
-    /// A frame of the prompt, of what it is joined with, or of silence.
+    /// A frame of the prompt, of what it is joined with, or of silence. What plays goes on where nobody may hear it.
     fn send_audio(&mut self, stream: &Stream, due: u64, timestamp: u64, ticks: u64, ctx: &mut Context<'_>) {
         let (codec, ms) = (stream.config.codec, stream.config.ptime_ms);
-        let Self { player, keys, audio, .. } = self;
+        let Self { player, keys, audio, mute, .. } = self;
         let player = player.as_mut().filter(|_| keys.is_idle());
         let silent = silence(codec, ms);
         let mut padded;
@@ -125,6 +125,7 @@ impl Endpoint {
                 audio.as_mut().and_then(|audio| audio.next(codec, ms, due, ctx.rooms)).unwrap_or(silent)
             }
         };
+        let payload = if mute.outbound { silent } else { payload };
         let payload_type = stream.config.payload_type_out;
         let length = self.outbound.audio(ctx.scratch, payload_type, timestamp, ticks, payload);
         let octets = payload.len();

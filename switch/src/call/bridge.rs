@@ -4,7 +4,6 @@
 //! hears one final answer, however many were called (RFC 3261 §16.7).
 
 use super::outbound::{NewLeg, dial_leg};
-use super::talking::Talk;
 use super::taping::For;
 use super::{Call, Stage};
 use crate::desk::Desk;
@@ -140,6 +139,9 @@ impl Call {
     }
 
     fn call_one(&mut self, target: &Target, desk: &mut Desk, now: Now) {
+        if let Ok(sid) = target.to.parse::<CallSid>() {
+            return self.borrow(sid, desk);
+        }
         let Some(bridge) = &mut self.bridge else { return };
         let caller = Caller {
             tenant: self.about.tenant.clone(),
@@ -190,6 +192,7 @@ impl Call {
                 self.end(ending, desk, now);
             }
             Letter::Flow(flow) => self.reoffer(flow, desk, now),
+            Letter::Lend { to, tenant } => self.lend(to, &tenant, desk, now),
             Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
             Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
             Letter::Take { with, media } => self.take(with, media, desk, now),
@@ -201,9 +204,10 @@ impl Call {
 
     pub(super) fn join(&mut self, with: CallSid, desk: &mut Desk, now: Now) {
         self.boss = None;
+        self.wanted = Direction::SendRecv;
         self.peer = Some(with);
         self.record(Fact::Bridged { with }, desk, now);
-        if self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
+        if !self.on_hold && self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
             // The one before held it.
             self.reoffer(Direction::SendRecv, desk, now);
         }
@@ -393,16 +397,15 @@ impl Call {
 
     /// A leg is given a program of its own: it leaves the call that it was joined with.
     pub(super) fn run_of_its_own(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
-        let Stage::Talking(talk) = &self.stage else { return };
-        let session = talk.session();
-        let talk = Talk::new(session, Some(answer), self.context(desk));
-        self.stage = Stage::Talking(talk);
         if let Some(other) = self.peer {
             let ending = Ending::cleared(Origin::Api, "the other leg was given something else to do");
             desk.letters.push_back((other, Letter::Over { call: self.sid, ending }));
         }
         self.unjoin(desk, now);
-        self.on_program(ivr::Input::Start, desk, now);
+        let context = self.context(desk);
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        talk.program.get_or_insert_with(|| ivr::Program::standing_by(context)).replace(answer, now);
+        self.drain_program(desk, now);
     }
 
     /// Tells every call that has to do with this one that it ends.
@@ -415,8 +418,10 @@ impl Call {
     }
 
     /// The other leg's far end holds or resumes: so do we, toward ours.
-    fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
+    pub(super) fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
         let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        self.wanted = flow;
+        let flow = if self.on_hold { super::live::without_listening(flow) } else { flow };
         local.version += 1;
         local.direction = flow;
         let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp::offer(local)));
@@ -488,7 +493,12 @@ impl Bridging {
         self.referrer = Some(by);
     }
 
-    fn failed(&mut self, ending: Ending) {
+    /// A live call is wanted in it, as a leg that rings.
+    pub(super) fn await_leg(&mut self, sid: CallSid) {
+        self.legs.push(sid);
+    }
+
+    pub(super) fn failed(&mut self, ending: Ending) {
         self.best = Some(match self.best.take() {
             Some(best) => best.better(ending),
             None => ending,

@@ -8,6 +8,7 @@ mod bridge;
 mod inbound;
 mod info;
 pub(crate) mod leg;
+mod live;
 mod outbound;
 mod program;
 mod referral;
@@ -21,10 +22,11 @@ use crate::cdr::{Cdr, StreamQuality};
 use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::record::Admission;
-use crate::{CallSid, Direction, Fact, Origin, Status};
+use crate::{CallSid, Fact, Origin, Status};
 use base::Now;
 use leg::{Hear, Leg};
 use sip_core::endpoint::{LadderEntry, ReferId};
+use sip_core::sdp::Direction;
 use std::time::Duration;
 use talking::Talk;
 
@@ -99,7 +101,13 @@ pub(crate) struct Call {
     recordings: Vec<String>,
     /// The conference that it is in.
     stay: Option<room::Stay>,
-    /// The referral that its program has asked for.
+    /// Which directions are silenced, inbound and outbound.
+    mute: (bool, bool),
+    /// We hold it.
+    on_hold: bool,
+    /// Which way audio is to flow, as whom it is joined with has it; a hold of ours narrows it.
+    wanted: Direction,
+    /// The referral that its program, or the API, has asked for.
     refers: Option<referral::Referring>,
     /// The media endpoint's last figures, while a recording's file is waited for.
     figures: Option<Box<media::Quality>>,
@@ -137,6 +145,9 @@ impl Call {
             tapes: Vec::new(),
             recordings: Vec::new(),
             stay: None,
+            mute: (false, false),
+            on_hold: false,
+            wanted: Direction::SendRecv,
             refers: None,
             figures: None,
             hear: Hear::NamedHost,
@@ -261,7 +272,7 @@ impl Call {
         let mut told = Vec::new();
         told.extend(self.bridge_news(ending, now));
         told.extend(self.vacate(desk, now).map(|stay| stay.over()));
-        told.extend(self.refers.take().map(referral::Referring::over));
+        told.extend(self.refers.take().and_then(referral::Referring::over));
         told
     }
 
@@ -368,7 +379,7 @@ impl Call {
     }
 
     fn outbound(&self) -> bool {
-        self.about.direction != Direction::Inbound
+        self.about.direction != crate::Direction::Inbound
     }
 }
 

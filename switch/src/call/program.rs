@@ -20,6 +20,8 @@ const AFTERLIFE: Duration = Duration::from_secs(60);
 const KEY_MS: (u16, u16) = (100, 100);
 /// What `w` and `W` among the keys mean, in milliseconds.
 const WAITS_MS: [(char, u64); 2] = [('w', 500), ('W', 1_000)];
+/// Runs of keys that wait to be pressed. More of the API's are refused, with a warning; a program has one string at once.
+const MAX_RUNS: usize = 256;
 /// Keys in one press: what the media engine takes.
 const MAX_PRESSED: usize = 32;
 
@@ -35,13 +37,14 @@ pub(super) struct Playing {
 /// Keys that a program presses: runs of them, and when the next is due.
 #[derive(Debug)]
 pub(super) struct Pressing {
-    play: PlayId,
+    /// The program's name for it; keys of the API have none.
+    play: Option<PlayId>,
     rest: VecDeque<(String, Duration)>,
 }
 
 impl Pressing {
     /// The keys in runs, each with how long it takes with the waits behind it.
-    fn of(play: PlayId, keys: &str) -> Self {
+    pub(super) fn of(play: Option<PlayId>, keys: &str) -> Self {
         let mut rest: VecDeque<(String, Duration)> = VecDeque::new();
         let per_key = Duration::from_millis(u64::from(KEY_MS.0) + u64::from(KEY_MS.1));
         for key in keys.chars() {
@@ -60,6 +63,16 @@ impl Pressing {
             }
         }
         Self { play, rest }
+    }
+
+    /// More keys, behind those that wait; false where they would be too many.
+    pub(super) fn add(&mut self, keys: &str) -> bool {
+        let more = Self::of(None, keys).rest;
+        let fits = self.rest.len() + more.len() <= MAX_RUNS;
+        if fits {
+            self.rest.extend(more);
+        }
+        fits
     }
 }
 
@@ -154,7 +167,7 @@ impl Call {
                 self.errand(Asked::Say { play, say }, desk);
             }
             Output::SendDigits { play, keys } => {
-                self.pressing = Some(Pressing::of(play, &keys));
+                self.pressing = Some(Pressing::of(Some(play), &keys));
                 self.press_next(desk, now);
             }
             Output::StopPlay { play } => self.stop_sound(play, desk),
@@ -177,7 +190,7 @@ impl Call {
                     program.handle(Input::BridgeEnded { bridge, end }, now);
                 }
             }
-            Output::Refer { refer, to } => self.refer_caller(refer, to, desk, now),
+            Output::Refer { refer, to } => self.refer_caller(Some(refer), to, desk, now),
             Output::Fetch { fetch, request } => self.errand(Asked::Fetch { fetch, request }, desk),
             Output::Flow { fetch, name } => self.errand(Asked::Flow { fetch, name }, desk),
             Output::Callback { request } => self.errand(Asked::Callback { request }, desk),
@@ -263,7 +276,7 @@ impl Call {
     }
 
     fn stop_sound(&mut self, play: PlayId, desk: &mut Desk) {
-        if self.pressing.as_ref().is_some_and(|pressing| pressing.play == play) {
+        if self.pressing.as_ref().is_some_and(|pressing| pressing.play == Some(play)) {
             self.pressing = None;
             desk.timers.stop(Timer::Call(self.sid, Wake::Keys));
         }
@@ -288,7 +301,9 @@ impl Call {
             None => {
                 let play = pressing.play;
                 self.pressing = None;
-                self.on_program(Input::PlayEnded { play }, desk, now);
+                if let Some(play) = play {
+                    self.on_program(Input::PlayEnded { play }, desk, now);
+                }
             }
         }
     }
@@ -338,7 +353,7 @@ mod tests {
     use super::*;
 
     fn runs(keys: &str) -> Vec<(String, u64)> {
-        Pressing::of(PlayId(1), keys).rest.into_iter().map(|(run, takes)| (run, takes.as_millis() as u64)).collect()
+        Pressing::of(Some(PlayId(1)), keys).rest.into_iter().map(|(run, takes)| (run, takes.as_millis() as u64)).collect()
     }
 
     #[test]

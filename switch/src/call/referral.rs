@@ -1,7 +1,8 @@
-//! A referral that a call's program asks for: the far end is to call somebody else (RFC 3515), and says what becomes of it.
+//! A referral that a call's program, or the API, asks for: the far end is to call somebody else (RFC 3515), and says what becomes of it.
 
 use super::{Call, Stage};
-use crate::Fact;
+use crate::ending::Ending;
+use crate::{Fact, Origin};
 use crate::desk::Desk;
 use base::Now;
 use ivr::{ReferEnd, ReferId};
@@ -12,21 +13,32 @@ use sip_core::message::Message;
 /// One that is under way.
 #[derive(Debug)]
 pub(super) struct Referring {
-    refer: ReferId,
+    /// The program's name for it; the API's has none.
+    refer: Option<ReferId>,
     to: String,
     end: ReferEnd,
 }
 
 impl Referring {
     /// What the program is told of its end.
-    pub(super) fn over(self) -> ivr::Input {
-        ivr::Input::ReferEnded { refer: self.refer, end: self.end }
+    pub(super) fn over(self) -> Option<ivr::Input> {
+        Some(ivr::Input::ReferEnded { refer: self.refer?, end: self.end })
+    }
+
+    /// The far end talks to the other one.
+    fn has_come_about(&self) -> bool {
+        self.end.notify_status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
 impl Call {
-    /// The program's `refer`.
-    pub(super) fn refer_caller(&mut self, refer: ReferId, to: String, desk: &mut Desk, now: Now) {
+    /// The program's `refer`, or the API's, which has no name. One at a time.
+    pub(super) fn refer_caller(&mut self, refer: Option<ReferId>, to: String, desk: &mut Desk, now: Now) {
+        if self.refers.is_some() {
+            let told = Referring { refer, to, end: ReferEnd::default() }.over();
+            self.warn(0, "the far end is being referred already".to_owned(), desk, now);
+            return told.into_iter().for_each(|input| self.on_program(input, desk, now));
+        }
         let target = if to.contains(':') { format!("<{to}>") } else { format!("<tel:{to}>") };
         let asked = match (&self.stage, NameAddr::parse(target.as_bytes())) {
             (Stage::Talking(talk), Ok(target)) => {
@@ -68,8 +80,13 @@ impl Call {
     }
 
     fn refer_over(&mut self, desk: &mut Desk, now: Now) {
-        if let Some(referring) = self.refers.take() {
-            self.on_program(referring.over(), desk, now);
+        let Some(referring) = self.refers.take() else { return };
+        if referring.refer.is_none() && referring.has_come_about() {
+            // RFC 5589 §6.1: who was referred talks to the other one, and this call is of no more use.
+            return self.end(Ending::cleared(Origin::Api, "transferred"), desk, now);
+        }
+        if let Some(input) = referring.over() {
+            self.on_program(input, desk, now);
         }
     }
 }

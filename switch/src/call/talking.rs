@@ -88,8 +88,8 @@ impl Call {
     pub(crate) fn on_replace(&mut self, answer: ivr::Answer, desk: &mut Desk, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
         match &mut talk.program {
-            Some(program) => program.replace(answer, now),
-            None => return self.run_of_its_own(answer, desk, now),
+            Some(program) if !program.is_standing_by() => program.replace(answer, now),
+            _ => return self.run_of_its_own(answer, desk, now),
         }
         self.drain_program(desk, now);
     }

@@ -22,6 +22,8 @@ pub(super) enum For {
     Program(ivr::RecordId),
     /// The bridge's, or the conference's; whoever is told of it, and by which name of the source.
     Others(Option<(Callback, &'static str)>),
+    /// The API's.
+    Api,
 }
 
 /// A recording that runs, or whose file is being finished.
@@ -109,6 +111,13 @@ impl Call {
         }
     }
 
+    /// The recordings of the API that are meant: all of them, or the one of this sid.
+    pub(super) fn tapes_of_api(&self, recording: Option<&str>) -> Vec<(RecordId, String)> {
+        let own = self.tapes.iter().filter(|tape| matches!(tape.whose, For::Api));
+        let meant = own.filter(|tape| recording.is_none_or(|sid| sid == tape.sid));
+        meant.map(|tape| (tape.id, tape.sid.clone())).collect()
+    }
+
     /// A recording's file is whole.
     pub(crate) fn on_recorded(
         &mut self,
@@ -142,7 +151,7 @@ impl Call {
                 let params = ivr::callbacks::recording(&self.context(desk), &recording, word, source);
                 self.errand(Asked::Callback { request: ivr::callbacks::request(&callback, params, 0) }, desk);
             }
-            For::Others(None) => {}
+            For::Others(None) | For::Api => {}
         }
         self.finish_when_quiet(desk, now);
     }
