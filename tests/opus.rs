@@ -14,9 +14,7 @@ const SAME_SOUND: f64 = 0.9;
 
 #[track_caller]
 fn only_call(switch: &Switch) -> String {
-    until("the call in the API", secs(10), || {
-        Some(switch.http.items("/v1/calls").first()?["sid"].as_str()?.to_owned())
-    })
+    until("the call in the API", secs(10), || Some(switch.http.items("/v1/calls").first()?["sid"].as_str()?.to_owned()))
 }
 
 #[test]
@@ -57,9 +55,10 @@ fn opus_is_translated_for_a_phone_that_has_none_of_it() {
     let mut alice = Baresip::in_opus("alice", &mut setup, &of_alice);
     let mut bob = Baresip::start("bob", &mut setup, &of_bob);
     let to_bob = format!("sip:bob@127.0.0.1:{}", bob.port);
-    let setup = setup.trunk("alice", "generic", alice.port, "").trunk("bob", "generic", bob.port, "").section(&format!(
-        "[[number]]\nnumber = \"bob\"\ntenant = \"default\"\nanswer = {{ bridge = \"{to_bob}\" }}"
-    ));
+    let setup = setup
+        .trunk("alice", "generic", alice.port, "")
+        .trunk("bob", "generic", bob.port, "")
+        .section(&format!("[[number]]\nnumber = \"bob\"\ntenant = \"default\"\nanswer = {{ bridge = \"{to_bob}\" }}"));
     let switch = setup.start();
     alice.command("dial", &format!("sip:bob@127.0.0.1:{}", switch.sip_port));
     bob.event("CALL_ESTABLISHED", secs(20));

@@ -94,6 +94,8 @@ pub struct TrunkConfig {
     pub media_from: Vec<IpNet>,
     /// Whether its media is SRTP.
     pub srtp: bool,
+    /// Whether it gets the `Identity` that a bridged caller came with (RFC 8224): its carrier verifies it, or passes it on.
+    pub pass_identity: bool,
     /// Its codecs, the best first. Empty: G.711 is offered, and whatever we speak is taken.
     pub codecs: Vec<AudioCodec>,
 }
@@ -119,6 +121,7 @@ impl TrunkConfig {
             accept_from: Vec::new(),
             media_from: Vec::new(),
             srtp: false,
+            pass_identity: false,
             codecs: Vec::new(),
         }
     }

@@ -169,8 +169,10 @@ fn targets_say_how_each_is_called_and_what_is_wrong_with_them() {
         (json!({"to": "bob", "username": "us"}), "answer.bridge.username"),
         (json!({"to": "bob", "headers": {"Via": "x"}}), "answer.bridge.headers.Via"),
         (json!({"to": "bob", "headers": {"X-A": "a\r\nVia: b"}}), "answer.bridge.headers.X-A"),
-        (json!({"to": "bob", "status_callback": "https://a.example/", "status_callback_events": ["over"]}),
-         "answer.bridge.status_callback_events"),
+        (
+            json!({"to": "bob", "status_callback": "https://a.example/", "status_callback_events": ["over"]}),
+            "answer.bridge.status_callback_events",
+        ),
         (json!({"to": "bob", "digits": "1"}), "answer.bridge.digits"),
     ] {
         let error = Answer::parse(&json!({ "bridge": wrong })).unwrap_err();

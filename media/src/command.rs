@@ -186,6 +186,14 @@ pub enum Command {
         /// What it may do from now on.
         member: MemberOptions,
     },
+    /// Everybody in the endpoint's room hears this once, beside what is said; so does a recording of the room. Nothing
+    /// happens where it is in no room; of more than four sounds at once the oldest ends.
+    Announce {
+        /// Who is in the room.
+        id: EndpointId,
+        /// What is heard.
+        prompt: Arc<Prompt>,
+    },
     /// Takes an endpoint out of its room, if it is in one: `Event::Left`. A `Close` does so too, and so does a `Bridge`.
     Leave {
         /// Which endpoint.
@@ -254,6 +262,7 @@ impl Command {
             | Self::Unbridge { id }
             | Self::Join { id, .. }
             | Self::Update { id, .. }
+            | Self::Announce { id, .. }
             | Self::Leave { id }
             | Self::Detect { id, .. }
             | Self::Record { id, .. }

@@ -86,6 +86,7 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.accept_from = ranges(section, "accept_from");
     config.media_from = ranges(section, "media_from");
     config.srtp = section.flag("srtp", false);
+    config.pass_identity = section.flag("pass_identity", false);
     config.codecs = codecs(section);
 }
 

@@ -250,6 +250,7 @@ impl Switch {
                 Steer::Attend { with } => self.attend(sid, with, now),
                 steer => self.with(sid, |call, desk| call.on_steer(steer, desk, now)),
             },
+            Command::Confer { tenant, conference, order } => self.desk.confer(&tenant, &conference, order),
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,
@@ -395,9 +396,9 @@ impl Switch {
     fn attend(&mut self, sid: CallSid, with: CallSid, now: Now) {
         let ends = self.calls.get(&sid).and_then(|call| Some((call.tenant().to_owned(), call.transferable()?)));
         let other = self.calls.get(&with).filter(|call| call.is_talking());
-        let both = ends.zip(other).filter(|((tenant, stays), other)| {
-            other.tenant() == tenant && sid != with && *stays != with
-        });
+        let both = ends
+            .zip(other)
+            .filter(|((tenant, stays), other)| other.tenant() == tenant && sid != with && *stays != with);
         let Some(((_, stays), _)) = both else {
             let why = "it is joined with nobody, or the other call is not there to be joined with";
             return self.with(sid, |call, desk| call.not_done("a transfer", why, desk, now));

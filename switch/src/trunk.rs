@@ -18,6 +18,9 @@ use std::net::IpAddr;
 
 const SDP: &str = sip_core::sdp::CONTENT_TYPE;
 
+/// The header that proves who calls (RFC 8224 §4).
+pub(crate) const IDENTITY: &str = "Identity";
+
 /// There is no permit now; [`Trunks::opens_at`] says when to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoPermit;
@@ -191,9 +194,11 @@ impl Trunks {
         }
     }
 
-    /// An INVITE as this trunk wants it (TWILIO.md §1).
-    pub(crate) fn invite(&self, trunk: usize, from: &Number, to: &Number, offer: Bytes) -> Invite {
+    /// An INVITE as this trunk wants it (TWILIO.md §1). `identity`: what the caller came with, whose own number it shows.
+    pub(crate) fn invite(&self, trunk: usize, from: &Number, to: &Number, identity: &[String], offer: Bytes) -> Invite {
         let trunk = &self.lines[trunk].trunk;
+        let passed = identity.iter().filter(|_| trunk.config().pass_identity);
+        let passed = passed.map(|value| (IDENTITY.to_owned(), value.clone()));
         Invite {
             uri: trunk.request_uri(to),
             next_hop: next_hop(trunk),
@@ -203,7 +208,7 @@ impl Trunks {
             call_id: None,
             max_forwards: MAX_FORWARDS,
             routes: Vec::new(),
-            headers: trunk.extra_headers(from),
+            headers: trunk.extra_headers(from).into_iter().chain(passed).collect(),
             body: Some((SDP.to_owned(), offer)),
             credentials: credentials(trunk),
             try_timeout: Some(trunk.try_timeout()),

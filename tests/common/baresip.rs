@@ -48,9 +48,7 @@ impl Baresip {
     /// As [`Baresip::start`], and its audio is encrypted with the keys of its description, or there is no call.
     #[track_caller]
     pub fn secure(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
-        Self::run(user, setup, says, G711, |port| {
-            format!("<sip:{user}@127.0.0.1:{port}>;regint=0;mediaenc=srtp-mand")
-        })
+        Self::run(user, setup, says, G711, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0;mediaenc=srtp-mand"))
     }
 
     /// As [`Baresip::start`], registered with the switch of this setup, which runs: over this transport, with this password.
@@ -66,13 +64,7 @@ impl Baresip {
         phone
     }
 
-    fn run(
-        user: &str,
-        setup: &mut Setup,
-        says: &[i16],
-        codec: &str,
-        account: impl FnOnce(u16) -> String,
-    ) -> Self {
+    fn run(user: &str, setup: &mut Setup, says: &[i16], codec: &str, account: impl FnOnce(u16) -> String) -> Self {
         let (parent, ports) = setup.room();
         let dir = parent.join(format!("baresip-{user}"));
         std::fs::create_dir_all(&dir).unwrap();

@@ -6,6 +6,7 @@
 //! | `calls` | `GET /v1/calls`, `GET` and `POST /v1/calls/{sid}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `recordings` | `/v1/recordings` |
+//! | `conferences` | `/v1/conferences`, their participants |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
 //! | `account` | `GET /v1/account`, `POST /v1/account/rotate` |
 //! | `webhooks` | `GET /v1/webhooks`, `POST /v1/webhooks/{id}/replay` |
@@ -24,6 +25,7 @@ mod auth;
 mod callback;
 mod calls;
 mod cdrs;
+mod conferences;
 mod csv;
 mod events;
 mod fields;
@@ -220,6 +222,13 @@ pub fn router(app: App) -> Router {
         .route("/flows/{name}/simulate", post(flows::simulate))
         .route("/recordings", get(recordings::list))
         .route("/recordings/{sid}", get(recordings::get).delete(recordings::delete))
+        .route("/conferences", get(conferences::list))
+        .route("/conferences/{sid}", get(conferences::get).post(conferences::post))
+        .route("/conferences/{sid}/participants", get(conferences::participants))
+        .route(
+            "/conferences/{sid}/participants/{call}",
+            get(conferences::participant).post(conferences::change).delete(conferences::kick),
+        )
         .route("/cdrs", get(cdrs::list))
         .route("/events", get(events::stream))
         .route("/account", get(account::get))

@@ -6,9 +6,11 @@ use super::query::Params;
 use super::time::rfc3339;
 use super::{Api, App};
 use crate::keys::Scope;
+use crate::mp3::Mp3Error;
 use crate::recordings::is_sid;
 use crate::store::recordings::{RecordingKey, RecordingRow};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -82,7 +84,7 @@ fn read_cursor(text: &str) -> Option<RecordingKey> {
     Some(RecordingKey { started_at: u64::from_str_radix(at, 16).ok()?, sid: sid.to_owned() })
 }
 
-/// `RE…` is what is known of it, `RE….wav` what is heard.
+/// `RE…` is what is known of it, `RE….wav` and `RE….mp3` what is heard.
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
@@ -98,9 +100,8 @@ pub(super) async fn get(
     if !is_sid(sid) {
         return Err(unknown());
     }
-    if ending != "wav" {
-        let detail = "a recording is had as WAV: write .wav behind its sid";
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_format", detail));
+    if !["wav", "mp3"].contains(&ending) {
+        return Err(no_such_format("a recording is had as WAV or MP3: write .wav or .mp3 behind its sid"));
     }
     let row = find(&app, &caller, sid).await?;
     match row.octets {
@@ -109,6 +110,9 @@ pub(super) async fn get(
         Some(_) => {}
     }
     let file = app.inner.recordings.file(sid).ok_or_else(unknown)?;
+    if ending == "mp3" {
+        return as_mp3(&app, &file).await;
+    }
     let Ok(served) = ServeFile::new(file).oneshot(request).await;
     if served.status() == StatusCode::NOT_FOUND {
         return Err(absent());
@@ -118,6 +122,25 @@ pub(super) async fn get(
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
     }
     Ok(response)
+}
+
+fn no_such_format(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_format", detail)
+}
+
+/// Made while it is sent: there is no length to say before, and there are no ranges.
+async fn as_mp3(app: &App, file: &std::path::Path) -> Result<Response, Problem> {
+    if !tokio::fs::try_exists(file).await.unwrap_or(false) {
+        return Err(absent());
+    }
+    match app.inner.recordings.encoders.encode(file).await {
+        Ok(mp3) => Ok(([(header::CONTENT_TYPE, "audio/mpeg")], Body::from_stream(mp3)).into_response()),
+        Err(error @ Mp3Error::NoEncoder) => Err(no_such_format(error.to_string())),
+        Err(error) => {
+            tracing::error!(%error, "a recording cannot be encoded");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a fault of ours; it is in the log"))
+        }
+    }
 }
 
 fn absent() -> Problem {

@@ -9,6 +9,7 @@
 mod account;
 mod bad_input;
 mod calls;
+mod conferences;
 mod connections;
 mod crash;
 mod disk;

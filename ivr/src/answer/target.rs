@@ -46,10 +46,7 @@ fn of_table(table: &Table, timeout_s: u32, path: &str) -> Parsed<Target> {
         callback: callback(table, path)?,
         credentials: credentials(table, path)?,
         headers: headers(table, path)?,
-        ..Target::new(
-            address(to, &format!("{path}.to"))?,
-            number(table, "timeout_s", path, 1..=MAX_RING_S, timeout_s)?,
-        )
+        ..Target::new(address(to, &format!("{path}.to"))?, number(table, "timeout_s", path, 1..=MAX_RING_S, timeout_s)?)
     })
 }
 
@@ -106,7 +103,8 @@ fn headers(table: &Table, path: &str) -> Parsed<Vec<(String, String)>> {
         let lower = name.to_ascii_lowercase();
         let may = (lower.starts_with("x-") || lower == "user-to-user")
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        let value = value.as_str().filter(|value| value.chars().count() <= MAX_WORD && !value.contains(char::is_control));
+        let value =
+            value.as_str().filter(|value| value.chars().count() <= MAX_WORD && !value.contains(char::is_control));
         let (true, Some(value)) = (may, value) else {
             return wrong(
                 &format!("{path}.{}", super::parse::shorten(name)),

@@ -17,7 +17,9 @@ pub enum NotNow {
     #[error("the call is not answered yet")]
     NotAnswered,
     /// It is in a bridge, a conference or a recording: sounds are heard over it, and nothing is asked.
-    #[error("nothing is asked while the call is joined with others or recorded by its program: only sounds are heard over it")]
+    #[error(
+        "nothing is asked while the call is joined with others or recorded by its program: only sounds are heard over it"
+    )]
     Joined,
     /// So much was put in between already that is not over.
     #[error("too much was put in between already: at most {MAX_FRAMES} branches are open at once")]

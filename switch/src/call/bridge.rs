@@ -168,6 +168,7 @@ impl Call {
             let leg = NewLeg {
                 boss: self.sid,
                 codecs: codecs.clone(),
+                identity: if caller.passes { self.identity.clone() } else { Vec::new() },
                 tenant: self.about.tenant.clone(),
                 from,
                 to: target.to.clone(),
@@ -198,7 +199,9 @@ impl Call {
             Letter::Take { with, media } => self.take(with, media, desk, now),
             Letter::Key(key) => self.press(key, desk, now),
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
-            Letter::Closed => self.on_room_closed(desk, now),
+            Letter::Closed => self.leave_room(desk, now),
+            Letter::Room(order) => self.on_room_order(order, desk, now),
+            Letter::Tape(tape) => self.take_tape(*tape),
         }
     }
 
@@ -260,7 +263,14 @@ impl Call {
     }
 
     /// The first to answer has the call; whoever answers after it is let go.
-    fn on_leg_answered(&mut self, leg: CallSid, media: EndpointId, codec: AudioCodec, desk: &mut Desk, now: Now) {
+    fn on_leg_answered(
+        &mut self,
+        leg: CallSid,
+        media: EndpointId,
+        codec: Option<AudioCodec>,
+        desk: &mut Desk,
+        now: Now,
+    ) {
         let referrer = self.bridge.as_ref().and_then(|bridge| bridge.referrer);
         if !self.has_leg(leg) || (self.peer.is_some() && referrer.is_none()) {
             desk.letters.push_back((leg, Letter::Release(Release::answered_elsewhere())));
@@ -273,7 +283,7 @@ impl Call {
             self.unjoin(desk, now);
         }
         self.release_legs(Some(leg), &Release::answered_elsewhere(), desk);
-        self.leg.others = vec![codec];
+        self.leg.others = codec.into_iter().collect();
         if let Stage::Alerting(_) = self.stage {
             self.accept(None, desk, now);
         }

@@ -5,12 +5,13 @@
 
 use super::leg::{self, Hear, Leg, Phase, security, stream};
 use super::talking::Talk;
-use super::{Call, PORT_ATTEMPTS, Stage};
+use super::{Call, MAX_IDENTITIES, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
 use crate::config::Number;
 use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::record::Admission;
+use crate::trunk::IDENTITY;
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use bytes::Bytes;
@@ -126,6 +127,8 @@ impl Call {
         if let Some(id) = request.header_named(carrier::X_TWILIO_CALL_SID) {
             self.carrier_call_id = Some(String::from_utf8_lossy(&id).into_owned());
         }
+        let identities = request.lines_named(IDENTITY).take(MAX_IDENTITIES);
+        self.identity = identities.map(|value| String::from_utf8_lossy(&value).into_owned()).collect();
         self.hops = request.max_forwards().ok().flatten().unwrap_or(MAX_FORWARDS);
     }
 

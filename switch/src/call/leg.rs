@@ -56,6 +56,11 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
+    /// Samples a second of what it hears: a recording that has as many loses nothing.
+    pub(crate) fn sample_rate(&self) -> u32 {
+        self.codec.map_or(Codec::Pcmu, media_codec).sample_rate()
+    }
+
     /// Our side of a session description for this port, with these codecs.
     pub(crate) fn describe(
         port: MediaPort,
@@ -167,6 +172,15 @@ fn key(crypto: &Crypto) -> Option<SrtpKey> {
     SrtpKey::new(SrtpSuite::from_name(crypto.suite.name())?, &crypto.key_and_salt).ok()
 }
 
+const fn media_codec(codec: AudioCodec) -> Codec {
+    match codec {
+        AudioCodec::Pcmu => Codec::Pcmu,
+        AudioCodec::Pcma => Codec::Pcma,
+        AudioCodec::G722 => Codec::G722,
+        AudioCodec::Opus => Codec::Opus,
+    }
+}
+
 /// Turns what was negotiated into media's own words.
 pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout: Duration) -> StreamConfig {
     let answered = phase == Phase::Answered;
@@ -180,12 +194,7 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
         rtcp_mux: negotiated.rtcp_mux,
-        codec: match negotiated.codec {
-            AudioCodec::Pcmu => Codec::Pcmu,
-            AudioCodec::Pcma => Codec::Pcma,
-            AudioCodec::G722 => Codec::G722,
-            AudioCodec::Opus => Codec::Opus,
-        },
+        codec: media_codec(negotiated.codec),
         payload_type_out: negotiated.payload_type_out,
         payload_type_in: negotiated.payload_type_in,
         dtmf_out: negotiated.telephone_event_out,

@@ -142,6 +142,8 @@ pub(crate) struct NewLeg {
     /// The codecs of the call that makes it, the best first.
     pub(crate) codecs: Vec<AudioCodec>,
     pub(crate) tenant: String,
+    /// What proves who calls, where that is who the leg shows as its caller.
+    pub(crate) identity: Vec<String>,
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) way: Way,
@@ -167,6 +169,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
     call.boss = Some(asked.boss);
     call.leg.others = asked.codecs;
+    call.identity = asked.identity;
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
     desk.wake(sid, Wake::Ring, asked.timeout, now);
@@ -277,7 +280,7 @@ impl Call {
                 let trunk = self.leg.grant.as_ref()?.trunk;
                 let name = desk.trunks.name(trunk).to_owned();
                 self.trunk = Some(name.clone());
-                Some((name, desk.trunks.hear(trunk), desk.trunks.invite(trunk, from, to, offer)))
+                Some((name, desk.trunks.hear(trunk), desk.trunks.invite(trunk, from, to, &self.identity, offer)))
             }
             Way::Device(device) => {
                 self.reaches_trunks = true;
@@ -385,7 +388,7 @@ impl Call {
                 self.on_program(ivr::Input::Start, desk, now);
                 if let (Some(boss), Some(media)) = (self.boss, self.leg.media) {
                     desk.letters
-                        .push_back((boss, Letter::Answers { leg: self.sid, media: media.id, codec: negotiated.codec }));
+                        .push_back((boss, Letter::Answers { leg: self.sid, media: media.id, codec: self.leg.codec }));
                 }
             }
             Err(error) => {

@@ -353,7 +353,11 @@ mod tests {
     use super::*;
 
     fn runs(keys: &str) -> Vec<(String, u64)> {
-        Pressing::of(Some(PlayId(1)), keys).rest.into_iter().map(|(run, takes)| (run, takes.as_millis() as u64)).collect()
+        Pressing::of(Some(PlayId(1)), keys)
+            .rest
+            .into_iter()
+            .map(|(run, takes)| (run, takes.as_millis() as u64))
+            .collect()
     }
 
     #[test]

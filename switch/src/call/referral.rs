@@ -1,9 +1,9 @@
 //! A referral that a call's program, or the API, asks for: the far end is to call somebody else (RFC 3515), and says what becomes of it.
 
 use super::{Call, Stage};
+use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::{Fact, Origin};
-use crate::desk::Desk;
 use base::Now;
 use ivr::{ReferEnd, ReferId};
 use sip_core::endpoint::Failure;
