@@ -24,13 +24,12 @@ fn two_phones_and_a_caller_confer_and_each_hears_the_others_and_not_itself() {
     let mut alice = Baresip::start("alice", &mut setup, &of_alice);
     let (dir, ports) = setup.room();
     let carrier = Carrier::start(dir, ports, 4, "answer 100ms, wait 2s, say welcome, wait 60s", &[]);
-    let mut setup = setup.trunk("alice", "generic", alice.port, "").trunk("sim", "generic", carrier.port, "").section(
-        &format!(
+    let mut setup =
+        setup.trunk("alice", "generic", alice.port, "").trunk("sim", "generic", carrier.port, "").section(&format!(
             "[[user]]\nname = \"bob\"\ntenant = \"default\"\npassword = \"{PASSWORD}\"\n\n\
              [[number]]\nnumber = \"team\"\ntenant = \"default\"\n\
              answer = {{ conference = \"team\", beep = false, wait = \"silence\" }}"
-        ),
-    );
+        ));
     let switch = setup.start();
     let mut bob = Linphone::registered("bob", PASSWORD, &mut setup);
     let taken = bob.with_files(&of_bob);

@@ -16,8 +16,10 @@ const UP_WITHIN: Duration = secs(15);
 /// Where Debian keeps the modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
 
-/// The codec of a phone that is not told to have another.
-const G711: &str = "PCMU/8000/1";
+/// The codec of a phone that is not told to have another: its module, and its name in an account.
+const G711: (&str, &str) = ("g711.so", "PCMU/8000/1");
+/// It offers whatever its modules have, so that a phone of Opus has no other.
+const OPUS: (&str, &str) = ("opus.so", "opus/48000/2");
 
 /// A running baresip.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ impl Baresip {
     /// As [`Baresip::start`], and it speaks Opus and nothing else.
     #[track_caller]
     pub fn in_opus(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
-        Self::run(user, setup, says, "opus/48000/2", |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
+        Self::run(user, setup, says, OPUS, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
     }
 
     /// As [`Baresip::start`], and its audio is encrypted with the keys of its description, or there is no call.
@@ -64,7 +66,13 @@ impl Baresip {
         phone
     }
 
-    fn run(user: &str, setup: &mut Setup, says: &[i16], codec: &str, account: impl FnOnce(u16) -> String) -> Self {
+    fn run(
+        user: &str,
+        setup: &mut Setup,
+        says: &[i16],
+        (module, codec): (&str, &str),
+        account: impl FnOnce(u16) -> String,
+    ) -> Self {
         let (parent, ports) = setup.room();
         let dir = parent.join(format!("baresip-{user}"));
         std::fs::create_dir_all(&dir).unwrap();
@@ -81,7 +89,7 @@ impl Baresip {
              audio_buffer 20-160\njitter_buffer_delay 5-10\nsnd_path {dir}\nctrl_tcp_listen 127.0.0.1:{control}\n\
              module_path {MODULES}\n\
              opus_stereo no\nopus_sprop_stereo no\nopus_inbandfec yes\nopus_application voip\n\
-             module g711.so\nmodule opus.so\nmodule srtp.so\nmodule aufile.so\nmodule sndfile.so\n\
+             module {module}\nmodule srtp.so\nmodule aufile.so\nmodule sndfile.so\n\
              module_tmp account.so\nmodule_app contact.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
             dir = dir.display(),
         );

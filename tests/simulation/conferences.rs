@@ -145,7 +145,7 @@ fn who_is_muted_is_not_heard_who_is_deaf_hears_nothing_and_all_hear_an_announcem
             (false, false, false)
         ]
     );
-    let ended = |nth: usize| caller(&town, nth).times.ended.expect("an end").mono;
+    let ended = |nth: usize| caller(&town, nth).times.ended.mono;
     assert!(
         ended(2) + 500_000_000 < ended(0) && ended(0).abs_diff(ended(1)) < 500_000_000,
         "one is taken out, then all"
