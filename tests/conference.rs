@@ -20,7 +20,7 @@ const AMONG_OTHERS: f64 = 0.4;
 #[test]
 fn two_phones_and_a_caller_confer_and_each_hears_the_others_and_not_itself() {
     let mut setup = Setup::new();
-    let (of_alice, of_bob) = (audio::babble(1, 60), audio::babble(2, 60));
+    let (of_alice, of_bob) = (audio::babble(1, 20), audio::babble(2, 20));
     let mut alice = Baresip::start("alice", &mut setup, &of_alice);
     let (dir, ports) = setup.room();
     let carrier = Carrier::start(dir, ports, 4, "answer 100ms, wait 2s, say welcome, wait 60s", &[]);

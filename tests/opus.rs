@@ -51,9 +51,9 @@ fn a_phone_that_speaks_opus_hears_a_prompt_presses_a_key_and_is_recorded() {
 #[test]
 fn opus_is_translated_for_a_phone_that_has_none_of_it() {
     let mut setup = Setup::new();
-    let (of_alice, of_bob) = (audio::babble(1, 60), audio::babble(2, 60));
+    let (of_alice, of_bob) = (audio::babble(1, 20), audio::babble(2, 20));
     let mut alice = Baresip::in_opus("alice", &mut setup, &of_alice);
-    let mut bob = Baresip::start("bob", &mut setup, &of_bob);
+    let mut bob = Baresip::start(CALLED, &mut setup, &of_bob);
     // What is bridged goes over the first trunk.
     let setup = setup
         .trunk("bob", "generic", bob.port, "")
