@@ -1,7 +1,12 @@
 //! One conference of three kinds of callers: baresip in G.711, linphonec in whatever it likes best, and a caller of the
 //! scripted carrier. What each phone recorded of the room is compared, as sound, with what each of the others said.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops where it cannot go on, and reports"
+)]
 
 mod common;
 
@@ -13,17 +18,17 @@ use common::{audio, secs, until};
 use serde_json::json;
 
 const PASSWORD: &str = "Correct-Horse-7-Battery";
-/// A normalised cross-correlation above which two seconds of the caller are in a recording in which others speak at the same
-/// time, as loud: two sounds that have nothing in common stay below 0.1.
-const AMONG_OTHERS: f64 = 0.4;
+/// What is the same sound, after codecs and a mixer: a normalised cross-correlation above this.
+const SAME_SOUND: f64 = 0.8;
 
 #[test]
 fn two_phones_and_a_caller_confer_and_each_hears_the_others_and_not_itself() {
     let mut setup = Setup::new();
-    let (of_alice, of_bob) = (audio::babble(1, 20), audio::babble(2, 20));
+    // Both are silent before the caller speaks.
+    let (of_alice, of_bob) = (audio::babble(1, 6), audio::babble(2, 6));
     let mut alice = Baresip::start("alice", &mut setup, &of_alice);
     let (dir, ports) = setup.room();
-    let carrier = Carrier::start(dir, ports, 4, "answer 100ms, wait 2s, say welcome, wait 60s", &[]);
+    let carrier = Carrier::start(dir, ports, 4, "answer 100ms, wait 8s, say welcome, wait 60s", &[]);
     let mut setup =
         setup.trunk("alice", "generic", alice.port, "").trunk("sim", "generic", carrier.port, "").section(&format!(
             "[[user]]\nname = \"bob\"\ntenant = \"default\"\npassword = \"{PASSWORD}\"\n\n\
@@ -32,7 +37,9 @@ fn two_phones_and_a_caller_confer_and_each_hears_the_others_and_not_itself() {
         ));
     let switch = setup.start();
     let mut bob = Linphone::registered("bob", PASSWORD, &mut setup);
-    let taken = bob.with_files(&of_bob);
+    let mut says = of_bob.clone();
+    says.resize(60 * 8_000, 0);
+    let taken = bob.with_files(&says);
     let team = format!("sip:team@127.0.0.1:{}", switch.sip_port);
     alice.command("dial", &team);
     alice.event("CALL_ESTABLISHED", secs(20));
@@ -50,9 +57,9 @@ fn two_phones_and_a_caller_confer_and_each_hears_the_others_and_not_itself() {
     );
     assert_eq!(caller.status, 201, "{}", caller.body);
     let conference = participants(3);
-    // The caller speaks two seconds after its answer, for as long as `welcome` lasts.
+    // The caller speaks eight seconds after its answer, for as long as `welcome` lasts.
     let welcome = audio::prompt("welcome");
-    let spoken = secs(4 + welcome.len() as u64 / 8_000);
+    let spoken = secs(10 + welcome.len() as u64 / 8_000);
     let began = std::time::Instant::now();
     until("all have been heard", secs(60), || (began.elapsed() > spoken).then_some(()));
     let ended = switch.http.post(&format!("/v1/conferences/{conference}"), &json!({ "status": "completed" }));
@@ -73,6 +80,6 @@ fn two_phones_and_a_caller_confer_and_each_hears_the_others_and_not_itself() {
         println!("{who}: the caller {score:.2} at {at}, the other phone {share:.2} of {parts} parts, itself {echo:.2}");
         assert!(parts >= 20 && share >= 0.3, "{who} hears the other phone: {share:.2} of {parts} parts");
         assert!(echo <= 0.03, "{who} does not hear itself: {echo:.2}");
-        assert!(score > AMONG_OTHERS, "{who} hears the caller: {score:.2}");
+        assert!(score > SAME_SOUND, "{who} hears the caller: {score:.2}");
     }
 }
