@@ -7,6 +7,7 @@
 #   sipsak       sipsak            what administrators ask with
 #   python3      python3, -venv    the conformance runner; sipvicious
 #   espeak-ng    espeak-ng         the voice of `say`
+#   lame         lame              MP3 of recordings
 #   postgres     postgresql        the store's other database
 install_packages() {
   local missing=()
@@ -18,6 +19,7 @@ install_packages() {
   command -v sipsak >/dev/null || missing+=(sipsak)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+  command -v lame >/dev/null || missing+=(lame)
   command -v espeak-ng >/dev/null || missing+=(espeak-ng)
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
   [ ${#missing[@]} -eq 0 ] && return 0

@@ -16,7 +16,7 @@
 //! | [`webhooks`] | what becomes of a call, told to its `status_callback` |
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`flows`] | flows by name |
-//! | [`recordings`] | the files of recordings |
+//! | [`recordings`], [`mp3`] | the files of recordings, and what they are encoded with |
 //! | [`errands`] | what calls ask of the world outside: web servers, voices, files |
 //! | [`commander`] | the way to signalling |
 //!
@@ -34,6 +34,7 @@ pub mod journal;
 pub mod keys;
 pub mod ledger;
 pub mod metrics;
+pub mod mp3;
 pub mod prompts;
 pub mod recordings;
 mod refused;

@@ -1,6 +1,7 @@
 //! Recordings: the files that the media engine has written, and their going.
 
 use crate::Wall;
+use crate::mp3::Encoders;
 use crate::store::{Store, StoreError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ const DAY_MS: u64 = 24 * 3_600 * 1_000;
 pub struct Recordings {
     dir: Arc<PathBuf>,
     keep_days: u64,
+    /// Who makes MP3 of them.
+    pub(crate) encoders: Encoders,
 }
 
 /// What a sweep has not been able to do.
@@ -43,7 +46,7 @@ impl Recordings {
     /// Those in `dir`, each of which is kept for so many days.
     #[must_use]
     pub fn new(dir: PathBuf, keep_days: u64) -> Self {
-        Self { dir: Arc::new(dir), keep_days }
+        Self { dir: Arc::new(dir), keep_days, encoders: Encoders::default() }
     }
 
     /// The file of a recording; `None` where `sid` is none.

@@ -4,6 +4,7 @@ use crate::permits::MAX_CPS;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 use sip_core::auth::Secret;
+use sip_core::sdp::AudioCodec;
 use sip_core::transport::Transport;
 use sip_core::uri::{Host, Scheme, Uri};
 use std::fmt;
@@ -93,6 +94,10 @@ pub struct TrunkConfig {
     pub media_from: Vec<IpNet>,
     /// Whether its media is SRTP.
     pub srtp: bool,
+    /// Whether it gets the `Identity` that a bridged caller came with (RFC 8224): its carrier verifies it, or passes it on.
+    pub pass_identity: bool,
+    /// Its codecs, the best first. Empty: G.711 is offered, and whatever we speak is taken.
+    pub codecs: Vec<AudioCodec>,
 }
 
 impl TrunkConfig {
@@ -116,6 +121,8 @@ impl TrunkConfig {
             accept_from: Vec::new(),
             media_from: Vec::new(),
             srtp: false,
+            pass_identity: false,
+            codecs: Vec::new(),
         }
     }
 

@@ -146,10 +146,17 @@ impl Trunk {
         }
     }
 
-    /// The codecs to offer, best first: termination picks the first that it supports (TWILIO.md §1.6).
+    /// The codecs to offer, best first: termination picks the first that it supports (TWILIO.md §1.6). Without `codecs`
+    /// what every carrier takes.
     #[must_use]
-    pub const fn offered_codecs(&self) -> &'static [AudioCodec] {
-        &AudioCodec::G711
+    pub fn offered_codecs(&self) -> &[AudioCodec] {
+        if self.config.codecs.is_empty() { &AudioCodec::G711 } else { &self.config.codecs }
+    }
+
+    /// The codecs to take from it: without `codecs` every one there is.
+    #[must_use]
+    pub fn accepted_codecs(&self) -> &[AudioCodec] {
+        if self.config.codecs.is_empty() { &AudioCodec::ALL } else { &self.config.codecs }
     }
 
     /// How long it may be silent before the next target is tried.

@@ -44,6 +44,7 @@ fn config(codec: Codec) -> StreamConfig {
         payload_type_in: codec.payload_type(),
         dtmf_out: Some(101),
         dtmf_in: Some(101),
+        dtmf_clock: 8_000,
         ptime_ms: 20,
         send: true,
         receive: true,

@@ -49,6 +49,9 @@ pub struct StreamConfig {
     pub dtmf_out: Option<u8>,
     /// Our payload type for telephone-event.
     pub dtmf_in: Option<u8>,
+    /// Ticks a second of telephone-events' durations, both ways: the codec's clock (RFC 4733 §2.1), or 8,000 beside a clock
+    /// of 48,000, for phones that know no other. Their timestamps are on the codec's clock all the same.
+    pub dtmf_clock: u32,
     /// Packet time of what we send: 10 to 60 ms in steps of 10. Any other value is refused with `Event::Failed`.
     pub ptime_ms: u16,
     /// We send. While true the stream is continuous: silence is sent where nothing plays, so that NAT bindings, far
@@ -65,6 +68,14 @@ pub struct StreamConfig {
     pub timeout: Option<Duration>,
     /// No RTP for two seconds: `Event::NoMedia`; when it flows again: `Event::MediaResumed`.
     pub expects_media: bool,
+}
+
+impl StreamConfig {
+    /// Ticks of the stream in one of a telephone-event's durations.
+    pub(crate) fn dtmf_scale(&self) -> u64 {
+        let clock_rate = self.codec.clock_rate();
+        if clock_rate == self.dtmf_clock { 1 } else { u64::from(clock_rate / self.dtmf_clock.max(1)).max(1) }
+    }
 }
 
 /// What to listen for in what a far end says.
@@ -175,6 +186,14 @@ pub enum Command {
         /// What it may do from now on.
         member: MemberOptions,
     },
+    /// Everybody in the endpoint's room hears this once, beside what is said; so does a recording of the room. Nothing
+    /// happens where it is in no room; of more than four sounds at once the oldest ends.
+    Announce {
+        /// Who is in the room.
+        id: EndpointId,
+        /// What is heard.
+        prompt: Arc<Prompt>,
+    },
     /// Takes an endpoint out of its room, if it is in one: `Event::Left`. A `Close` does so too, and so does a `Bridge`.
     Leave {
         /// Which endpoint.
@@ -243,6 +262,7 @@ impl Command {
             | Self::Unbridge { id }
             | Self::Join { id, .. }
             | Self::Update { id, .. }
+            | Self::Announce { id, .. }
             | Self::Leave { id }
             | Self::Detect { id, .. }
             | Self::Record { id, .. }

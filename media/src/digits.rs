@@ -19,7 +19,7 @@ const REMEMBERED: usize = 16;
 const LATE_WINDOW_MS: i32 = 10_000;
 
 /// A segment at least this long may be continued by another (RFC 4733 §2.5.1.3): senders cut at 65,535.
-const LONG_SEGMENT: u16 = 0x8000;
+const LONG_SEGMENT: u32 = 0x8000;
 
 /// A key and how long it was held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,10 @@ struct Pressed {
     event: u8,
     /// Timestamp of the segment that is being reported.
     segment: u32,
-    /// Samples of the segments before it.
+    /// Ticks of the stream in the segments before it.
     before: u32,
-    /// Samples of this one so far.
-    duration: u16,
+    /// Ticks of this one so far.
+    duration: u32,
     /// When a packet last came (monotonic nanoseconds).
     seen: u64,
 }
@@ -44,8 +44,10 @@ struct Pressed {
 /// The digits of one stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Digits {
-    /// Ticks a millisecond: the event shares the audio's clock (RFC 4733 §2.1).
+    /// Ticks a millisecond of the timestamps, which are the audio's (RFC 4733 §2.1).
     per_ms: u32,
+    /// Ticks of the stream in one of an event's durations.
+    scale: u32,
     down: Option<Pressed>,
     /// Timestamps that were reported, oldest overwritten.
     said: [Option<u32>; REMEMBERED],
@@ -62,6 +64,7 @@ impl Default for Digits {
     fn default() -> Self {
         Self {
             per_ms: 8,
+            scale: 1,
             down: None,
             said: [None; REMEMBERED],
             said_next: 0,
@@ -74,9 +77,9 @@ impl Default for Digits {
 }
 
 impl Digits {
-    /// The audio's clock is another.
-    pub(crate) fn set_clock(&mut self, per_ms: u64) {
-        self.per_ms = per_ms as u32;
+    /// The audio's clock is another, and so many ticks of it are one of an event's durations.
+    pub(crate) fn set_clock(&mut self, per_ms: u64, scale: u64) {
+        (self.per_ms, self.scale) = (per_ms as u32, scale.max(1) as u32);
     }
 
     /// Takes one packet. At most two keys become certain by it: the one that was down, and the one it ends itself.
@@ -85,11 +88,12 @@ impl Digits {
             return [None; 2];
         }
         self.continue_segment(timestamp, event);
+        let duration = u32::from(event.duration) * self.scale;
         if let Some(down) = &mut self.down
             && down.segment == timestamp
         {
             if down.event == event.event {
-                down.duration = down.duration.max(event.duration);
+                down.duration = down.duration.max(duration);
                 down.seen = mono;
             }
             return [if event.end { self.release(mono) } else { None }, None];
@@ -99,8 +103,7 @@ impl Digits {
         }
         let before = self.release(mono);
         self.newest = Some(timestamp);
-        self.down =
-            Some(Pressed { event: event.event, segment: timestamp, before: 0, duration: event.duration, seen: mono });
+        self.down = Some(Pressed { event: event.event, segment: timestamp, before: 0, duration, seen: mono });
         [before, if event.end { self.release(mono) } else { None }]
     }
 
@@ -108,8 +111,8 @@ impl Digits {
     fn continue_segment(&mut self, timestamp: u32, event: TelephoneEvent) {
         let Some(down) = &mut self.down else { return };
         let distance = timestamp.wrapping_sub(down.segment);
-        let adjoins = distance == u32::from(down.duration) || distance == u32::from(u16::MAX);
-        if down.event != event.event || down.duration < LONG_SEGMENT || !adjoins {
+        let adjoins = distance == down.duration || distance == u32::from(u16::MAX) * self.scale;
+        if down.event != event.event || down.duration < LONG_SEGMENT * self.scale || !adjoins {
             return;
         }
         let finished = down.segment;
@@ -154,7 +157,7 @@ impl Digits {
             self.flooded += 1;
             return None;
         }
-        let samples = down.before.saturating_add(u32::from(down.duration));
+        let samples = down.before.saturating_add(down.duration);
         Some(Heard { key: key_of(down.event)?, duration_ms: samples / self.per_ms.max(1) })
     }
 

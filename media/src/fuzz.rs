@@ -168,6 +168,7 @@ impl Bench {
             payload_type_in: 0,
             dtmf_out: Some(101),
             dtmf_in: (bits & 4 == 0).then_some(101),
+            dtmf_clock: 8_000,
             ptime_ms: u16::from(bits >> 5) * 10,
             send: bits & 8 == 0,
             receive: bits & 16 == 0,

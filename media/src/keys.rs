@@ -72,15 +72,22 @@ enum State {
 pub(crate) struct Keys {
     waiting: VecDeque<Key>,
     state: State,
+    /// Ticks of the stream in one of an event's durations.
+    scale: u64,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), state: State::Idle }
+        Self { waiting: VecDeque::new(), state: State::Idle, scale: 1 }
     }
 }
 
 impl Keys {
+    /// Durations count another clock: so many ticks of the stream are one of theirs.
+    pub(crate) fn set_scale(&mut self, scale: u64) {
+        self.scale = scale.max(1);
+    }
+
     /// Adds keys behind those that wait; false, and none added, where there is no room.
     pub(crate) fn press(&mut self, keys: &[Key]) -> bool {
         if self.waiting.len() + keys.len() > MAX_KEYS {
@@ -92,7 +99,7 @@ impl Keys {
 
     /// Forgets what waits and what is down: the far end takes no digits any more.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { scale: self.scale, ..Self::default() };
     }
 
     /// Nothing is down or about to be: audio may flow.
@@ -120,14 +127,15 @@ impl Keys {
     /// Says how long the key has been down by `until`.
     fn hold(&mut self, key: Key, start: u64, segment: u64, until: u64, marker: bool) -> KeyPacket {
         if until >= start + key.tone {
-            return self.release(key, start, segment_of(start, key.tone), ENDS);
+            return self.release(key, start, self.segment_of(start, key.tone), ENDS);
         }
         // A segment that is full is said full once more, then the next begins where it ended.
-        let full = until - segment > MAX_SEGMENT;
-        let duration = if full { MAX_SEGMENT } else { until - segment };
-        let next = if full { segment + MAX_SEGMENT } else { segment };
+        let longest = self.longest();
+        let full = until - segment > longest;
+        let duration = if full { longest } else { until - segment };
+        let next = if full { segment + longest } else { segment };
         self.state = State::Down { key, start, segment: next };
-        packet(segment, marker, key, false, duration)
+        self.packet(segment, marker, key, false, duration)
     }
 
     fn release(&mut self, key: Key, start: u64, segment: u64, left: u8) -> KeyPacket {
@@ -137,18 +145,23 @@ impl Keys {
         } else {
             State::Pause { until: end + key.gap }
         };
-        packet(segment, false, key, true, end - segment)
+        self.packet(segment, false, key, true, end - segment)
     }
-}
 
-/// Where the last segment of a tone begins.
-fn segment_of(start: u64, tone: u64) -> u64 {
-    start + (tone.saturating_sub(1) / MAX_SEGMENT) * MAX_SEGMENT
-}
+    /// Ticks of the stream in the longest segment.
+    fn longest(&self) -> u64 {
+        MAX_SEGMENT * self.scale
+    }
 
-fn packet(timestamp: u64, marker: bool, key: Key, end: bool, duration: u64) -> KeyPacket {
-    let duration = duration.min(MAX_SEGMENT) as u16;
-    KeyPacket { timestamp, marker, event: TelephoneEvent { event: key.event, end, duration } }
+    /// Where the last segment of a tone begins.
+    fn segment_of(&self, start: u64, tone: u64) -> u64 {
+        start + (tone.saturating_sub(1) / self.longest()) * self.longest()
+    }
+
+    fn packet(&self, timestamp: u64, marker: bool, key: Key, end: bool, duration: u64) -> KeyPacket {
+        let duration = (duration / self.scale).min(MAX_SEGMENT) as u16;
+        KeyPacket { timestamp, marker, event: TelephoneEvent { event: key.event, end, duration } }
+    }
 }
 
 #[cfg(test)]
@@ -199,6 +212,18 @@ mod tests {
         let tail = &packets[packets.len() - 3..];
         assert!(tail.iter().all(|packet| *packet == (1000 + 65_535, false, 1, true, 14_465)));
         assert!(packets.windows(2).all(|pair| pair[0].0 <= pair[1].0), "timestamps never step back");
+    }
+
+    #[test]
+    fn durations_may_count_a_slower_clock_than_timestamps() {
+        let mut keys = Keys::default();
+        keys.set_scale(6);
+        keys.press(&[Key::new(5, 50, 60, 48)]);
+        let durations: Vec<_> = (0..3)
+            .filter_map(|frame| keys.next(frame * 960, 960))
+            .map(|packet| (packet.timestamp, packet.event.duration))
+            .collect();
+        assert_eq!(durations, [(0, 160), (0, 320), (0, 400)]);
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl Shard {
             Command::Unbridge { id } => self.unbridge(id, now, io),
             Command::Join { id, room, options, member } => self.join(id, room, options, member, now, io),
             Command::Update { id, member } => self.update(id, member),
+            Command::Announce { id, prompt } => self.announce(id, prompt),
             Command::Leave { id } => self.leave(id),
             Command::Detect { id, detect } => self.with(id, now, io, |endpoint, ctx| endpoint.detect(&detect, ctx)),
             Command::Record { id, record, options } => self.record(id, record, options, now, io),

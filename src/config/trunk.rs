@@ -3,6 +3,7 @@
 use super::schema::network;
 use super::section::{Found, Section};
 use carrier::{Profile, Secret, Trunk, TrunkConfig, TrunkName};
+use sip_core::sdp::AudioCodec;
 use sip_core::transport::Transport;
 use sip_core::uri::Uri;
 
@@ -85,6 +86,22 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.accept_from = ranges(section, "accept_from");
     config.media_from = ranges(section, "media_from");
     config.srtp = section.flag("srtp", false);
+    config.pass_identity = section.flag("pass_identity", false);
+    config.codecs = codecs(section);
+}
+
+/// The codecs of a trunk, the best first; an empty list is refused, because a call needs one.
+fn codecs(section: &mut Section) -> Vec<AudioCodec> {
+    let read = |name: &str| {
+        let known = AudioCodec::ALL.map(|codec| format!("\"{}\"", codec.name())).join(", ");
+        AudioCodec::named(name).ok_or_else(|| format!("write some of {known}"))
+    };
+    let codecs = section.list("codecs", read);
+    if codecs.as_ref().is_some_and(Vec::is_empty) {
+        let place = section.place.clone();
+        section.fault(&place, "codecs is an empty list; name one, or remove it to offer PCMU and PCMA".to_owned());
+    }
+    codecs.unwrap_or_default()
 }
 
 /// A list of networks; an empty one is refused, because it would stand for the profile's own ranges and not for nobody.

@@ -110,6 +110,10 @@ pub enum Steer {
     },
     /// Records the call, beside whatever its program records.
     Record(RecordOrder),
+    /// Changes what the call may do in its conference.
+    Member(MemberChange),
+    /// Takes the call out of its conference; its program goes on behind it.
+    LeaveRoom,
     /// Asks the far end to call somebody else (REFER); the call ends once that has come about.
     Refer(String),
     /// Joins the one that this call is joined with to another live call of the tenant, and ends this one.
@@ -117,6 +121,28 @@ pub enum Steer {
         /// That other call.
         with: CallSid,
     },
+}
+
+/// What a member of a conference may do from now on; what is not said stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberChange {
+    /// Is not heard.
+    pub muted: Option<bool>,
+    /// Hears nothing.
+    pub deaf: Option<bool>,
+    /// Neither is heard nor hears anybody: hears music, where there is some.
+    pub held: Option<bool>,
+}
+
+/// What is done to a conference as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomOrder {
+    /// Everybody hears this prompt, which the switch knows.
+    Announce(String),
+    /// It is recorded from now on, or no longer. One recording runs at once.
+    Record(bool),
+    /// Everybody leaves it.
+    End,
 }
 
 /// What becomes of the recordings that the API has begun.
@@ -164,6 +190,15 @@ pub enum Command {
         sid: CallSid,
         /// What.
         steer: Box<Steer>,
+    },
+    /// Do something to a conference. One that is over meanwhile is passed over.
+    Confer {
+        /// Whose.
+        tenant: String,
+        /// Its sid.
+        conference: String,
+        /// What.
+        order: RoomOrder,
     },
     /// What an errand of a call has brought.
     Brought {

@@ -1,10 +1,11 @@
 //! What calls tell one another. A call is worked on alone, so what concerns another is put down as a letter and
 //! delivered by the switch once the work is done; letters for a call that is gone are thrown away.
 
+use crate::call::taping::Taping;
 use crate::ending::Ending;
-use crate::{CallSid, Origin};
+use crate::{CallSid, Origin, RoomOrder};
 use media::EndpointId;
-use sip_core::sdp::Direction;
+use sip_core::sdp::{AudioCodec, Direction};
 
 /// A letter, to one call from another.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(crate) enum Letter {
         leg: CallSid,
         /// Its provisional status.
         sip_status: u16,
-        /// Where its early media can be heard.
-        heard: Option<EndpointId>,
+        /// Where its early media can be heard, and in which codec.
+        heard: Option<(EndpointId, Option<AudioCodec>)>,
     },
     /// From a leg to the call that made it: it is answered.
     Answers {
@@ -24,6 +25,8 @@ pub(crate) enum Letter {
         leg: CallSid,
         /// Its media endpoint.
         media: EndpointId,
+        /// Its codec.
+        codec: Option<AudioCodec>,
     },
     /// To a leg: the two are joined.
     Joined {
@@ -80,6 +83,10 @@ pub(crate) enum Letter {
     Begins,
     /// To a member of a conference: it is over.
     Closed,
+    /// To a member of a conference: what the API asks of it, to be done by one of them.
+    Room(RoomOrder),
+    /// To a member of a conference: the recording of it that one has begun who leaves.
+    Tape(Box<Taping>),
     /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.
     Flow(Direction),
 }

@@ -206,6 +206,20 @@ pub enum Fact {
         /// Its name, within the tenant.
         name: String,
     },
+    /// What it may do there has changed, or is not what members may from the start.
+    Member {
+        /// Its sid.
+        conference: String,
+        /// Is not heard.
+        muted: bool,
+        /// Hears nothing.
+        deaf: bool,
+        /// Neither, and hears music.
+        held: bool,
+        /// Is heard by this call only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        coaches: Option<CallSid>,
+    },
     /// It is in it no more.
     Left {
         /// Its sid.

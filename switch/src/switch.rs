@@ -259,6 +259,7 @@ impl Switch {
                 Steer::Attend { with } => self.attend(sid, with, now),
                 steer => self.with(sid, |call, desk| call.on_steer(steer, desk, now)),
             },
+            Command::Confer { tenant, conference, order } => self.desk.confer(&tenant, &conference, order),
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
             Command::Admit(admitting) => self.admitting = admitting,

@@ -16,11 +16,15 @@ use serde::Serialize;
 use sip_core::auth::Credentials;
 use sip_core::endpoint::{Invite, MAX_FORWARDS, NextHop, RequestId};
 use sip_core::message::{Message, Name};
+use sip_core::sdp::AudioCodec;
 use sip_core::uri::Host;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 
 const SDP: &str = sip_core::sdp::CONTENT_TYPE;
+
+/// The header that proves who calls (RFC 8224 §4).
+pub(crate) const IDENTITY: &str = "Identity";
 
 /// There is no permit now; [`Trunks::opens_at`] says when to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +210,16 @@ impl Trunks {
         self.lines.get(&trunk)?.trunk.config().uri.host().and_then(Host::ip)
     }
 
+    /// The codecs that it is offered, the best first.
+    pub(crate) fn offered_codecs(&self, trunk: usize) -> &[AudioCodec] {
+        self.lines.get(&trunk).map_or(&[], |line| line.trunk.offered_codecs())
+    }
+
+    /// The codecs that are taken from it.
+    pub(crate) fn accepted_codecs(&self, trunk: usize) -> &[AudioCodec] {
+        self.lines.get(&trunk).map_or(&[], |line| line.trunk.accepted_codecs())
+    }
+
     /// Whose RTP is heard over it.
     pub(crate) fn hear(&self, trunk: usize) -> Hear {
         match self.lines.get(&trunk).and_then(|line| line.trunk.media_from()) {
@@ -214,9 +228,18 @@ impl Trunks {
         }
     }
 
-    /// An INVITE as this trunk wants it (TWILIO.md §1).
-    pub(crate) fn invite(&self, trunk: usize, from: &Number, to: &Number, offer: Bytes) -> Option<Invite> {
+    /// An INVITE as this trunk wants it (TWILIO.md §1). `identity`: what the caller came with, whose own number it shows.
+    pub(crate) fn invite(
+        &self,
+        trunk: usize,
+        from: &Number,
+        to: &Number,
+        identity: &[String],
+        offer: Bytes,
+    ) -> Option<Invite> {
         let trunk = &self.lines.get(&trunk)?.trunk;
+        let passed = identity.iter().filter(|_| trunk.config().pass_identity);
+        let passed = passed.map(|value| (IDENTITY.to_owned(), value.clone()));
         Some(Invite {
             uri: trunk.request_uri(to),
             next_hop: next_hop(trunk),
@@ -226,7 +249,7 @@ impl Trunks {
             call_id: None,
             max_forwards: MAX_FORWARDS,
             routes: Vec::new(),
-            headers: trunk.extra_headers(from),
+            headers: trunk.extra_headers(from).into_iter().chain(passed).collect(),
             body: Some((SDP.to_owned(), offer)),
             credentials: credentials(trunk),
             try_timeout: Some(trunk.try_timeout()),

@@ -55,17 +55,46 @@ pub struct Engaged {
     pub with: Option<CallSid>,
     /// The conference that it is in, by its sid.
     pub conference: Option<String>,
+    /// What it is there.
+    #[serde(default)]
+    pub member: Option<MemberView>,
     /// The recordings that run, by their sids.
     pub recordings: Vec<String>,
 }
 
+/// A call as a member of its conference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// The conference's name, within the tenant.
+    pub name: String,
+    /// Since when, milliseconds since the Unix epoch.
+    pub joined_at: u64,
+    /// Is not heard.
+    pub muted: bool,
+    /// Hears nothing.
+    pub deaf: bool,
+    /// Neither, and hears music.
+    pub held: bool,
+    /// Is heard by this call only.
+    pub coaches: Option<CallSid>,
+}
+
 impl Engaged {
-    fn apply(&mut self, fact: &Fact) {
-        match fact {
+    fn apply(&mut self, record: &Record) {
+        match &record.fact {
             Fact::Bridged { with } => self.with = Some(*with),
             Fact::Unbridged { with } if self.with == Some(*with) => self.with = None,
-            Fact::Joined { conference, .. } => self.conference = Some(conference.clone()),
-            Fact::Left { .. } => self.conference = None,
+            Fact::Joined { conference, name } => {
+                self.conference = Some(conference.clone());
+                self.member = Some(MemberView { name: name.clone(), joined_at: record.at, ..MemberView::default() });
+            }
+            Fact::Member { muted, deaf, held, coaches, .. } => {
+                if let Some(member) = &mut self.member {
+                    (member.muted, member.deaf, member.held) = (*muted, *deaf, *held);
+                    member.coaches = *coaches;
+                }
+            }
+            Fact::Left { .. } => (self.conference, self.member) = (None, None),
             Fact::Recording { recording, .. } => self.recordings.push(recording.clone()),
             Fact::Recorded { recording, .. } => self.recordings.retain(|other| other != recording),
             Fact::Ended(_) => *self = Self::default(),
@@ -155,7 +184,7 @@ impl CallView {
         }
         self.last_seq = record.seq;
         let at = record.at;
-        self.engaged.apply(&record.fact);
+        self.engaged.apply(record);
         match &record.fact {
             Fact::Dialing { trunk, sip_call_id, .. } => {
                 self.trunk = Some(trunk.clone());
@@ -191,6 +220,7 @@ impl CallView {
             | Fact::Recording { .. }
             | Fact::Recorded { .. }
             | Fact::Joined { .. }
+            | Fact::Member { .. }
             | Fact::Left { .. }
             | Fact::RecordingPaused { .. }
             | Fact::RecordingResumed { .. }

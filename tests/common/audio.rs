@@ -8,12 +8,17 @@ pub fn prompt(name: &str) -> Vec<i16> {
     wav(&in_package(&format!("sounds/{name}.wav")))
 }
 
-/// The samples of a WAV file, which must be 8 kHz, mono, 16 bit.
+/// The samples of a WAV file of 16 bits: 8 kHz, mono. Channels of others are added up, and so are the samples that fall into
+/// one of ours: what [`babble`] and voices have below 1 kHz stays.
 pub fn wav(path: &Path) -> Vec<i16> {
     let mut reader = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let spec = reader.spec();
-    assert_eq!((spec.sample_rate, spec.channels, spec.bits_per_sample), (8_000, 1, 16), "{}", path.display());
-    reader.samples::<i16>().map(Result::unwrap).collect()
+    assert_eq!((spec.sample_rate % 8_000, spec.bits_per_sample), (0, 16), "{}", path.display());
+    // linphonec counts its header among the samples: the file ends before what it says.
+    let samples: Vec<i16> = reader.samples::<i16>().map_while(Result::ok).collect();
+    let together = (spec.sample_rate / 8_000) as usize * usize::from(spec.channels);
+    let mean = |part: &[i16]| (part.iter().map(|sample| i32::from(*sample)).sum::<i32>() / part.len() as i32) as i16;
+    samples.chunks_exact(together).map(mean).collect()
 }
 
 /// The samples of a WAV file, once whoever writes it has closed it: only then does its header tell its length.

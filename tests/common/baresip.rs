@@ -16,6 +16,11 @@ const UP_WITHIN: Duration = secs(15);
 /// Where Debian keeps the modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
 
+/// The codec of a phone that is not told to have another: its module, and its name in an account.
+const G711: (&str, &str) = ("g711.so", "PCMU/8000/1");
+/// It offers whatever its modules have, so that a phone of Opus has no other.
+const OPUS: (&str, &str) = ("opus.so", "opus/48000/2");
+
 /// A running baresip.
 #[derive(Debug)]
 pub struct Baresip {
@@ -33,13 +38,19 @@ impl Baresip {
     /// Starts a phone called `user`, which answers by itself and says this (8 kHz, mono), then nothing for a minute.
     #[track_caller]
     pub fn start(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
-        Self::run(user, setup, says, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
+        Self::run(user, setup, says, G711, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
+    }
+
+    /// As [`Baresip::start`], and it speaks Opus and nothing else.
+    #[track_caller]
+    pub fn in_opus(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
+        Self::run(user, setup, says, OPUS, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0"))
     }
 
     /// As [`Baresip::start`], and its audio is encrypted with the keys of its description, or there is no call.
     #[track_caller]
     pub fn secure(user: &str, setup: &mut Setup, says: &[i16]) -> Self {
-        Self::run(user, setup, says, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0;mediaenc=srtp-mand"))
+        Self::run(user, setup, says, G711, |port| format!("<sip:{user}@127.0.0.1:{port}>;regint=0;mediaenc=srtp-mand"))
     }
 
     /// As [`Baresip::start`], registered with the switch of this setup, which runs: over this transport, with this password.
@@ -49,13 +60,19 @@ impl Baresip {
         let account = format!(
             "<sip:{user}@127.0.0.1:{switch};transport={transport}>;auth_user={user};auth_pass={password};regint=60"
         );
-        let phone = Self::run(user, setup, says, |_| account);
+        let phone = Self::run(user, setup, says, G711, |_| account);
         // Its event may have been told before anybody listened.
         until("baresip's registration", secs(15), || phone.output().contains("binding]").then_some(()));
         phone
     }
 
-    fn run(user: &str, setup: &mut Setup, says: &[i16], account: impl FnOnce(u16) -> String) -> Self {
+    fn run(
+        user: &str,
+        setup: &mut Setup,
+        says: &[i16],
+        (module, codec): (&str, &str),
+        account: impl FnOnce(u16) -> String,
+    ) -> Self {
         let (parent, ports) = setup.room();
         let dir = parent.join(format!("baresip-{user}"));
         std::fs::create_dir_all(&dir).unwrap();
@@ -71,13 +88,14 @@ impl Baresip {
              audio_source aufile,{dir}/says.wav\naudio_channels 1\nausrc_srate 8000\nauplay_srate 8000\n\
              audio_buffer 20-160\njitter_buffer_delay 5-10\nsnd_path {dir}\nctrl_tcp_listen 127.0.0.1:{control}\n\
              module_path {MODULES}\n\
-             module g711.so\nmodule srtp.so\nmodule aufile.so\nmodule sndfile.so\n\
+             opus_stereo no\nopus_sprop_stereo no\nopus_inbandfec yes\nopus_application voip\n\
+             module {module}\nmodule srtp.so\nmodule aufile.so\nmodule sndfile.so\n\
              module_tmp account.so\nmodule_app contact.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
             dir = dir.display(),
         );
         std::fs::write(dir.join("config"), config).unwrap();
         std::fs::write(dir.join("contacts"), "").unwrap();
-        let account = format!("{};answermode=auto;audio_codecs=PCMU/8000/1\n", account(port));
+        let account = format!("{};answermode=auto;audio_codecs={codec}\n", account(port));
         std::fs::write(dir.join("accounts"), account).unwrap();
         let mut process = Process::start("baresip", &dir, "baresip", |command| {
             command.arg("-f").arg(&dir).args(["-v", "-s"]);

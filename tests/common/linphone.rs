@@ -3,13 +3,15 @@
 
 use super::process::Process;
 use super::switch::Setup;
-use super::{secs, until};
+use super::{audio, secs, until};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 /// A running linphonec.
 #[derive(Debug)]
 pub struct Linphone {
     process: Process,
+    dir: PathBuf,
 }
 
 impl Linphone {
@@ -35,7 +37,7 @@ impl Linphone {
             command.env("HOME", &dir).env("TERM", "dumb").stdin(Stdio::piped());
             command.arg("-c").arg(dir.join("linphonerc")).args(["-d", "0"]);
         });
-        let mut phone = Self { process };
+        let mut phone = Self { process, dir };
         phone.command("soundcard use files");
         until("linphonec's registration", secs(20), || {
             phone.command("status register");
@@ -43,6 +45,15 @@ impl Linphone {
             phone.process.output().contains("registered, identity=").then_some(())
         });
         phone
+    }
+
+    /// From its next call on it says this (8 kHz, mono), and records what it hears into the file that is given back.
+    pub fn with_files(&mut self, says: &[i16]) -> PathBuf {
+        let (says_path, hears) = (self.dir.join("says.wav"), self.dir.join("hears.wav"));
+        audio::write(&says_path, says);
+        self.command(&format!("play {}", says_path.display()));
+        self.command(&format!("record {}", hears.display()));
+        hears
     }
 
     /// Types a line.

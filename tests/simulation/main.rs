@@ -9,6 +9,8 @@
 )]
 
 mod bridge;
+mod codecs;
+mod conferences;
 mod fork;
 mod hosts;
 mod laws;

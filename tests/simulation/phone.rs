@@ -37,6 +37,11 @@ pub struct Phone {
     asked_for_offer: bool,
 }
 
+/// A gateway's offer of T.38 in place of the voice (ITU-T T.38 annex D).
+const FAX: &str = "v=0\r\no=- 1 9 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n\
+                   m=image 20002 udptl t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\n\
+                   a=T38FaxRateManagement:transferredTCF\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n";
+
 /// What a phone asks for in mid-call (FAULTS row 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -50,6 +55,8 @@ pub enum Change {
     Offerless,
     /// What it describes cannot be read.
     Bad,
+    /// It has a fax to send, and no voice (ITU-T T.38).
+    Fax,
 }
 
 impl Phone {
@@ -96,6 +103,8 @@ impl Phone {
         match event {
             Event::Incoming { session, request, .. } => {
                 self.heard.push("rings".to_owned());
+                let proofs = request.lines_named("Identity").map(|value| String::from_utf8_lossy(&value).into_owned());
+                self.heard.extend(proofs.map(|proof| format!("is shown {proof}")));
                 self.sessions.push(session);
                 self.offers.insert(session, request.body().clone());
                 self.endpoint.progress(session, StatusCode::RINGING, Vec::new(), None, now);
@@ -194,6 +203,7 @@ impl Phone {
         }
         let offer = match change {
             Change::Offerless => None,
+            Change::Fax => Some(body(FAX.into())),
             Change::Bad => Some(body("v=0\r\nthis is no description".into())),
             _ => Some(body(sdp::offer(&local))),
         };

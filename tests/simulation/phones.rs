@@ -237,6 +237,58 @@ fn a_key_that_comes_by_info_is_a_key() {
 }
 
 #[test]
+fn a_proof_of_who_calls_goes_on_over_a_trunk_that_is_to_have_it_and_over_no_other() {
+    const PROOF: &str =
+        "eyJhbGciOiJFUzI1NiJ9.eyJvcmlnIjp7InRuIjoiMTY2NjU1NTAwMDEifX0.c2ln;info=<https://example.com/c.pem>;ppt=shaken";
+    for passes in [true, false] {
+        let mut rng = Rng::from_u64(5);
+        let mut network = Network::new(5);
+        network.impair_sip(GOOD);
+        let mut config = switch_config(&[("+18325550100", serde_json::json!({ "bridge": "+15557770001" }))]);
+        let trunk = |name: &str, ip: u8| {
+            let mut trunk = crate::hosts::trunk(name, &format!("sip:10.0.1.{ip}"), &[[10, 0, 1, ip]]);
+            trunk.pass_identity = passes;
+            trunk
+        };
+        config.provisioning.trunks = vec![trunk("to", 2), trunk("from", 1)];
+        let switch = Switch::new(&config, rng.fork(), network.now()).expect("a switch");
+        let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
+        let mut village = Village { network, switch, phones: Vec::new() };
+        for (nth, name) in ["+16665550001", "+15557770001"].into_iter().enumerate() {
+            let ip = [10, 0, 1, nth as u8 + 1];
+            let phone = Phone::new(name, ip, rng.fork());
+            village.phones.push(village.network.join(Host::Phone(Box::new(phone)), Site::at(ip.into())));
+        }
+        let headers = vec![("Identity".to_owned(), PROOF.to_owned())];
+        village.tell(ALICE, |phone, now| phone.dial("+18325550100", headers, now));
+        village.wait(2);
+        let shown = format!("is shown {PROOF}");
+        let heard = village.heard(BOB);
+        assert_eq!(heard.iter().filter(|heard| **heard == shown).count(), usize::from(passes), "{heard:?}");
+        assert_eq!(heard.last().map(String::as_str), Some("confirmed"));
+        village.close();
+    }
+}
+
+#[test]
+fn a_fax_that_nobody_takes_is_refused_and_the_voice_goes_on() {
+    let mut village = alice_and_bob();
+    village.tell(ALICE, |phone, now| phone.change(0, Change::Fax, now));
+    village.wait(2);
+    assert_eq!(village.heard(ALICE), ["changes nothing: 488"]);
+    assert!(village.heard(BOB).is_empty(), "the other leg hears nothing of it");
+    // The session stands: it can still be changed, and either may hang up.
+    village.tell(ALICE, |phone, now| phone.change(0, Change::Hold, now));
+    village.wait(2);
+    assert_eq!(village.heard(ALICE), ["changes"]);
+    assert_eq!(village.heard(BOB), ["is offered sendonly"]);
+    village.tell(BOB, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["is hung up on"]);
+    assert_eq!(village.close().len(), 2);
+}
+
+#[test]
 fn a_message_is_handed_on_to_where_its_receiver_is_and_to_nobody_else() {
     let mut village = village(&["alice", "bob"]);
     village.tell(0, |alice, now| alice.text("bob", "lunch?", now));

@@ -160,7 +160,7 @@ impl Decoder {
         let decoded = tokio::task::spawn_blocking(move || {
             let decoded = media::prompt::decode(&name, &bytes, extension);
             // Every codec that is offered: whoever plays it encodes nothing.
-            decoded.map(|prompt| Arc::new(prompt.rendered(media::Codec::G722)))
+            decoded.map(|prompt| Arc::new(prompt.rendered(media::Codec::G722).rendered(media::Codec::Opus)))
         });
         match decoded.await {
             Ok(decoded) => decoded.map_err(|error| error.to_string()),

@@ -7,6 +7,7 @@
 //! | `live` | `POST /v1/calls/{sid}/{play,say,stop,gather,digits,hold,mute,record,transfer,bridge}` |
 //! | `happened` | `GET /v1/calls/{sid}/{events,ladder,quality}` |
 //! | `recordings` | `/v1/recordings` |
+//! | `conferences` | `/v1/conferences`, their participants |
 //! | `flows` | `/v1/flows`, `POST /v1/flows/{name}/simulate` |
 //! | `account` | `GET /v1/account`, `POST /v1/account/rotate` |
 //! | `webhooks` | `GET /v1/webhooks`, `POST /v1/webhooks/{id}/replay` |
@@ -28,6 +29,7 @@ mod auth;
 mod callback;
 mod calls;
 mod cdrs;
+mod conferences;
 mod csv;
 mod doc;
 mod events;
@@ -265,6 +267,10 @@ fn with_key() -> OpenApiRouter<App> {
         .routes(routes!(flows::simulate))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::get, recordings::delete))
+        .routes(routes!(conferences::list))
+        .routes(routes!(conferences::get, conferences::post))
+        .routes(routes!(conferences::participants))
+        .routes(routes!(conferences::participant, conferences::change, conferences::kick))
         .routes(routes!(cdrs::list))
         .routes(routes!(events::stream))
         .routes(routes!(account::get))

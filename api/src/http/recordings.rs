@@ -9,10 +9,12 @@ use super::resource::List;
 use super::time::rfc3339;
 use super::{Api, App};
 use crate::keys::Scope;
+use crate::mp3::Mp3Error;
 use crate::recordings::is_sid;
 use crate::store::Page;
 use crate::store::recordings::{RecordingKey, RecordingRow};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -124,18 +126,17 @@ fn read_cursor(text: &str) -> Option<RecordingKey> {
     Some(RecordingKey { started_at: u64::from_str_radix(at, 16).ok()?, sid: sid.to_owned() })
 }
 
-/// `RE…` is what is known of it, `RE….wav` what is heard.
-/// What is known of a recording; `.wav` behind its sid: its sound, by ranges where they are asked for.
+/// What is known of a recording; `.wav` behind its sid: its sound, by ranges where they are asked for; `.mp3`: its sound, whole.
 #[utoipa::path(
     get,
     path = "/recordings/{sid}",
     operation_id = "get_recording",
     tag = "recordings",
-    params(("sid" = String, Path, description = "The recording: RE and 32 hexadecimal digits; with .wav behind, its sound.", pattern = r"^RE[0-9a-f]{32}(\.wav)?$")),
+    params(("sid" = String, Path, description = "The recording: RE and 32 hexadecimal digits; with .wav or .mp3 behind, its sound.", pattern = r"^RE[0-9a-f]{32}(\.(wav|mp3))?$")),
     responses((
             status = 200,
             description = "The recording, or its sound.",
-            content((RecordingResource = "application/json"), (Vec<u8> = "audio/wav"))
+            content((RecordingResource = "application/json"), (Vec<u8> = "audio/wav"), (Vec<u8> = "audio/mpeg"))
         ),
         (status = 206, description = "A part of its sound.", content((Vec<u8> = "audio/wav"))),
         (status = 304, description = "It is as the condition says."),
@@ -158,9 +159,8 @@ pub(super) async fn get(
     if !is_sid(sid) {
         return Err(unknown());
     }
-    if ending != "wav" {
-        let detail = "a recording is had as WAV: write .wav behind its sid";
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_format", detail));
+    if !["wav", "mp3"].contains(&ending) {
+        return Err(no_such_format("a recording is had as WAV or MP3: write .wav or .mp3 behind its sid"));
     }
     let row = find(&app, &caller, sid).await?;
     match row.octets {
@@ -169,6 +169,9 @@ pub(super) async fn get(
         Some(_) => {}
     }
     let file = app.inner.recordings.file(sid).ok_or_else(unknown)?;
+    if ending == "mp3" {
+        return as_mp3(&app, &file).await;
+    }
     let Ok(served) = ServeFile::new(file).oneshot(request).await;
     if served.status() == StatusCode::NOT_FOUND {
         return Err(absent());
@@ -178,6 +181,25 @@ pub(super) async fn get(
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
     }
     Ok(response)
+}
+
+fn no_such_format(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_format", detail)
+}
+
+/// Made while it is sent: there is no length to say before, and there are no ranges.
+async fn as_mp3(app: &App, file: &std::path::Path) -> Result<Response, Problem> {
+    if !tokio::fs::try_exists(file).await.unwrap_or(false) {
+        return Err(absent());
+    }
+    match app.inner.recordings.encoders.encode(file).await {
+        Ok(mp3) => Ok(([(header::CONTENT_TYPE, "audio/mpeg")], Body::from_stream(mp3)).into_response()),
+        Err(error @ Mp3Error::NoEncoder) => Err(no_such_format(error.to_string())),
+        Err(error) => {
+            tracing::error!(%error, "a recording cannot be encoded");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a fault of ours; it is in the log"))
+        }
+    }
 }
 
 fn absent() -> Problem {

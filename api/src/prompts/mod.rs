@@ -151,7 +151,7 @@ impl Inner {
                 }
             };
             // Every codec that is offered: whoever plays it encodes nothing.
-            decoded.map(|prompt| prompt.rendered(media::Codec::G722))
+            decoded.map(|prompt| prompt.rendered(media::Codec::G722).rendered(media::Codec::Opus))
         });
         let decoded = decoded.await.unwrap_or_else(|_| Err(format!("prompt `{name}` could not be decoded")));
         decoded.map_err(|reason| PromptError::Unreadable { name: name.to_owned(), reason })

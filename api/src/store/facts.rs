@@ -137,6 +137,7 @@ pub fn kind(fact: &Fact) -> &'static str {
         Fact::Recording { .. } => "recording",
         Fact::Recorded { .. } => "recorded",
         Fact::Joined { .. } => "joined",
+        Fact::Member { .. } => "member",
         Fact::Left { .. } => "left",
         Fact::RecordingPaused { .. } => "recording_paused",
         Fact::RecordingResumed { .. } => "recording_resumed",

@@ -10,6 +10,7 @@ mod account;
 mod administration;
 mod bad_input;
 mod calls;
+mod conferences;
 mod connections;
 mod crash;
 mod disk;

@@ -150,3 +150,32 @@ async fn what_is_older_than_it_is_kept_goes_with_its_row_and_nothing_else() {
         assert_eq!(recordings.sweep(&store, days(31)).await.unwrap(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_recording_is_had_as_mp3_and_sounds_the_same() {
+    let board = Board::new().await;
+    board.recorded(&[(1, Some(100)), (2, Some(0))]).await;
+    board.settle().await;
+    // Two seconds of a tone that grows, at 16 kHz, as a member of a conference is recorded.
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let file = board.dir.path().join("recordings").join(format!("{}.wav", sid(1)));
+    let mut wav = hound::WavWriter::create(file, spec).unwrap();
+    let tone = |n: u32| (f64::from(n) / 4.0 * (f64::from(n) * 0.1).sin()) as i16;
+    (0..32_000).for_each(|n| wav.write_sample(tone(n)).unwrap());
+    wav.finalize().unwrap();
+    let mp3 = board.part(&format!("/v1/recordings/{}.mp3", sid(1)), "bytes=0-9").await;
+    assert_eq!((mp3.status().as_u16(), mp3.headers()["content-type"].to_str().unwrap()), (200, "audio/mpeg"));
+    let bytes = axum::body::to_bytes(mp3.into_body(), 1 << 20).await.unwrap();
+    let heard = media::prompt::decode("recording", &bytes, "mp3").unwrap();
+    assert!((2_000..2_200).contains(&heard.duration_ms()), "{} ms", heard.duration_ms());
+    let loudest = |from: usize| heard.samples()[from..from + 800].iter().map(|s| s.unsigned_abs()).max().unwrap();
+    // It grows from nothing to 8,000, however late the encoder begins.
+    assert!(loudest(1_000) < 2_000 && (3_000..5_000).contains(&loudest(8_000)) && loudest(14_400) > 6_500);
+    board.get(&format!("/v1/recordings/{}.mp3", sid(2))).await.is_problem(410, "recording_absent");
+    board.get(&format!("/v1/recordings/{}.ogg", sid(1))).await.is_problem(404, "no_such_format");
+}

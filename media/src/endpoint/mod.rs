@@ -174,7 +174,7 @@ impl Endpoint {
             self.end_transcoding();
         }
         self.take_keys(&config);
-        self.take_clock(config.codec, ctx);
+        self.take_clock(&config, ctx);
         self.take_ear(&config, ctx.ms());
         let gate = match self.stream.take() {
             Some(stream) => {
@@ -199,11 +199,13 @@ impl Endpoint {
     }
 
     /// What counts in ticks counts by the codec's clock.
-    fn take_clock(&mut self, codec: Codec, ctx: &Context<'_>) {
-        let per_ms = codec.per_ms();
+    fn take_clock(&mut self, config: &StreamConfig, ctx: &Context<'_>) {
+        let per_ms = config.codec.per_ms();
+        let scale = config.dtmf_scale();
+        self.keys.set_scale(scale);
         self.outbound.set_clock(per_ms, ctx.ms());
         self.reception.set_clock(per_ms);
-        self.digits.set_clock(per_ms);
+        self.digits.set_clock(per_ms, scale);
         self.reports.per_ms = per_ms as f64;
     }
 

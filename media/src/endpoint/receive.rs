@@ -217,6 +217,9 @@ impl Endpoint {
             self.outbound.follow(place.timestamp, ctx.ms());
             let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
             passed.codec.transcode(stream.config.codec, payload);
+        } else if passed.event_scale != stream.config.dtmf_scale() {
+            let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
+            recount(payload, passed.event_scale, stream.config.dtmf_scale());
         }
         self.emit(stream, length, passed.payload.len(), ctx);
     }
@@ -259,11 +262,24 @@ fn passed<'a>(config: &StreamConfig, kind: Kind, sequence: u16, leaps: bool, rtp
         kind,
         codec,
         ptime_ms,
+        event_scale: config.dtmf_scale(),
         sequence,
         timestamp: rtp.timestamp(),
         marker: rtp.mark(),
         leaps,
         payload: rtp.payload(),
+    }
+}
+
+/// An event's duration on the other leg's clock. One that is too long for it is cut: its segments no longer adjoin, and
+/// the far end hears the key for that long.
+#[cold]
+fn recount(payload: &mut [u8], from: u64, to: u64) {
+    if let Some(event) = TelephoneEvent::parse(payload)
+        && let Some(to_write) = payload.get_mut(..4)
+    {
+        let duration = (u64::from(event.duration) * from / to.max(1)).min(u16::MAX.into()) as u16;
+        to_write.copy_from_slice(&TelephoneEvent { duration, ..event }.to_bytes());
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Passed<'a> {
     /// The codec of the leg that heard it, and the packet time it sends by itself.
     pub codec: Codec,
     pub ptime_ms: u16,
+    /// Ticks of the stream in one of a telephone-event's durations.
+    pub event_scale: u64,
     pub sequence: u16,
     pub timestamp: u32,
     pub marker: bool,

@@ -23,10 +23,11 @@ pub(super) struct Transcoder {
 }
 
 impl Transcoder {
-    fn new(from: Codec, to: Codec) -> Self {
+    fn new(passed: &Passed<'_>, to: Codec) -> Self {
+        let from = passed.codec;
         let rate = from.sample_rate().min(to.sample_rate());
         let mut digits = Digits::default();
-        digits.set_clock(from.per_ms());
+        digits.set_clock(from.per_ms(), passed.event_scale);
         Self { playout: Playout::adaptive(from, rate), digits, heard: 0 }
     }
 
@@ -67,7 +68,7 @@ impl Endpoint {
         let audio = self.audio.get_or_insert_default();
         let transcoder = match &mut audio.transcoder {
             Some(transcoder) if transcoder.playout.codec() == passed.codec => transcoder,
-            other => other.insert(Box::new(Transcoder::new(passed.codec, stream.config.codec))),
+            other => other.insert(Box::new(Transcoder::new(passed, stream.config.codec))),
         };
         match passed.kind {
             Kind::Audio => {

@@ -5,9 +5,11 @@ use crate::command::EndpointId;
 use crate::endpoint::Endpoint;
 use crate::event::Event;
 use crate::io::PacketIo;
+use crate::prompt::Prompt;
 use crate::record::{MAX_RECORDINGS, RecordEnd, RecordId, RecordOptions, Tape};
 use crate::room::{BLOCK_MS, MAX_MEMBERS, MAX_ROOMS, Member, MemberOptions, Room, RoomId, RoomOptions, Seat};
 use base::Now;
+use std::sync::Arc;
 
 /// Blocks for which a speaker stays the active one at least.
 const SPEAKER_BLOCKS: u64 = 50;
@@ -73,6 +75,14 @@ impl Shard {
         }
         if let Some(seat) = self.at_mut(id).and_then(Endpoint::seat) {
             seat.deaf = options.deaf;
+        }
+    }
+
+    /// Everybody in the room hears it.
+    pub(super) fn announce(&mut self, id: EndpointId, prompt: Arc<Prompt>) {
+        let Some(index) = self.at(id).and_then(Endpoint::room) else { return };
+        if let Some(room) = self.rooms.get(index) {
+            room.sound(Some(prompt));
         }
     }
 

@@ -5,8 +5,8 @@ use super::crypto::{CryptoPair, Security};
 use super::description::{Format, Media, SessionDescription};
 use super::direction::Direction;
 use super::error::SdpError;
-use super::event::TelephoneEvents;
-use super::offer::{Stream, media, session, write};
+use super::event::{NARROW_CLOCK, TelephoneEvents};
+use super::offer::{Stream, events_of, media, session, write};
 use super::{LocalAudio, MAX_PTIME_MS, MIN_PTIME_MS, Negotiated};
 use bytes::Bytes;
 
@@ -49,15 +49,15 @@ pub fn answer_preferring(
 ) -> Result<Answered, SdpError> {
     let (index, stream, crypto) = usable_audio(offer, &local.security)?;
     let (codec, format) = choose(stream, &local.codecs, preference).ok_or(SdpError::NoCommonCodec)?;
-    let event = local.telephone_event.and_then(|_| telephone_event(stream, codec));
-    let payload_types = PayloadTypes { out: format.payload_type, r#in: format.payload_type };
-    let event_types = event.map(|(payload_type, events)| (PayloadTypes::both(payload_type), events));
-    let negotiated = Negotiated { crypto, ..agree(stream, local, codec, payload_types, event_types)? };
+    let event = local.telephone_event.and_then(|_| KeyFormat::of(stream, codec));
+    let payload_types = PayloadTypes::both(format.payload_type);
+    let negotiated = Negotiated { crypto, ..agree(stream, local, codec, payload_types, event)? };
+    let events = negotiated.telephone_event_in.map(|payload_type| (payload_type, negotiated.telephone_event_clock));
     let ours = Stream {
         protocol: &stream.protocol,
         crypto: negotiated.crypto.as_ref().map_or(&[], |pair| std::slice::from_ref(&pair.send)),
         codecs: &[(codec, negotiated.payload_type_in)],
-        telephone_event: negotiated.telephone_event_in,
+        telephone_events: events.as_slice(),
         ptime_ms: negotiated.ptime_ms,
         rtcp_mux: negotiated.rtcp_mux,
         direction: negotiated.direction,
@@ -106,10 +106,12 @@ pub fn accept_answer(offered: &LocalAudio, answer: &SessionDescription) -> Resul
     };
     let (codec, format) = choose(stream, &offered.codecs, Preference::Theirs).ok_or(SdpError::NoCommonCodec)?;
     // RFC 3264 §7: we send what the answer numbers, and get what our offer numbered.
-    let payload_types = PayloadTypes { out: format.payload_type, r#in: codec.static_payload_type() };
-    let event = offered.telephone_event.and_then(|ours| {
-        let (theirs, events) = telephone_event(stream, codec)?;
-        Some((PayloadTypes { out: theirs, r#in: ours }, events))
+    let payload_types = PayloadTypes { out: format.payload_type, r#in: codec.offered_payload_type() };
+    let ours = events_of(offered);
+    let on = |clock_rate: u32| ours.iter().find(|(_, ours)| *ours == clock_rate).map(|(payload_type, _)| *payload_type);
+    let event = KeyFormat::of(stream, codec).and_then(|theirs| {
+        let r#in = on(theirs.clock_rate)?;
+        Some(KeyFormat { payload_types: PayloadTypes { out: theirs.payload_types.out, r#in }, ..theirs })
     });
     let agreed = agree(stream, offered, codec, payload_types, event)?;
     // A peer that does not listen holds us only where we had offered to talk.
@@ -160,10 +162,27 @@ fn choose<'a>(stream: &'a Media, ours: &[AudioCodec], preference: Preference) ->
     }
 }
 
-/// Their telephone-event on the codec's clock: its payload type and events.
-fn telephone_event(stream: &Media, codec: AudioCodec) -> Option<(u8, TelephoneEvents)> {
-    let mut formats = stream.formats.iter();
-    formats.find_map(|format| Some((format.payload_type, format.telephone_events(codec.clock_rate())?)))
+/// Telephone-event as a stream has it.
+#[derive(Clone, Copy)]
+struct KeyFormat {
+    payload_types: PayloadTypes,
+    clock_rate: u32,
+    events: TelephoneEvents,
+}
+
+impl KeyFormat {
+    /// Theirs on the codec's clock; else on 8 kHz, which is all that many phones have beside Opus: without it their keys
+    /// would not be heard.
+    fn of(stream: &Media, codec: AudioCodec) -> Option<Self> {
+        let on = |clock_rate: u32| {
+            let mut formats = stream.formats.iter();
+            formats.find_map(|format| {
+                let payload_types = PayloadTypes::both(format.payload_type);
+                Some(Self { payload_types, clock_rate, events: format.telephone_events(clock_rate)? })
+            })
+        };
+        on(codec.clock_rate()).or_else(|| on(NARROW_CLOCK))
+    }
 }
 
 fn agree(
@@ -171,7 +190,7 @@ fn agree(
     local: &LocalAudio,
     codec: AudioCodec,
     payload_types: PayloadTypes,
-    event: Option<(PayloadTypes, TelephoneEvents)>,
+    event: Option<KeyFormat>,
 ) -> Result<Negotiated, SdpError> {
     let remote = stream.address()?;
     let theirs = effective_direction(stream.direction, remote.ip().is_unspecified());
@@ -183,11 +202,12 @@ fn agree(
         codec,
         payload_type_out: payload_types.out,
         payload_type_in: payload_types.r#in,
-        telephone_event_out: event.map(|(types, _)| types.out),
-        telephone_event_in: event.map(|(types, _)| types.r#in),
+        telephone_event_out: event.map(|event| event.payload_types.out),
+        telephone_event_in: event.map(|event| event.payload_types.r#in),
+        telephone_event_clock: event.map_or(codec.clock_rate(), |event| event.clock_rate),
         crypto: None,
-        telephone_events: event.map_or(TelephoneEvents::NONE, |(_, events)| events),
-        ptime_ms: packet_time(stream, local.ptime_ms),
+        telephone_events: event.map_or(TelephoneEvents::NONE, |event| event.events),
+        ptime_ms: codec.packet_time(packet_time(stream, local.ptime_ms)),
         direction: local.direction.and(theirs.reversed()),
         held_by_peer: !theirs.receives(),
     })
@@ -198,9 +218,8 @@ fn effective_direction(stated: Direction, address_is_unspecified: bool) -> Direc
     if address_is_unspecified { stated.and(Direction::SendOnly) } else { stated }
 }
 
-/// What the peer wants in a packet, up to its `a=maxptime`, in steps of 10 ms (RFC 8866 §6.4).
+/// What the peer wants in a packet, up to its `a=maxptime`, in milliseconds (RFC 8866 §6.4).
 fn packet_time(stream: &Media, ours_ms: u16) -> u16 {
     let wanted = stream.ptime_ms.unwrap_or(ours_ms);
-    let allowed = wanted.min(stream.max_ptime_ms.unwrap_or(u16::MAX)).clamp(MIN_PTIME_MS, MAX_PTIME_MS);
-    allowed - allowed % MIN_PTIME_MS
+    wanted.min(stream.max_ptime_ms.unwrap_or(u16::MAX)).clamp(MIN_PTIME_MS, MAX_PTIME_MS)
 }

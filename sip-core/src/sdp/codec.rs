@@ -1,4 +1,4 @@
-//! The audio codecs that may be negotiated (RFC 3551 §6). A new one is a variant and a row of [`AudioCodec::row`].
+//! The audio codecs that may be negotiated (RFC 3551 §6, RFC 7587). A new one is a variant and a row of [`AudioCodec::row`].
 
 /// An audio codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,27 +9,45 @@ pub enum AudioCodec {
     Pcma,
     /// G.722 at 64 kbit/s: sampled at 16 kHz, on an RTP clock of 8 kHz (RFC 3551 §4.5.2).
     G722,
+    /// Opus, mono, on an RTP clock of 48 kHz whatever it samples at (RFC 7587 §4.1).
+    Opus,
 }
 
-/// What RFC 3551's table says about one codec.
+/// What the registry says about one codec.
 struct Row {
     name: &'static str,
     clock_rate: u32,
+    /// Behind the clock rate in `a=rtpmap`; `None`: one, which need not be written (RFC 8866 §6.6).
+    channels: Option<u8>,
     payload_type: u8,
+    /// What we say of the format (`a=fmtp`).
+    parameters: Option<&'static str>,
 }
+
+/// Payload types from here on mean what their `a=rtpmap` says, and nothing without one (RFC 3551 §6).
+const FIRST_DYNAMIC: u8 = 96;
 
 impl AudioCodec {
     /// What every carrier takes, and nothing that would be translated behind it.
     pub const G711: [Self; 2] = [Self::Pcmu, Self::Pcma];
 
     /// Every codec there is.
-    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
 
     const fn row(self) -> Row {
+        let g711 = Row { name: "PCMU", clock_rate: 8000, channels: None, payload_type: 0, parameters: None };
         match self {
-            Self::Pcmu => Row { name: "PCMU", clock_rate: 8000, payload_type: 0 },
-            Self::Pcma => Row { name: "PCMA", clock_rate: 8000, payload_type: 8 },
-            Self::G722 => Row { name: "G722", clock_rate: 8000, payload_type: 9 },
+            Self::Pcmu => g711,
+            Self::Pcma => Row { name: "PCMA", payload_type: 8, ..g711 },
+            Self::G722 => Row { name: "G722", payload_type: 9, ..g711 },
+            // RFC 7587 §7: the channels are always written as 2; that we want and send one is said by the parameters.
+            Self::Opus => Row {
+                name: "opus",
+                clock_rate: 48_000,
+                channels: Some(2),
+                payload_type: 111,
+                parameters: Some("useinbandfec=1;stereo=0;sprop-stereo=0"),
+            },
         }
     }
 
@@ -39,25 +57,56 @@ impl AudioCodec {
         self.row().name
     }
 
+    /// The codec of this name, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+
     /// The RTP clock, in hertz.
     #[must_use]
     pub const fn clock_rate(self) -> u32 {
         self.row().clock_rate
     }
 
-    /// The payload type that needs no `a=rtpmap` (RFC 3551 §6), under which we offer it.
+    /// The payload type under which we offer it: the static one (RFC 3551 §6) where it has one.
     #[must_use]
-    pub const fn static_payload_type(self) -> u8 {
+    pub const fn offered_payload_type(self) -> u8 {
         self.row().payload_type
     }
 
-    /// The codec of an `a=rtpmap`'s name (in any case) and clock rate.
-    pub(super) fn by_name(name: &str, clock_rate: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate)
+    /// What stands behind the payload type in `a=rtpmap`.
+    pub(super) fn encoding(self) -> String {
+        let Row { name, clock_rate, channels, .. } = self.row();
+        let channels = channels.map(|channels| format!("/{channels}")).unwrap_or_default();
+        format!("{name}/{clock_rate}{channels}")
+    }
+
+    /// What stands behind the payload type in `a=fmtp`.
+    pub(super) const fn parameters(self) -> Option<&'static str> {
+        self.row().parameters
+    }
+
+    /// The codec of an `a=rtpmap`'s name (in any case), clock rate and channels. An Opus whose channels were left out is
+    /// one all the same: it has but one form (RFC 7587 §7).
+    pub(super) fn by_encoding(name: &str, clock_rate: u32, channels: u8) -> Option<Self> {
+        let codec = Self::named(name).filter(|codec| codec.clock_rate() == clock_rate)?;
+        (channels == 1 || Some(channels) == codec.row().channels).then_some(codec)
     }
 
     /// The codec of a payload type that came without an `a=rtpmap`.
     pub(super) fn by_static_payload_type(payload_type: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|codec| codec.static_payload_type() == payload_type)
+        let known = Self::ALL.into_iter().find(|codec| codec.offered_payload_type() == payload_type);
+        known.filter(|_| payload_type < FIRST_DYNAMIC)
+    }
+
+    /// The longest packet that holds no more than so many milliseconds, in steps of ten: Opus has no frames of 30 and 50
+    /// (RFC 6716 §2.1.4).
+    pub(super) const fn packet_time(self, ms: u16) -> u16 {
+        match (self, ms / 10 * 10) {
+            (Self::Opus, 30) => 20,
+            (Self::Opus, 50) => 40,
+            (_, ms) => ms,
+        }
     }
 }

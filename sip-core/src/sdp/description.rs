@@ -89,6 +89,13 @@ impl SessionDescription {
         &self.session_id
     }
 
+    /// Our codecs among those of its first live audio stream, in its order.
+    #[must_use]
+    pub fn audio_codecs(&self) -> Vec<AudioCodec> {
+        let stream = self.media.iter().find(|stream| stream.is_live_audio());
+        stream.map(|stream| stream.formats.iter().filter_map(Format::codec).collect()).unwrap_or_default()
+    }
+
     /// `o=`'s version: the same one again means that nothing has changed (RFC 3264 §8).
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -272,8 +279,7 @@ impl Format {
     /// The codec it stands for, where it is one of ours: by `a=rtpmap`, else by its static payload type.
     pub fn codec(&self) -> Option<AudioCodec> {
         match &self.encoding {
-            Some(encoding) if encoding.channels == 1 => AudioCodec::by_name(&encoding.name, encoding.clock_rate),
-            Some(_) => None,
+            Some(encoding) => AudioCodec::by_encoding(&encoding.name, encoding.clock_rate, encoding.channels),
             None => AudioCodec::by_static_payload_type(self.payload_type),
         }
     }

@@ -3,6 +3,16 @@
 /// What we can hear, and say so: the sixteen digits and the hook flash, as Twilio and most gateways write it.
 pub(super) const OUR_EVENTS: &str = "0-16";
 
+/// The payload type under which we offer telephone-event on a clock of 48 kHz, beside the one that [`LocalAudio`] names for
+/// 8 kHz: the one that browsers use.
+///
+/// [`LocalAudio`]: super::LocalAudio
+pub const WIDE_TELEPHONE_EVENT: u8 = 110;
+
+/// The clock of every telephone; its events' too, where the codec's own has none (RFC 4733 §2.1 has it otherwise, phones
+/// do not).
+pub(super) const NARROW_CLOCK: u32 = 8_000;
+
 /// A set of telephone events (RFC 4733 §3.2), 0 to 255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelephoneEvents([u64; 4]);

@@ -23,7 +23,7 @@ pub use crypto::{Crypto, CryptoPair, CryptoSuite, MAX_CRYPTO, Security};
 pub use description::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SDP_BYTES, SessionDescription};
 pub use direction::Direction;
 pub use error::SdpError;
-pub use event::TelephoneEvents;
+pub use event::{TelephoneEvents, WIDE_TELEPHONE_EVENT};
 pub use fuzz::fuzz;
 pub use offer::{offer, offer_after};
 
@@ -47,7 +47,8 @@ pub struct LocalAudio {
     pub port: u16,
     /// What we encode and decode, the preferred one first.
     pub codecs: Vec<AudioCodec>,
-    /// The payload type under which telephone-event (RFC 4733) is offered; `None` neither offers nor takes it.
+    /// The payload type under which telephone-event (RFC 4733) is offered on a clock of 8 kHz; beside it, where a codec has a
+    /// clock of 48 kHz, [`WIDE_TELEPHONE_EVENT`] is. `None` neither offers nor takes it.
     pub telephone_event: Option<u8>,
     /// How much audio we like in a packet, in milliseconds.
     pub ptime_ms: u16,
@@ -82,6 +83,8 @@ pub struct Negotiated {
     pub telephone_event_out: Option<u8>,
     /// The payload type under which it arrives.
     pub telephone_event_in: Option<u8>,
+    /// What its durations count, in hertz: the codec's clock, or the 8,000 of phones that know no other.
+    pub telephone_event_clock: u32,
     /// Which events the peer takes.
     pub telephone_events: TelephoneEvents,
     /// Both directions' keys, where it is encrypted.

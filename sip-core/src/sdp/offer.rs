@@ -4,20 +4,20 @@ use super::LocalAudio;
 use super::codec::AudioCodec;
 use super::crypto::Crypto;
 use super::direction::Direction;
-use super::event::OUR_EVENTS;
+use super::event::{NARROW_CLOCK, OUR_EVENTS, WIDE_TELEPHONE_EVENT};
 use bytes::Bytes;
 use sdp_types::{Attribute, Connection, Media, Origin, Session};
 
 /// An offer of one audio stream: all our codecs in our order, telephone-event last.
 #[must_use]
 pub fn offer(local: &LocalAudio) -> Bytes {
-    let codecs: Vec<_> = local.codecs.iter().map(|codec| (*codec, codec.static_payload_type())).collect();
+    let codecs: Vec<_> = local.codecs.iter().map(|codec| (*codec, codec.offered_payload_type())).collect();
     let keys = if local.security.is_required() { local.security.keys() } else { &[] };
     let stream = Stream {
         protocol: if keys.is_empty() { "RTP/AVP" } else { "RTP/SAVP" },
         crypto: keys,
         codecs: &codecs,
-        telephone_event: local.telephone_event,
+        telephone_events: &events_of(local),
         ptime_ms: local.ptime_ms,
         rtcp_mux: local.rtcp_mux,
         direction: local.direction,
@@ -37,12 +37,26 @@ pub fn offer_after(previous: &[u8], local: &mut LocalAudio) -> Bytes {
     offer(local)
 }
 
+/// Our telephone-event once a clock of our codecs (RFC 4733 §2.1), and its payload type there.
+pub(super) fn events_of(local: &LocalAudio) -> Vec<(u8, u32)> {
+    let Some(narrow) = local.telephone_event else { return Vec::new() };
+    let mut events: Vec<(u8, u32)> = Vec::with_capacity(2);
+    for clock_rate in local.codecs.iter().map(|codec| codec.clock_rate()) {
+        let payload_type = if clock_rate == NARROW_CLOCK { narrow } else { WIDE_TELEPHONE_EVENT };
+        if !events.contains(&(payload_type, clock_rate)) {
+            events.push((payload_type, clock_rate));
+        }
+    }
+    events
+}
+
 /// One live audio stream as it is written.
 pub(super) struct Stream<'a> {
     pub protocol: &'a str,
     pub crypto: &'a [Crypto],
     pub codecs: &'a [(AudioCodec, u8)],
-    pub telephone_event: Option<u8>,
+    /// Payload types and clock rates.
+    pub telephone_events: &'a [(u8, u32)],
     pub ptime_ms: u16,
     pub rtcp_mux: bool,
     pub direction: Direction,
@@ -51,7 +65,8 @@ pub(super) struct Stream<'a> {
 impl Stream<'_> {
     /// The `m=` line and its attributes.
     pub fn describe(&self, port: u16) -> Media {
-        let payload_types = self.codecs.iter().map(|(_, payload_type)| *payload_type).chain(self.telephone_event);
+        let events = self.telephone_events.iter().map(|(payload_type, _)| *payload_type);
+        let payload_types = self.codecs.iter().map(|(_, payload_type)| *payload_type).chain(events);
         let formats = payload_types.map(|payload_type| payload_type.to_string()).collect::<Vec<_>>().join(" ");
         Media { attributes: self.attributes(), ..media("audio", port, self.protocol, &formats) }
     }
@@ -59,11 +74,13 @@ impl Stream<'_> {
     fn attributes(&self) -> Vec<Attribute> {
         let mut attributes = Vec::with_capacity(8);
         for (codec, payload_type) in self.codecs {
-            let value = format!("{payload_type} {}/{}", codec.name(), codec.clock_rate());
-            attributes.push(attribute("rtpmap", Some(value)));
+            attributes.push(attribute("rtpmap", Some(format!("{payload_type} {}", codec.encoding()))));
+            if let Some(parameters) = codec.parameters() {
+                attributes.push(attribute("fmtp", Some(format!("{payload_type} {parameters}"))));
+            }
         }
-        if let (Some(payload_type), Some((codec, _))) = (self.telephone_event, self.codecs.first()) {
-            let value = format!("{payload_type} telephone-event/{}", codec.clock_rate());
+        for (payload_type, clock_rate) in self.telephone_events {
+            let value = format!("{payload_type} telephone-event/{clock_rate}");
             attributes.push(attribute("rtpmap", Some(value)));
             attributes.push(attribute("fmtp", Some(format!("{payload_type} {OUR_EVENTS}"))));
         }

@@ -134,6 +134,57 @@ fn takes_telephone_event_only_on_the_codecs_clock_and_only_where_both_want_it() 
     assert!(!text(&answered.sdp).contains("telephone-event"));
 }
 
+fn with_opus() -> LocalAudio {
+    LocalAudio { codecs: vec![AudioCodec::Pcmu, AudioCodec::Opus], ..local() }
+}
+
+#[test]
+fn offers_opus_as_rfc_7587_writes_it_and_keys_on_both_clocks() {
+    assert!(text(&offer(&with_opus())).contains(
+        "m=audio 12000 RTP/AVP 0 111 101 110\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:111 opus/48000/2\r\n\
+         a=fmtp:111 useinbandfec=1;stereo=0;sprop-stereo=0\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n\
+         a=rtpmap:110 telephone-event/48000\r\na=fmtp:110 0-16\r\n"
+    ));
+}
+
+#[test]
+fn takes_opus_with_keys_on_its_own_clock() {
+    let lines = "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1; usedtx=1\r\na=rtpmap:97 telephone-event/8000\r\n\
+                 a=rtpmap:98 telephone-event/48000\r\n";
+    let answered = answer(&audio("m=audio 4000 RTP/AVP 96 0 97 98", lines), &with_opus()).unwrap();
+    let agreed = &answered.negotiated;
+    assert_eq!((agreed.codec, agreed.payload_type_in, agreed.payload_type_out), (AudioCodec::Opus, 96, 96));
+    assert_eq!((agreed.telephone_event_in, agreed.telephone_event_clock), (Some(98), 48_000));
+    assert!(text(&answered.sdp).contains("m=audio 12000 RTP/AVP 96 98\r\na=rtpmap:96 opus/48000/2\r\n"));
+    assert!(text(&answered.sdp).contains("a=rtpmap:98 telephone-event/48000\r\n"));
+}
+
+#[test]
+fn keys_on_the_clock_of_telephones_are_taken_beside_opus_where_there_are_no_others() {
+    let lines = "a=rtpmap:96 OPUS/48000\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let described = audio("m=audio 4000 RTP/AVP 96 101", lines);
+    let answered = answer(&described, &with_opus()).unwrap();
+    assert_eq!((answered.negotiated.telephone_event_in, answered.negotiated.telephone_event_clock), (Some(101), 8_000));
+    assert!(text(&answered.sdp).contains("a=rtpmap:101 telephone-event/8000\r\n"), "{:?}", answered.sdp);
+    // The same as an answer: it numbers Opus its own way, we get what our offer numbered.
+    let agreed = accept_answer(&with_opus(), &described).unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type_out, agreed.payload_type_in), (AudioCodec::Opus, 96, 111));
+    assert_eq!((agreed.telephone_event_out, agreed.telephone_event_in), (Some(101), Some(101)));
+    assert_eq!(agreed.telephone_event_clock, 8_000);
+}
+
+#[test]
+fn opus_needs_its_name_and_is_never_sent_in_packets_that_it_has_not() {
+    assert_eq!(answer(&audio("m=audio 4000 RTP/AVP 111", ""), &with_opus()).unwrap_err(), SdpError::NoCommonCodec);
+    let other = audio("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/6\r\n");
+    assert_eq!(answer(&other, &with_opus()).unwrap_err(), SdpError::NoCommonCodec);
+    for (asked, sent) in [(10, 10), (20, 20), (30, 20), (40, 40), (50, 40), (60, 60), (120, 60)] {
+        let lines = format!("a=rtpmap:96 opus/48000/2\r\na=ptime:{asked}\r\n");
+        let agreed = answer(&audio("m=audio 4000 RTP/AVP 96", &lines), &with_opus()).unwrap().negotiated;
+        assert_eq!(agreed.ptime_ms, sent, "{asked} ms");
+    }
+}
+
 #[test]
 fn keeps_the_number_and_order_of_media_and_refuses_all_but_one_audio() {
     let offered = audio(

@@ -15,7 +15,7 @@ use base::Now;
 use ivr::{Bridge, BridgeId, Mode, Next, Target};
 use media::{EndpointId, PlayId};
 use sip_core::message::Message;
-use sip_core::sdp::{self, Direction, SessionDescription};
+use sip_core::sdp::{self, AudioCodec, Direction, SessionDescription};
 use std::collections::VecDeque;
 
 /// The ringing that an answered caller hears while others are called: no program numbers its prompts so high.
@@ -146,9 +146,13 @@ impl Call {
                 return;
             }
         };
+        let codecs = self.codecs();
+        let Some(bridge) = &mut self.bridge else { return };
         for (from, way) in ways {
             let leg = NewLeg {
                 boss: self.sid,
+                codecs: codecs.clone(),
+                identity: if caller.passes { self.identity.clone() } else { Vec::new() },
                 tenant: self.about.tenant.clone(),
                 from,
                 target: target.clone(),
@@ -164,7 +168,7 @@ impl Call {
     pub(crate) fn on_letter(&mut self, letter: Letter, desk: &mut Desk, now: Now) {
         match letter {
             Letter::Rings { leg, sip_status, heard } => self.on_ringing(leg, sip_status, heard, desk, now),
-            Letter::Answers { leg, media } => self.on_leg_answered(leg, media, desk, now),
+            Letter::Answers { leg, media, codec } => self.on_leg_answered(leg, media, codec, desk, now),
             Letter::Joined { with } => self.join(with, desk, now),
             Letter::Over { call, ending } => self.on_other_over(call, ending, desk, now),
             Letter::Release(release) => {
@@ -179,7 +183,9 @@ impl Call {
             Letter::Key(key) => self.press(key, desk, now),
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
             Letter::Begins => self.end_waiting(desk),
-            Letter::Closed => self.on_room_closed(desk, now),
+            Letter::Closed => self.leave_room(desk, now),
+            Letter::Room(order) => self.on_room_order(order, desk, now),
+            Letter::Tape(tape) => self.take_tape(*tape),
         }
     }
 
@@ -198,7 +204,14 @@ impl Call {
         self.bridge.as_ref().is_some_and(|bridge| bridge.legs.contains(&leg))
     }
 
-    fn on_ringing(&mut self, leg: CallSid, status: u16, heard: Option<EndpointId>, desk: &mut Desk, now: Now) {
+    fn on_ringing(
+        &mut self,
+        leg: CallSid,
+        status: u16,
+        heard: Option<(EndpointId, Option<AudioCodec>)>,
+        desk: &mut Desk,
+        now: Now,
+    ) {
         let Some(bridge) = self.bridge.as_ref().filter(|bridge| bridge.legs.contains(&leg)) else { return };
         if let Some(by) = bridge.referrer {
             desk.letters.push_back((by, Letter::Referred { sip_status: 180 }));
@@ -206,7 +219,8 @@ impl Call {
                 return;
             }
         }
-        if let (Some(with), Some(own)) = (heard, self.leg.media) {
+        if let (Some((with, codec)), Some(own)) = (heard, self.leg.media) {
+            self.leg.others = codec.into_iter().collect();
             self.stop_ringback(desk);
             desk.media(media::Command::Bridge { id: own.id, with });
         }
@@ -233,7 +247,14 @@ impl Call {
     }
 
     /// The first to answer has the call; whoever answers after it is let go.
-    fn on_leg_answered(&mut self, leg: CallSid, media: EndpointId, desk: &mut Desk, now: Now) {
+    fn on_leg_answered(
+        &mut self,
+        leg: CallSid,
+        media: EndpointId,
+        codec: Option<AudioCodec>,
+        desk: &mut Desk,
+        now: Now,
+    ) {
         let referrer = self.bridge.as_ref().and_then(|bridge| bridge.referrer);
         if !self.has_leg(leg) || (self.peer.is_some() && referrer.is_none()) {
             desk.letters.push_back((leg, Letter::Release(Release::answered_elsewhere())));
@@ -246,6 +267,7 @@ impl Call {
             self.unjoin(desk, now);
         }
         self.release_legs(Some(leg), &Release::answered_elsewhere(), desk);
+        self.leg.others = codec.into_iter().collect();
         if let Stage::Alerting(_) = self.stage {
             self.accept(None, desk, now);
         }

@@ -3,14 +3,15 @@
 //! It is answered as soon as its program has something to say; while the program calls others it only rings, and what it
 //! is told in the end is what came of that.
 
-use super::leg::{Hear, Leg, Phase, security, stream};
+use super::leg::{self, Hear, Leg, Phase, security, stream};
 use super::talking::Talk;
-use super::{Call, PORT_ATTEMPTS, Stage};
+use super::{Call, MAX_IDENTITIES, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
 use crate::config::Number;
 use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::record::Admission;
+use crate::trunk::IDENTITY;
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(crate) struct Arriving {
     peer: std::net::IpAddr,
     /// Its audio is encrypted, or there is no call.
     encrypts: bool,
+    /// What we take from it.
+    codecs: Vec<AudioCodec>,
     ports_tried: u32,
 }
 
@@ -99,7 +102,9 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     let answer = arrival.replaces.is_none().then(|| arrival.number.answer.clone());
     let talk = Talk::new(arrival.session, answer, call.context(desk));
     let encrypts = arrival.trunk.is_some_and(|trunk| desk.trunks.encrypts(trunk));
-    call.reopen(Arriving { talk, offer, peer: arrival.source.addr.ip(), encrypts, ports_tried: 0 }, desk, now);
+    let codecs = arrival.trunk.map_or(&AudioCodec::ALL[..], |trunk| desk.trunks.accepted_codecs(trunk)).to_vec();
+    let peer = arrival.source.addr.ip();
+    call.reopen(Arriving { talk, offer, peer, encrypts, codecs, ports_tried: 0 }, desk, now);
     Ok(call)
 }
 
@@ -108,11 +113,23 @@ fn refusal(error: &SdpError) -> StatusCode {
 }
 
 impl Call {
+    /// The codecs of its far end, the best first: the one in use, or those that it has offered.
+    pub(super) fn codecs(&self) -> Vec<AudioCodec> {
+        match (&self.stage, self.leg.codec) {
+            (Stage::Alerting(alerting), None) => {
+                alerting.offer.as_ref().map(SessionDescription::audio_codecs).unwrap_or_default()
+            }
+            (_, codec) => codec.into_iter().collect(),
+        }
+    }
+
     fn note_caller(&mut self, request: &Message) {
         self.sip_call_ids.extend(request.call_id().ok().map(|id| id.to_string()));
         if let Some(id) = request.header_named(carrier::X_TWILIO_CALL_SID) {
             self.carrier_call_id = Some(String::from_utf8_lossy(&id).into_owned());
         }
+        let identities = request.lines_named(IDENTITY).take(MAX_IDENTITIES);
+        self.identity = identities.map(|value| String::from_utf8_lossy(&value).into_owned()).collect();
         self.hops = request.max_forwards().ok().flatten().unwrap_or(MAX_FORWARDS);
     }
 
@@ -132,9 +149,9 @@ impl Call {
         let Some(media) = self.leg.media else { return };
         let security = security(arriving.encrypts, true, &mut desk.rng);
         let address = desk.media.toward(Some(arriving.peer));
-        let local = Leg::describe(media, address, &AudioCodec::ALL, security, desk.rng.u64() >> 2);
+        let Arriving { talk, offer, codecs, .. } = arriving;
+        let local = Leg::describe(media, address, codecs, security, desk.rng.u64() >> 2);
         self.leg.local = Some(local);
-        let Arriving { talk, offer, .. } = arriving;
         let next = talk.next();
         self.stage = Stage::Alerting(Alerting { talk, offer, said: None });
         if let Some(old) = self.replaces {
@@ -157,7 +174,7 @@ impl Call {
         if let Some(said) = &alerting.said {
             return Some(said.clone());
         }
-        match sdp::answer(alerting.offer.as_ref()?, local) {
+        match leg::answer(alerting.offer.as_ref()?, local, &self.leg.others) {
             Ok(answered) => alerting.said.insert((answered.sdp, answered.negotiated)).clone().into(),
             Err(error) => {
                 let code = error.status();

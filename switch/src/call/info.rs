@@ -8,6 +8,7 @@ use crate::letter::Letter;
 use base::Now;
 use sip_core::endpoint::InDialogId;
 use sip_core::message::{Message, Method, Name, StatusCode};
+use std::collections::VecDeque;
 
 /// Keys a second that a far end may press by INFO: the same as by RTP. More are answered 503 and not heard.
 pub(crate) const MAX_KEYS_PER_SECOND: u32 = media::MAX_DIGITS_PER_SECOND;
@@ -15,6 +16,10 @@ pub(crate) const MAX_KEYS_PER_SECOND: u32 = media::MAX_DIGITS_PER_SECOND;
 const TONE_MS: (u16, u16) = (100, 60);
 /// What the field calls a key with its length.
 const RELAY: &str = "application/dtmf-relay";
+/// Within so many nanoseconds a tone and an INFO of the same key are one press.
+const SAME_PRESS: u64 = 3 * SECOND;
+/// Keys heard as tones that are remembered until the first INFO; more take the oldest's place.
+const MAX_TONES: usize = 32;
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
 
@@ -46,6 +51,10 @@ impl Call {
         }
         if !self.leg.keys.admits(now) {
             return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        if self.leg.keys.was_heard(digit, now) {
+            // A phone may send its keys by INFO and as tones besides: this one was heard as a tone before it was told of.
+            return StatusCode::OK;
         }
         if let Stage::Talking(_) = self.stage {
             self.record(Fact::Digit { digit, duration_ms }, desk, now);
@@ -104,17 +113,44 @@ fn one_key(text: &str) -> Option<char> {
     }
 }
 
-/// How many keys have come within a second.
+/// The keys of a far end that come by INFO: how many within a second, and those heard as tones before the first of them.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     since: u64,
     count: u32,
+    /// One has come: what is heard as a tone from now on says the same again.
+    by_info: bool,
+    /// The keys that were heard as tones before, and when (monotonic nanoseconds).
+    tones: VecDeque<(char, u64)>,
 }
 
 impl Keys {
+    /// A key was heard in the sound; whether it counts.
+    pub(super) fn hears(&mut self, key: char, now: Now) -> bool {
+        if self.by_info {
+            return false;
+        }
+        if self.tones.len() >= MAX_TONES {
+            self.tones.pop_front();
+        }
+        self.tones.push_back((key, now.mono));
+        true
+    }
+
+    /// A key has come by INFO; whether it has counted as a tone, as only those can have that came before the first INFO.
+    fn was_heard(&mut self, key: char, now: Now) -> bool {
+        self.by_info = true;
+        self.tones.retain(|(_, at)| now.mono.saturating_sub(*at) < SAME_PRESS);
+        let found = self.tones.iter().position(|(tone, _)| *tone == key);
+        if let Some(at) = found {
+            self.tones.drain(..=at);
+        }
+        found.is_some()
+    }
+
     fn admits(&mut self, now: Now) -> bool {
         if now.mono.saturating_sub(self.since) >= SECOND {
-            *self = Self { since: now.mono, count: 0 };
+            (self.since, self.count) = (now.mono, 0);
         }
         self.count += 1;
         self.count <= MAX_KEYS_PER_SECOND
@@ -140,6 +176,52 @@ mod tests {
             assert_eq!(relayed(body), key, "{}", body.escape_ascii());
         }
         assert_eq!((plain(b"7\r\n"), plain(b"")), (Some(('7', 100)), None));
+    }
+
+    #[test]
+    fn a_key_that_comes_as_a_tone_and_by_info_counts_once_whichever_comes_first() {
+        let at = |ms: u64| Now::new((5_000 + ms) * 1_000_000, 0);
+        let mut tone_first = Keys::default();
+        assert!(tone_first.hears('5', at(0)));
+        assert!(tone_first.was_heard('5', at(300)));
+        // From now on the INFOs count, and no tone does.
+        assert!(!tone_first.was_heard('5', at(600)));
+        assert!(!tone_first.hears('5', at(700)));
+        let mut info_first = Keys::default();
+        assert!(!info_first.was_heard('7', at(0)));
+        assert!(!info_first.hears('7', at(100)));
+        // It comes when the next one is heard already.
+        let mut late = Keys::default();
+        assert!(late.hears('1', at(0)) && late.hears('2', at(300)));
+        assert!(late.was_heard('1', at(400)) && late.was_heard('2', at(700)) && !late.was_heard('3', at(900)));
+        let mut another = Keys::default();
+        assert!(another.hears('1', at(0)));
+        assert!(!another.was_heard('2', at(300)));
+    }
+
+    #[test]
+    fn ten_thousand_streams_of_keys_that_come_as_tones_and_by_info_count_each_once_and_in_order() {
+        for seed in 0..10_000 {
+            let mut rng = base::Rng::from_u64(seed);
+            let pressed: Vec<char> = (0..12).map(|_| char::from(b"0123456789*#"[rng.below(12) as usize])).collect();
+            // Each is heard 60 to 200 ms after it was pressed, and told of 10 to 900; INFOs keep their order (RFC 3261 §12.2).
+            let mut happens: Vec<(u64, bool, char)> = Vec::new();
+            let (mut at, mut told) = (5_000, 0);
+            for key in &pressed {
+                at += 250 + rng.below(400);
+                told = (at + 10 + rng.below(890)).max(told + 1);
+                happens.extend([(at + 60 + rng.below(140), false, *key), (told, true, *key)]);
+            }
+            happens.sort_unstable();
+            let mut keys = Keys::default();
+            let counts = |(ms, by_info, key): &(u64, bool, char)| {
+                let now = Now::new(ms * 1_000_000, 0);
+                let fresh = if *by_info { !keys.was_heard(*key, now) } else { keys.hears(*key, now) };
+                fresh.then_some(*key)
+            };
+            let counted: Vec<char> = happens.iter().filter_map(counts).collect();
+            assert_eq!(counted, pressed, "seed {seed}: {happens:?}");
+        }
     }
 
     #[test]

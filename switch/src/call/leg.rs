@@ -5,7 +5,10 @@ use crate::trunk::Grant;
 use base::Rng;
 use media::{Codec, EndpointId, Latch, SrtpKey, SrtpKeys, SrtpSuite, StreamConfig};
 use sip_core::endpoint::SessionId;
-use sip_core::sdp::{AudioCodec, Crypto, CryptoPair, Direction, LocalAudio, Negotiated, Security};
+use sip_core::sdp::{
+    self, Answered, AudioCodec, Crypto, CryptoPair, Direction, LocalAudio, Negotiated, Preference, SdpError, Security,
+    SessionDescription,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +40,9 @@ pub(crate) struct Leg {
     pub(crate) local: Option<LocalAudio>,
     /// The codec in use.
     pub(crate) codec: Option<AudioCodec>,
+    /// The codecs of the leg that it is joined with or called for, that leg's best first: what both have is not
+    /// translated.
+    pub(crate) others: Vec<AudioCodec>,
     /// Which way audio was agreed to flow, seen from us.
     pub(crate) flow: Option<Direction>,
     /// The far end does not listen.
@@ -50,11 +56,16 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
+    /// Samples a second of what it hears: a recording that has as many loses nothing.
+    pub(crate) fn sample_rate(&self) -> u32 {
+        self.codec.map_or(Codec::Pcmu, media_codec).sample_rate()
+    }
+
     /// Our side of a session description for this port, with these codecs.
     pub(crate) fn describe(
         port: MediaPort,
         address: IpAddr,
-        codecs: &[AudioCodec],
+        codecs: Vec<AudioCodec>,
         security: Security,
         session_id: u64,
     ) -> LocalAudio {
@@ -62,7 +73,7 @@ impl Leg {
             security,
             addr: address,
             port: port.port,
-            codecs: codecs.to_vec(),
+            codecs,
             telephone_event: Some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,
             direction: Direction::SendRecv,
@@ -71,6 +82,35 @@ impl Leg {
             version: session_id,
         }
     }
+}
+
+/// Those of `codecs` that are among the `wanted`, in that order, then the rest in theirs.
+pub(crate) fn in_order(codecs: &[AudioCodec], wanted: &[AudioCodec]) -> Vec<AudioCodec> {
+    let first = wanted.iter().filter(|codec| codecs.contains(codec));
+    let mut ordered: Vec<AudioCodec> = Vec::with_capacity(codecs.len());
+    for codec in first.chain(codecs) {
+        if !ordered.contains(codec) {
+            ordered.push(*codec);
+        }
+    }
+    ordered
+}
+
+/// Answers an offer: with the first of the `wanted` codecs that it has, so that nothing is translated that need not be;
+/// without one, in the offer's own order (RFC 3264 §6.1).
+///
+/// # Errors
+/// [`SdpError`], with the status that refuses the offer.
+pub(crate) fn answer(
+    offer: &SessionDescription,
+    local: &LocalAudio,
+    wanted: &[AudioCodec],
+) -> Result<Answered, SdpError> {
+    let offered = offer.audio_codecs();
+    let shared = wanted.iter().find(|codec| offered.contains(codec) && local.codecs.contains(codec));
+    let Some(codec) = shared else { return sdp::answer(offer, local) };
+    let local = LocalAudio { codecs: in_order(&local.codecs, &[*codec]), ..local.clone() };
+    sdp::answer_preferring(offer, &local, Preference::Ours)
 }
 
 /// Whose RTP is heard on a call over a trunk.
@@ -132,6 +172,15 @@ fn key(crypto: &Crypto) -> Option<SrtpKey> {
     SrtpKey::new(SrtpSuite::from_name(crypto.suite.name())?, &crypto.key_and_salt).ok()
 }
 
+const fn media_codec(codec: AudioCodec) -> Codec {
+    match codec {
+        AudioCodec::Pcmu => Codec::Pcmu,
+        AudioCodec::Pcma => Codec::Pcma,
+        AudioCodec::G722 => Codec::G722,
+        AudioCodec::Opus => Codec::Opus,
+    }
+}
+
 /// Turns what was negotiated into media's own words.
 pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout: Duration) -> StreamConfig {
     let answered = phase == Phase::Answered;
@@ -145,15 +194,12 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
         rtcp_mux: negotiated.rtcp_mux,
-        codec: match negotiated.codec {
-            AudioCodec::Pcmu => Codec::Pcmu,
-            AudioCodec::Pcma => Codec::Pcma,
-            AudioCodec::G722 => Codec::G722,
-        },
+        codec: media_codec(negotiated.codec),
         payload_type_out: negotiated.payload_type_out,
         payload_type_in: negotiated.payload_type_in,
         dtmf_out: negotiated.telephone_event_out,
         dtmf_in: negotiated.telephone_event_in,
+        dtmf_clock: negotiated.telephone_event_clock,
         ptime_ms: negotiated.ptime_ms,
         send: sends && may_send,
         receive: receives,

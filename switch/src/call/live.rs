@@ -51,6 +51,8 @@ impl Call {
             Steer::Hold(on) => self.hold(on, desk, now),
             Steer::Mute { inbound, outbound } => self.silence(inbound, outbound, desk, now),
             Steer::Record(order) => self.on_record_order(order, desk, now),
+            Steer::Member(change) => self.change_member(change, desk, now),
+            Steer::LeaveRoom => self.leave_room(desk, now),
             Steer::Refer(to) => self.refer_caller(None, to, desk, now),
             // The switch does it: it takes three calls.
             Steer::Attend { .. } => {}
@@ -185,7 +187,7 @@ impl Call {
             return desk.letters.push_back((to, Letter::Over { call: self.sid, ending }));
         };
         self.stand_by(desk, now);
-        desk.letters.push_back((to, Letter::Answers { leg: self.sid, media: media.id }));
+        desk.letters.push_back((to, Letter::Answers { leg: self.sid, media: media.id, codec: self.leg.codec }));
     }
 
     /// What it runs is over, and whom it is joined with is left; others are to have it.

@@ -16,7 +16,7 @@ mod program;
 mod referral;
 pub(crate) mod room;
 mod talking;
-mod taping;
+pub(crate) mod taping;
 mod telling;
 mod transfer;
 mod waiting;
@@ -40,6 +40,9 @@ pub(crate) use outbound::{Device, Way, originate};
 /// A media endpoint answers a close at once; one that has not by then died with its shard, and the call's books are
 /// closed without its figures.
 const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Identity fields of one call that are passed on: a caller's own, and one of each who diverted it (RFC 8946). More are
+/// left out.
+const MAX_IDENTITIES: usize = 4;
 /// How many ports are tried where other processes hold them: they take stretches of them, and a try costs microseconds.
 const PORT_ATTEMPTS: u32 = 64;
 
@@ -79,6 +82,8 @@ pub(crate) struct Call {
     carrier_call_id: Option<String>,
     /// How many more hops what came to us could make (RFC 3261 §20.22).
     hops: u8,
+    /// What proves who calls, as it came (RFC 8224): passed on unread, at most [`MAX_IDENTITIES`].
+    identity: Vec<String>,
     /// The call whose program made this one, until the two are joined or one has ended.
     boss: Option<CallSid>,
     /// The call that it is joined with.
@@ -146,6 +151,7 @@ impl Call {
             sip_call_ids: Vec::new(),
             carrier_call_id: None,
             hops: sip_core::endpoint::MAX_FORWARDS,
+            identity: Vec::new(),
             boss: None,
             peer: None,
             reaches_trunks: false,

@@ -1,7 +1,7 @@
 //! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
 //! trunk after another.
 
-use super::leg::{Hear, Leg, MediaPort, Phase, security, stream};
+use super::leg::{Hear, Leg, MediaPort, Phase, in_order, security, stream};
 use super::talking::Talk;
 use super::telling::Telling;
 use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
@@ -153,7 +153,11 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
 /// A leg that a call's program asks for.
 pub(crate) struct NewLeg {
     pub(crate) boss: CallSid,
+    /// The codecs of the call that makes it, the best first.
+    pub(crate) codecs: Vec<AudioCodec>,
     pub(crate) tenant: String,
+    /// What proves who calls, where that is who the leg shows as its caller.
+    pub(crate) identity: Vec<String>,
     pub(crate) from: String,
     pub(crate) target: Target,
     pub(crate) way: Way,
@@ -180,6 +184,8 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     call.boss = Some(asked.boss);
     call.telling = asked.target.callback.clone().map(Telling::new);
     let timeout = Duration::from_secs(asked.target.timeout_s.into());
+    call.leg.others = asked.codecs;
+    call.identity = asked.identity;
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
     desk.wake(sid, Wake::Ring, timeout, now);
@@ -284,10 +290,11 @@ impl Call {
         };
         let encrypts = self.leg.grant.as_ref().is_some_and(|grant| desk.trunks.encrypts(grant.trunk));
         let security = security(encrypts, false, &mut desk.rng);
-        let codecs = match &waiting.way {
-            Way::Device(_) => &AudioCodec::ALL[..],
-            Way::Trunks { .. } => &AudioCodec::G711,
+        let codecs = match &self.leg.grant {
+            Some(grant) => desk.trunks.offered_codecs(grant.trunk),
+            None => &AudioCodec::ALL,
         };
+        let codecs = in_order(codecs, &self.leg.others);
         let local = Leg::describe(media, desk.media.toward(peer), codecs, security, desk.rng.u64() >> 2);
         let Some((name, hear, mut invite)) = self.invite(&waiting, sdp::offer(&local), desk) else {
             self.stage = Stage::Opening(waiting);
@@ -313,7 +320,7 @@ impl Call {
         match &waiting.way {
             Way::Trunks { from, to, .. } => {
                 let trunk = self.leg.grant.as_ref()?.trunk;
-                let invite = desk.trunks.invite(trunk, from, to, offer)?;
+                let invite = desk.trunks.invite(trunk, from, to, &self.identity, offer)?;
                 let name = desk.trunks.name(trunk).to_owned();
                 self.trunk = Some(name.clone());
                 Some((name, desk.trunks.hear(trunk), invite))
@@ -371,7 +378,7 @@ impl Call {
         let fact = if described { Fact::EarlyMedia { sip_status: code } } else { Fact::Ringing { sip_status: code } };
         self.record(fact, desk, now);
         if let Some(boss) = self.boss {
-            let heard = self.leg.media.filter(|_| described).map(|media| media.id);
+            let heard = self.leg.media.filter(|_| described).map(|media| (media.id, self.leg.codec));
             desk.letters.push_back((boss, Letter::Rings { leg: self.sid, sip_status: code, heard }));
         }
     }
@@ -383,6 +390,7 @@ impl Call {
         else {
             return;
         };
+        self.leg.codec = Some(negotiated.codec);
         let config = stream(&negotiated, &self.hear, Phase::Listening, desk.media_timeout);
         desk.media(media::Command::Configure { id: media.id, config });
     }
@@ -453,7 +461,7 @@ impl Call {
     pub(super) fn screened(&mut self, desk: &mut Desk) {
         if let (Some(boss), Some(media), Stage::Talking(talk)) = (self.boss, self.leg.media, &mut self.stage) {
             talk.program = None;
-            desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id }));
+            desk.letters.push_back((boss, Letter::Answers { leg: self.sid, media: media.id, codec: self.leg.codec }));
         }
     }
 

@@ -1,7 +1,7 @@
 //! An answered call: its program runs, its audio flows, and the far end may change the session or end it.
 
 use super::bridge::RINGBACK;
-use super::leg::{Phase, stream};
+use super::leg::{self, Phase, stream};
 use super::program::Playing;
 use super::{Call, Stage};
 use crate::desk::{Desk, Wake};
@@ -60,6 +60,10 @@ impl Call {
 
     pub(super) fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.leg.codec = Some(negotiated.codec);
+        if let Some(local) = &mut self.leg.local {
+            // An offer of ours that follows is for the direction, and not for another codec.
+            local.codecs = leg::in_order(&local.codecs, &[negotiated.codec]);
+        }
         self.leg.flow = Some(negotiated.direction);
         if let Some(local) = self.leg.local.as_mut().filter(|_| negotiated.crypto.is_some()) {
             // What is encrypted once stays so: our own offers ask for it from now on.
@@ -104,6 +108,8 @@ impl Call {
                 }
             }
             Event::Failed { error, .. } => self.on_media_fault(&error, desk, now),
+            // Heard as a tone, and told of by INFO: it counts once.
+            Event::Digit { digit, .. } if !self.leg.keys_by_rtp && !self.leg.keys.hears(digit, now) => {}
             Event::Digit { digit, duration_ms, .. } => {
                 self.record(Fact::Digit { digit, duration_ms }, desk, now);
                 self.on_program(ivr::Input::Digit(digit), desk, now);
@@ -172,7 +178,8 @@ impl Call {
         let answered = SessionDescription::parse(request.body()).and_then(|offer| {
             let mut next = local.clone();
             next.version += 1;
-            sdp::answer(&offer, &next).inspect(|_| *local = next)
+            let standing: Vec<_> = self.leg.codec.into_iter().collect();
+            leg::answer(&offer, &next, &standing).inspect(|_| *local = next)
         });
         match answered {
             Ok(answered) => {

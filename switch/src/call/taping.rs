@@ -3,7 +3,8 @@
 
 use super::Call;
 use crate::desk::Desk;
-use crate::{Asked, Fact};
+use crate::letter::Letter;
+use crate::{Asked, CallSid, Fact};
 use base::Now;
 use ivr::Callback;
 use media::{RecordEnd, RecordId, RecordOptions, RecordSource};
@@ -17,18 +18,20 @@ const RECORDING_FAILED: u32 = 16_100;
 
 /// Whose recording it is.
 #[derive(Clone, Debug)]
-pub(super) enum For {
+pub(crate) enum For {
     /// The program's `record`, by its number.
     Program(ivr::RecordId),
-    /// The bridge's, or the conference's; whoever is told of it, and by which name of the source.
+    /// The bridge's; whoever is told of it, and by which name of the source.
     Others(Option<(Callback, &'static str)>),
+    /// The conference's; whoever is told of it. It goes on when this call leaves and others stay.
+    Room(Option<Callback>),
     /// The API's.
     Api,
 }
 
 /// A recording that runs, or whose file is being finished.
 #[derive(Debug)]
-pub(super) struct Taping {
+pub(crate) struct Taping {
     id: RecordId,
     sid: String,
     whose: For,
@@ -37,6 +40,10 @@ pub(super) struct Taping {
 }
 
 impl Taping {
+    const fn is_of_room(&self) -> bool {
+        matches!(self.whose, For::Room(_))
+    }
+
     /// As programs and callbacks are told of it.
     fn recording(&self, duration_ms: u64, error: Option<u32>, desk: &Desk) -> ivr::Recording {
         ivr::Recording {
@@ -86,7 +93,8 @@ impl Call {
     ) {
         let Some(media) = self.leg.media else { return };
         let sid = crate::sid::tagged(PREFIX, &mut desk.rng);
-        let options = how(RecordOptions::new(desk.recordings.join(format!("{sid}.wav"))));
+        let options = RecordOptions::new(desk.recordings.join(format!("{sid}.wav")));
+        let options = how(RecordOptions { rate: self.leg.sample_rate(), ..options });
         let channels = u8::try_from(options.channels()).unwrap_or(2);
         let id = desk.open_recording(self.sid);
         self.tapes.push(Taping { id, sid: sid.clone(), whose, channels, started_ms: now.wall });
@@ -118,6 +126,28 @@ impl Call {
         meant.map(|tape| (tape.id, tape.sid.clone())).collect()
     }
 
+    /// The recordings of its conference that this call has begun go on as another member's.
+    pub(super) fn hand_tapes(&mut self, heir: CallSid, desk: &mut Desk) {
+        let (of_room, own) = std::mem::take(&mut self.tapes).into_iter().partition(Taping::is_of_room);
+        self.tapes = own;
+        let of_room: Vec<Taping> = of_room;
+        for tape in of_room {
+            desk.by_record.insert(tape.id, heir);
+            desk.letters.push_back((heir, Letter::Tape(Box::new(tape))));
+        }
+    }
+
+    /// A recording of the conference, begun by one who has left it.
+    pub(super) fn take_tape(&mut self, tape: Taping) {
+        self.recordings.push(tape.sid.clone());
+        self.tapes.push(tape);
+    }
+
+    /// The recordings of the conference that are this call's.
+    pub(super) fn tapes_of_room(&self) -> Vec<RecordId> {
+        self.tapes.iter().filter(|tape| tape.is_of_room()).map(|tape| tape.id).collect()
+    }
+
     /// A recording's file is whole.
     pub(crate) fn on_recorded(
         &mut self,
@@ -146,14 +176,22 @@ impl Call {
         recording.url = recording.url.filter(|_| octets > 0);
         match tape.whose {
             For::Program(record) => self.on_program(ivr::Input::RecordEnded { record, recording }, desk, now),
-            For::Others(Some((callback, source))) => {
-                let word = if lost { "absent" } else { "completed" };
-                let params = ivr::callbacks::recording(&self.context(desk), &recording, word, source);
-                self.errand(Asked::Callback { request: ivr::callbacks::request(&callback, params, 0) }, desk);
+            For::Others(Some((callback, source))) => self.tell_of(&callback, &recording, source, lost, desk),
+            For::Room(told) => {
+                self.room_is_not_recorded(desk);
+                if let Some(callback) = told {
+                    self.tell_of(&callback, &recording, "Conference", lost, desk);
+                }
             }
             For::Others(None) | For::Api => {}
         }
         self.finish_when_quiet(desk, now);
+    }
+
+    fn tell_of(&self, callback: &Callback, recording: &ivr::Recording, source: &str, lost: bool, desk: &mut Desk) {
+        let word = if lost { "absent" } else { "completed" };
+        let params = ivr::callbacks::recording(&self.context(desk), recording, word, source);
+        self.errand(Asked::Callback { request: ivr::callbacks::request(callback, params, 0) }, desk);
     }
 
     /// True where the end of no recording is waited for.

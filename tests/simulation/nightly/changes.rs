@@ -25,8 +25,8 @@ const VILLAGE: u32 = 24;
 const CONVERGED: Duration = Duration::from_secs(16);
 /// Time for a BYE or an answer and what is lost of them.
 const SOON: Duration = Duration::from_secs(20);
-const CHANGES: [Change; 6] =
-    [Change::Hold, Change::Resume, Change::Move, Change::Codec, Change::Offerless, Change::Bad];
+const CHANGES: [Change; 7] =
+    [Change::Hold, Change::Resume, Change::Move, Change::Codec, Change::Offerless, Change::Bad, Change::Fax];
 
 pub fn run(seed: u64, calls: u32) -> Vec<Town> {
     let villages = calls.div_ceil(VILLAGE);
@@ -154,7 +154,7 @@ impl Village {
             self.tell(who, |phone, now| phone.change(calls[who], change, now));
             self.place.wait(CONVERGED);
             match change {
-                Change::Bad => {
+                Change::Bad | Change::Fax => {
                     let heard = self.heard(who);
                     let refused = heard.iter().any(|heard| heard.starts_with("changes nothing: 4"));
                     assert!(refused, "seed {}: {heard:?}", self.seed);

@@ -27,6 +27,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("RecordRequest", record()),
         ("TransferRequest", transfer()),
         ("BridgeRequest", program::one("bridge", &json!({ "bridge": "+15557654321" }))),
+        ("ConferenceChange", conference()),
+        ("ParticipantChange", participant()),
         ("RotateRequest", rotate()),
         ("FlowDocument", flow()),
         ("SimulateRequest", simulate()),
@@ -100,6 +102,35 @@ fn change() -> Value {
         ],
         "examples": [{ "status": "completed" }, { "answer": { "play": "goodbye" } }],
     })
+}
+
+fn conference() -> Value {
+    let one = |name: &str, schema: Value| {
+        json!({
+            "type": "object", "additionalProperties": false, "required": [name], "properties": { name: schema },
+        })
+    };
+    json!({
+        "description": "One thing that is to happen in a conference.",
+        "oneOf": [
+            one("announce", json!({ "type": "string", "description": "A prompt that everybody hears." })),
+            one("record", json!({ "type": "boolean", "description": "A recording begins, or ends." })),
+            one("status", json!({ "enum": ["completed"], "description": "Everybody is taken out." })),
+        ],
+        "examples": [{ "announce": "welcome" }, { "record": true }, { "status": "completed" }],
+    })
+}
+
+fn participant() -> Value {
+    let flag = |what: &str| json!({ "type": "boolean", "description": what });
+    let fields = json!({
+        "muted": flag("Nobody hears it."),
+        "deaf": flag("It hears nobody."),
+        "held": flag("Both, with music."),
+    });
+    let mut all = plain(&fields, &[], &json!({ "muted": true }));
+    all["minProperties"] = 1.into();
+    all
 }
 
 fn machine() -> Value {

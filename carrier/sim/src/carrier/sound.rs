@@ -227,6 +227,7 @@ impl Line {
             payload_type_in: agreed.payload_type_in,
             dtmf_out: agreed.telephone_event_out,
             dtmf_in: agreed.telephone_event_in,
+            dtmf_clock: agreed.telephone_event_clock,
             ptime_ms: agreed.ptime_ms,
             send: self.sends && agreed.direction.sends(),
             receive: agreed.direction.receives(),
@@ -270,6 +271,7 @@ const fn codec(codec: AudioCodec) -> Codec {
         AudioCodec::Pcmu => Codec::Pcmu,
         AudioCodec::Pcma => Codec::Pcma,
         AudioCodec::G722 => Codec::G722,
+        AudioCodec::Opus => Codec::Opus,
     }
 }
 

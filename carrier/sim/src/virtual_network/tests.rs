@@ -146,6 +146,7 @@ fn talk(network: &mut Network<Parrot>, hosts: [HostId; 2]) {
             payload_type_in: 0,
             dtmf_out: None,
             dtmf_in: None,
+            dtmf_clock: 8_000,
             ptime_ms: 20,
             send: true,
             receive: true,

@@ -222,6 +222,7 @@ impl Phone {
             payload_type_in: agreed.payload_type_in,
             dtmf_out: agreed.telephone_event_out,
             dtmf_in: agreed.telephone_event_in,
+            dtmf_clock: agreed.telephone_event_clock,
             ptime_ms: agreed.ptime_ms,
             send: agreed.direction.sends(),
             receive: agreed.direction.receives(),
