@@ -73,6 +73,7 @@ fn config(srtp: Option<SrtpKeys>) -> StreamConfig {
         payload_type_in: 0,
         dtmf_out: Some(101),
         dtmf_in: Some(101),
+        dtmf_clock: 8_000,
         ptime_ms: 20,
         send: true,
         receive: true,
