@@ -129,7 +129,8 @@ impl Destinations {
         let region = parsed.as_ref().and_then(|number| number.country().id());
         let is_open = |open: &Open| match open {
             Open::Prefix(prefix) => to.digits().starts_with(prefix.as_str()),
-            Open::Region(id) => region == Some(*id),
+            // What no plan knows is at least in the country of its code, and is refused for what it is.
+            Open::Region(id) => region.map_or_else(|| is_coded(to.digits(), *id), |region| region == *id),
         };
         if !self.open.iter().any(is_open) {
             return Err(NotOpen::Country);
@@ -140,6 +141,12 @@ impl Destinations {
             Some(_) => Ok(()),
         }
     }
+}
+
+/// Whether a number begins with the code of this country, which others may share.
+fn is_coded(digits: &str, country: phonenumber::country::Id) -> bool {
+    let plan = phonenumber::metadata::DATABASE.by_id(country.as_ref());
+    plan.is_some_and(|plan| digits.starts_with(&plan.country_code().to_string()))
 }
 
 /// In North America every number of ten digits in an area that can be (NPA 2 to 9) may be somebody's: areas are opened

@@ -63,5 +63,10 @@ async fn with_the_database_away_health_is_degraded_and_calls_are_made() {
 async fn trunks_are_listed_with_what_is_known_of_them() {
     let board = Board::new().await;
     let trunks = board.get("/v1/trunks").await.json();
-    assert_eq!(trunks["items"], json!([{ "name": "sim", "status": "connected", "active_calls": 3 }]));
+    let known = |name: &str| trunks["items"][0][name].clone();
+    assert_eq!(
+        [known("name"), known("status"), known("active_calls"), known("managed_by")],
+        [json!("sim"), json!("connected"), json!(3), json!("file")]
+    );
+    assert_eq!(trunks["items"].as_array().map(Vec::len), Some(1));
 }

@@ -92,7 +92,7 @@ async fn what_is_not_there_or_anothers_is_not_found_and_no_path_leads_out() {
         assert!(board.get_as(&other, "/v1/recordings").await.sids().is_empty());
         board.get(&format!("/v1/recordings/{}.wav", sid(2))).await.is_problem(409, "recording_in_progress");
         board.get(&format!("/v1/recordings/{}.wav", sid(3))).await.is_problem(410, "recording_absent");
-        board.get(&format!("{path}.mp3")).await.is_problem(404, "no_such_format");
+        board.get(&format!("{path}.ogg")).await.is_problem(404, "no_such_format");
         for path in ["..%2f..%2ftest.db", "..%2Ftest.wav", "RE1.wav", "%2fetc%2fpasswd.wav", "RE.wav", "%00.wav"] {
             board.get(&format!("/v1/recordings/{path}")).await.is_problem(404, "recording_not_found");
         }

@@ -36,6 +36,9 @@ const OWN_NAMES: [&str; 1] = ["/v1/flows/{name}"];
 /// What the first tenant has.
 struct Theirs {
     call: String,
+    /// A call of theirs that is in a conference, and which.
+    member: String,
+    conference: String,
     recording: String,
     flow: String,
     delivery: String,
@@ -50,6 +53,10 @@ impl Theirs {
         assert_eq!(made.status, 201, "{}", made.text);
         board.completes(made.sid());
         let call = board.recorded(&[(7, Some(100))]).await;
+        let (member, conference) = (board.call().await, format!("CF{:032x}", 7));
+        let joined = switch::Fact::Joined { conference: conference.clone(), name: "theirs".into() };
+        let facts = vec![records::answered(0, 0, 1_764_000_002_000), records::record(0, 0, 1_764_000_003_000, joined)];
+        board.happens(member, facts);
         board.settle().await;
         let flow = json!({ "start": "end", "states": { "end": { "hangup": true } } });
         assert_eq!(ask(board, KEY, "put", "/v1/flows/theirs", Some(&flow)).await.status, 201);
@@ -60,6 +67,8 @@ impl Theirs {
         let (user, key) = ("theirs".to_owned(), key["id"].as_str().unwrap().to_owned());
         Self {
             call: call.to_string(),
+            member: member.to_string(),
+            conference,
             recording: format!("RE{:032x}", 7),
             flow: "theirs".to_owned(),
             delivery,
@@ -68,9 +77,10 @@ impl Theirs {
         }
     }
 
-    /// Their id for the parameter of a path.
+    /// Their id for the first parameter of a path.
     fn id(&self, path: &str) -> &str {
         match path {
+            path if path.starts_with("/v1/conferences/{sid}") => &self.conference,
             path if path.starts_with("/v1/calls/{sid}") => &self.call,
             path if path.starts_with("/v1/recordings/{sid}") => &self.recording,
             path if path.starts_with("/v1/flows/{name}") => &self.flow,
@@ -87,8 +97,8 @@ impl Theirs {
     /// A path with their id in it.
     fn path(&self, path: &str) -> String {
         let Some((before, rest)) = path.split_once('{') else { return path.to_owned() };
-        let after = rest.split_once('}').unwrap().1;
-        assert!(!after.contains('{'), "{path} has two parameters: this walk knows one");
+        let after = rest.split_once('}').unwrap().1.replace("/{call}", &format!("/{}", self.member));
+        assert!(!after.contains('{'), "{path} has a second parameter that this walk does not know");
         format!("{before}{}{after}", self.id(path))
     }
 }
