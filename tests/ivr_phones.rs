@@ -148,7 +148,8 @@ impl Stage {
 #[test]
 fn a_phone_walks_through_everything_by_twiml_of_an_application_that_checks_our_signature() {
     let Some(python) = python() else { return };
-    let port = common::ports::Ports::lease().port();
+    let mut lease = common::ports::Ports::lease();
+    let port = lease.port();
     let mut stage = stage(&format!("{{ url = \"http://127.0.0.1:{port}/start\" }}"));
     let account = stage.switch.http.get("/v1/account").body;
     let token = account["auth_token"].as_str().unwrap().to_owned();

@@ -107,18 +107,23 @@ fn udp_inodes(table: &str) -> Vec<String> {
 
 /// Whether anybody holds this UDP port of 127.0.0.1 or of every address; looks without touching it.
 pub fn udp_port_is_bound(port: u16) -> bool {
-    is_bound("udp", port)
+    is_bound("udp", port, None)
 }
 
 /// As [`udp_port_is_bound`], for TCP.
 pub fn tcp_port_is_bound(port: u16) -> bool {
-    is_bound("tcp", port)
+    // LISTEN in the kernel's numbers: a connection of an earlier owner of the port may still linger.
+    is_bound("tcp", port, Some("0A"))
 }
 
-fn is_bound(table: &str, port: u16) -> bool {
+fn is_bound(table: &str, port: u16, wanted: Option<&str>) -> bool {
     let ends = format!(":{port:04X}");
     let table = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
-    table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).any(|local| local.ends_with(&ends))
+    table.lines().skip(1).any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, state) = (fields.next().unwrap_or_default(), fields.nth(1));
+        local.ends_with(&ends) && wanted.is_none_or(|wanted| state == Some(wanted))
+    })
 }
 
 impl Drop for Process {

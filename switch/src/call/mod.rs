@@ -359,7 +359,9 @@ impl Call {
         };
         let mut cdr = self.cdr(ending, quality);
         let leaves = self.outbound() && cdr.trunk.is_some();
-        let price = cdr.to.parse().ok().and_then(|to| desk.plan.rates.price(&to, cdr.billable_ms)).filter(|_| leaves);
+        // An answered call has begun its first increment, however short it was.
+        let begun = cdr.billable_ms.max(cdr.at.answered.is_some().into());
+        let price = cdr.to.parse().ok().and_then(|to| desk.plan.rates.price(&to, begun)).filter(|_| leaves);
         cdr.price = price.map(|price| price as f64 / carrier::MICRO);
         let billable = if leaves { cdr.billable_ms } else { 0 };
         desk.tally.end(&cdr.tenant, billable, price.unwrap_or_default(), now);
