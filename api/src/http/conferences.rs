@@ -116,6 +116,7 @@ fn resource(members: &[Member]) -> Option<ConferenceResource> {
     tag = "conferences",
     params(("name" = Option<String>, Query, description = "Only those of this name."), Page),
     responses((status = 200, description = "A page of conferences.", body = List<ConferenceResource>)),
+    extensions(("x-problems" = json!(["invalid_cursor"]))),
 )]
 pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;

@@ -54,11 +54,17 @@ impl Fields {
         unsaid: u64,
     ) -> Result<u64, Problem> {
         let Some(value) = self.take(name) else { return Ok(unsaid) };
-        value.as_u64().filter(|n| range.contains(n)).ok_or_else(|| {
+        whole(&value).filter(|n| range.contains(n)).ok_or_else(|| {
             let detail = format!("`{name}` is a whole number from {} to {}", range.start(), range.end());
             Problem::bad("invalid_value", detail).at(name)
         })
     }
+}
+
+/// A whole number; for JSON `5.0` is one too (RFC 8259 §6).
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    let exact = |n: &f64| n.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(n);
+    value.as_u64().or_else(|| value.as_f64().filter(exact).map(|n| n as u64))
 }
 
 impl Fields {

@@ -1,6 +1,6 @@
 //! The bodies of what is asked of a live call (`live`): read, bounded, and held against the call's state.
 
-use super::fields::Fields;
+use super::fields::{Fields, whole};
 use super::problem::Problem;
 use ivr::Answer;
 use serde_json::{Map, Value, json};
@@ -112,7 +112,7 @@ fn starts(mut fields: Fields) -> Result<Asked, Problem> {
     };
     let max_s = match fields.take("max_s") {
         None => None,
-        Some(value) => match value.as_u64().filter(|seconds| (1..=MAX_RECORD_S).contains(seconds)) {
+        Some(value) => match whole(&value).filter(|seconds| (1..=MAX_RECORD_S).contains(seconds)) {
             Some(seconds) => u32::try_from(seconds).ok(),
             None => {
                 let detail = format!("`max_s` is a whole number from 1 to {MAX_RECORD_S}");

@@ -16,7 +16,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
             "TrunkRequest",
             made("name", &name(), &["uri"], trunk(), json!({ "name": "second", "uri": "sip:sbc.example.com" })),
         ),
-        ("TrunkChange", changed(trunk(), json!({ "max_cps": 10 }))),
+        ("TrunkChange", changed(nullable(trunk()), json!({ "max_cps": 10 }))),
         (
             "NumberRequest",
             made(
@@ -32,14 +32,29 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
             "UserRequest",
             made("name", &user_name(), &["password"], user(), json!({ "name": "carol", "password": "correct horse" })),
         ),
-        ("UserChange", changed(user(), json!({ "password": "battery staple" }))),
+        ("UserChange", changed(nullable(user()), json!({ "password": "battery staple" }))),
         ("KeyRequest", made("scope", &scope(), &[], key(), json!({ "scope": "calls", "name": "billing" }))),
         ("KeyChange", {
             let mut fields = key();
             fields["scope"] = scope();
-            changed(fields, json!({ "name": "billing" }))
+            changed(nullable(fields), json!({ "name": "billing" }))
         }),
     ]
+}
+
+/// The same fields, each of which may be null: it is as good as none, and changes nothing.
+fn nullable(mut fields: Value) -> Value {
+    for field in fields.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        if let Some(kind) = field.get_mut("type").filter(|kind| kind.is_string()) {
+            *kind = json!([kind.clone(), "null"]);
+        }
+        if let Some(words) = field.get_mut("enum").and_then(Value::as_array_mut)
+            && !words.contains(&Value::Null)
+        {
+            words.push(Value::Null);
+        }
+    }
+    fields
 }
 
 fn made(id: &str, of_id: &Value, required: &[&str], fields: Value, example: Value) -> Value {
@@ -109,7 +124,10 @@ fn limits() -> Value {
         "concurrent_calls": whole(0, MAX_LIMIT),
         "calls_per_second": whole(0, MAX_LIMIT),
         "minutes_per_day": whole(0, MAX_LIMIT),
-        "spend_per_day": { "type": ["number", "string", "null"], "description": "By the rate deck, in its currency." },
+        "spend_per_day": {
+            "type": ["number", "string", "null"], "minimum": 0, "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?$",
+            "description": "By the rate deck, in its currency: 25, or \"12.50\".",
+        },
         "countries": list("+1", "Where calls may go: DE, or +49. Without it: +1."),
         "premium_ranges": list("+1900", "Ranges that are open whatever they cost."),
     })
@@ -143,7 +161,7 @@ fn trunk() -> Value {
     let text = || json!({ "type": ["string", "null"] });
     let fields = json!({
         "profile": { "enum": ["twilio", "generic", null], "default": "generic" },
-        "uri": { "type": "string", "description": "sip: or sips: and a host, without a user." },
+        "uri": { "type": "string", "pattern": "^sips?:", "description": "sip: or sips: and a host, without a user." },
         "username": text(),
         "password": password(),
         "account_sid": { "type": ["string", "null"], "pattern": "^AC[0-9a-fA-F]{32}$" },
