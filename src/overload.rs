@@ -11,11 +11,13 @@ use base::millis;
 use std::time::Duration;
 
 /// How long a new call may have waited while the switch is overloaded.
-pub const PATIENCE: Duration = Duration::from_millis(20);
+pub const PATIENCE: Duration = Duration::from_millis(10);
 /// For how long every message must have waited that long before it is.
 pub const STANDING: u64 = millis(60);
 /// A message that waited less ends it.
-pub const RELIEF: Duration = Duration::from_millis(5);
+pub const RELIEF: Duration = Duration::from_millis(3);
+/// For so long after its end it comes back at once: the load that made it is most likely still there.
+pub const WARY: u64 = millis(2_000);
 
 /// See the head of this file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Overload {
     /// Since when (monotonic nanoseconds) everything has waited longer than [`PATIENCE`].
     since: Option<u64>,
     is_overloaded: bool,
+    /// When it ended last.
+    ended: Option<u64>,
 }
 
 impl Overload {
@@ -30,11 +34,15 @@ impl Overload {
     pub fn refuses(&mut self, waited: Duration, mono: u64) -> bool {
         if waited <= PATIENCE {
             self.since = None;
-            self.is_overloaded &= waited > RELIEF;
+            if self.is_overloaded && waited <= RELIEF {
+                self.is_overloaded = false;
+                self.ended = Some(mono);
+            }
             return false;
         }
         let since = *self.since.get_or_insert(mono);
-        self.is_overloaded |= mono.saturating_sub(since) >= STANDING;
+        let is_wary = self.ended.is_some_and(|ended| mono.saturating_sub(ended) < WARY);
+        self.is_overloaded |= is_wary || mono.saturating_sub(since) >= STANDING;
         self.is_overloaded
     }
 }
@@ -62,6 +70,8 @@ mod tests {
         assert!(!overload.refuses(PATIENCE, millis(100)), "who has waited less is taken");
         assert!(overload.refuses(LONG, millis(101)), "and it is not over");
         assert!(!overload.refuses(RELIEF, millis(102)));
-        assert!(!overload.refuses(LONG, millis(103)), "now it is");
+        assert!(overload.refuses(LONG, millis(103)), "it comes back at once");
+        assert!(!overload.refuses(RELIEF, millis(104)));
+        assert!(!overload.refuses(LONG, millis(104) + WARY), "now it is over");
     }
 }

@@ -14,7 +14,7 @@ use switch::{Input, Output, Switch, TrunkStatus};
 /// How often the figures that the API shows are taken.
 const FIGURES_EVERY: u64 = millis(250);
 /// Inputs taken in one go before what follows from them is sent: they share wakes, and none waits long.
-const INPUTS_AT_ONCE: usize = 64;
+const INPUTS_AT_ONCE: usize = 16;
 /// The longest sleep, where nobody asked to be woken: figures are taken, and the stop is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 

@@ -155,6 +155,8 @@ pub struct Outlet<T> {
     more: bool,
     /// Since when what was handed out last had waited.
     since: u64,
+    /// The same of what came out of the queue last.
+    queued: u64,
     /// What was found in the queue just before a sleep.
     found: Option<Post<T>>,
     /// Whose turn it is: the queue's or the datagrams'.
@@ -185,6 +187,7 @@ pub fn inbox<T>() -> io::Result<(Inbox<T>, Outlet<T>)> {
         read: VecDeque::new(),
         more: false,
         since: 0,
+        queued: 0,
         found: None,
         queue_next: true,
         rests: Rests::of(REST),
@@ -251,6 +254,7 @@ impl<T: From<Input>> Outlet<T> {
                 match post {
                     Post::Item(item, since) => {
                         self.since = since.saturating_duration_since(self.origin).as_nanos() as u64;
+                        self.queued = self.since;
                         Ok(Some(item))
                     }
                     Post::End => Err(Ended),
@@ -267,11 +271,15 @@ impl<T: From<Input>> Outlet<T> {
         Some(item)
     }
 
-    /// How long the item that was taken last had waited. In the kernel's buffer it may have waited before, for as long as a
-    /// turn takes.
+    /// How long the longest has waited of what was taken last and what still waits: queue and datagrams take turns, so that
+    /// one of the two may be served at once while the other stands. In the kernel's buffer a datagram may have waited before,
+    /// for as long as a turn takes.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        Duration::from_nanos(self.mono().saturating_sub(self.since))
+        let read = self.read.front().map_or(u64::MAX, |(since, _)| *since);
+        // Whoever is next in the queue came after the one before.
+        let queued = if self.bell.waiting.load(Ordering::Relaxed) > 0 { self.queued } else { u64::MAX };
+        Duration::from_nanos(self.mono().saturating_sub(self.since.min(read).min(queued)))
     }
 
     /// Looks at the sockets; sleeps before that, for at most `most` or a [`REST`], where nothing is there. `taken` is what has been handed
