@@ -1,8 +1,8 @@
 //! A media shard with a tap on its wires: what passes is stamped and measured, and goes on as it would without.
 //!
-//! Every stream that plays carries the time at which each packet left ([`stamp`]); whatever comes back with one tells how
+//! Every stream that plays carries the time at which each packet left (`stamp`); whatever comes back with one tells how
 //! long it was away: through an echo, or through a bridge to a leg that this load has answered itself. What comes and what
-//! leaves is held against the grid of its own timestamps ([`grid`]). SRTP is done here, and the shard behind it sees all in
+//! leaves is held against the grid of its own timestamps (`grid`). SRTP is done here, and the shard behind it sees all in
 //! clear, since the stamp is part of what is encrypted.
 //!
 //! Sans-IO: the rim hands in when the kernel took a packet, and says the time at the moment a packet leaves.
