@@ -247,6 +247,9 @@ impl Inner {
         if let Some(aside) = id.missing_in(&directory) {
             return Err(aside);
         }
+        if let Some(problem) = taken_from_others(&id, &directory) {
+            return Err(problem);
+        }
         if let Some(answer) = directory.numbers.get(&id.name).and_then(|owned| owned.answer.as_ref())
             && id.kind == Kind::Number
         {
@@ -306,6 +309,28 @@ fn refused(error: RegistryError) -> Problem {
             Problem::overloaded()
         }
     }
+}
+
+/// Phones name a user and a SIP domain, and no tenant: where two tenants share a domain (none of their own is one), the second
+/// of two users of one name would be a user that can never register, or the first would be, with its calls the other's.
+fn taken_from_others(id: &Id, directory: &Directory) -> Option<Problem> {
+    let tenant = match id.kind {
+        Kind::User => &id.scope,
+        Kind::Tenant => &id.name,
+        Kind::Trunk | Kind::Number => return None,
+    };
+    let domain = |tenant: &String| directory.tenants.get(tenant).and_then(|tenant| tenant.sip_domain.clone());
+    let own = domain(tenant);
+    let is_meant = |name: &String| match id.kind {
+        Kind::User => *name == id.name,
+        _ => directory.users.contains_key(&(tenant.clone(), name.clone())),
+    };
+    let is_others = |owner: &String, name: &String| owner != tenant && is_meant(name) && domain(owner) == own;
+    let (_, name) = directory.users.keys().find(|(owner, name)| is_others(owner, name))?;
+    let detail =
+        format!("another tenant of the same SIP domain has a user {name}; give this tenant a sip_domain of its own");
+    let field = if id.kind == Kind::User { "name" } else { "sip_domain" };
+    Some(Problem::conflict("user_exists", detail).at(field))
 }
 
 fn already(id: &Id) -> Problem {

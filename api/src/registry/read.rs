@@ -198,6 +198,9 @@ pub fn trunk(name: &str, document: Map<String, Value>, secret: Option<Secret>) -
     let uri = Uri::parse(uri.as_bytes()).map_err(|error| wrong("uri", format!("{error}; {example}")))?;
     let mut config = TrunkConfig::new(name, profile, uri);
     config.username = fields.optional_text("username")?;
+    if config.username.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+        return Err(wrong("username", "a username has no control characters"));
+    }
     config.password = secret;
     config.account_sid = fields.optional_text("account_sid")?;
     fill(&mut config, &mut fields)?;

@@ -350,3 +350,20 @@ async fn what_a_tenant_has_used_today_is_known_after_a_restart() {
         assert!(board.ledger.store().used_since(u64::MAX >> 2).await.unwrap().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_user_of_another_tenant_is_not_taken_over_by_one_of_the_same_name() {
+    let board = Board::new().await;
+    for (name, domain) in [("mine", json!(null)), ("theirs", json!(null)), ("apart", json!("apart.example.com"))] {
+        made(&board.post("/v1/tenants", json!({ "name": name, "sip_domain": domain })).await);
+    }
+    let user = json!({ "name": "vic", "password": "victim" });
+    made(&board.post("/v1/users?tenant=mine", user.clone()).await);
+    let refused = board.post("/v1/users?tenant=theirs", user.clone()).await;
+    assert_eq!(refused.is_problem(409, "user_exists")["field"], "name");
+    made(&board.post("/v1/users?tenant=apart", user).await);
+    let joined = board.post("/v1/tenants/apart", json!({ "sip_domain": null })).await;
+    assert_eq!(joined.is_problem(409, "user_exists")["field"], "sip_domain");
+    let trunk = json!({ "name": "sly", "uri": "sip:127.0.0.1", "username": "u\r\nX: y" });
+    assert_eq!(board.post("/v1/trunks", trunk).await.is_problem(400, "invalid_value")["field"], "username");
+}

@@ -100,7 +100,7 @@ pub(super) const KNOWN: &[Known] = &[
     known(409, "too_many", "there are as many of them as may be"),
     known(409, "too_many_flows", "the tenant has as many flows as it may"),
     known(409, "trunk_exists", "there is a trunk of this name"),
-    known(409, "user_exists", "the tenant has a user of this name"),
+    known(409, "user_exists", "the tenant, or another of the same SIP domain, has a user of this name"),
     known(410, "recording_absent", "there is no sound of this recording (any more)"),
     known(413, "body_too_large", "the body is too long"),
     known(415, "unsupported_media_type", "the body is JSON, and says so in Content-Type"),

@@ -162,7 +162,7 @@ fn trunk() -> Value {
     let fields = json!({
         "profile": { "enum": ["twilio", "generic", null], "default": "generic" },
         "uri": { "type": "string", "pattern": "^sips?:", "description": "sip: or sips: and a host, without a user." },
-        "username": text(),
+        "username": { "type": ["string", "null"], "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" },
         "password": password(),
         "account_sid": { "type": ["string", "null"], "pattern": "^AC[0-9a-fA-F]{32}$" },
         "max_cps": whole(1, carrier::MAX_CPS.into()),

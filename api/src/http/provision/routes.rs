@@ -121,7 +121,7 @@ handlers!(
     shown: TenantResource,
     sent: ["#/components/schemas/TenantRequest", "#/components/schemas/TenantChange"],
     pattern: "^[A-Za-z0-9_.-]{1,64}$",
-    problems: ["tenant_not_found", "tenant_exists", "sip_domain_taken", "tenant_in_use"],
+    problems: ["tenant_not_found", "tenant_exists", "sip_domain_taken", "tenant_in_use", "user_exists"],
 );
 handlers!(
     trunks, Kind::Trunk, "/trunks", "/trunks/{name}", "name", "trunks",
