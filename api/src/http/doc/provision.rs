@@ -158,7 +158,6 @@ fn key() -> Value {
 fn trunk() -> Value {
     let networks =
         || json!({ "type": ["array", "null"], "items": { "type": "string" }, "minItems": 1, "maxItems": 1000 });
-    let text = || json!({ "type": ["string", "null"] });
     let fields = json!({
         "profile": { "enum": ["twilio", "generic", null], "default": "generic" },
         "uri": { "type": "string", "pattern": "^sips?:", "description": "sip: or sips: and a host, without a user." },
