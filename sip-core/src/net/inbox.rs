@@ -231,12 +231,6 @@ impl<T: From<Input>> Outlet<T> {
         }
     }
 
-    /// How much waits: in the queue, and of datagrams that were read.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        self.bell.waiting.load(Ordering::Relaxed) + self.read.len()
-    }
-
     /// The next item that is there; queue and datagrams take turns, so that neither holds up the other.
     ///
     /// # Errors
@@ -389,7 +383,6 @@ mod tests {
         }
         assert_eq!(inbox.offer(Item(7)), Err((Item(7), TurnedAway::Full)));
         inbox.deliver(Item(8));
-        assert_eq!(outlet.depth(), NEW_WORK_LIMIT + 1);
         assert_eq!(outlet.take(), Ok(Some(Item(0))));
         assert_eq!(outlet.take(), Ok(Some(Item(1))));
         inbox.offer(Item(9)).unwrap();
