@@ -52,6 +52,11 @@ impl Sockets {
         self.prepared = Some(pair);
     }
 
+    /// The endpoint has not been made: its port is free again.
+    pub(super) fn discard_prepared(&mut self) {
+        self.prepared = None;
+    }
+
     /// Watches the inbox's eventfd: each ring is told once, so that nobody need read it.
     pub(super) fn watch_inbox(&self, inbox: impl AsFd) -> io::Result<()> {
         let data = epoll::EventData::new_u64(INBOX_TOKEN);

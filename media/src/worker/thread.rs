@@ -273,6 +273,7 @@ impl Worker {
                 let now = self.now();
                 self.sockets.prepare(pair);
                 self.shard.command(Command::Create { id, rtp_port }, now, &mut self.sockets);
+                self.sockets.discard_prepared();
             }
             Message::Expect(id) => {
                 self.expected.insert(id);
