@@ -403,7 +403,7 @@ impl Process {
         self.drain();
         self.inbox.deliver(Input::Command(Command::EndAll));
         let quiet = async {
-            while !self.figures.load().is_quiet() {
+            while !self.figures.load().at_rest {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };

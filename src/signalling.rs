@@ -29,13 +29,9 @@ pub struct Figures {
     pub load: switch::Load,
     /// Drained to the last call.
     pub drained: bool,
-}
-
-impl Figures {
-    /// Drained, every BYE answered and every registration withdrawn.
-    pub fn is_quiet(&self) -> bool {
-        self.drained && self.load.sip.sessions == 0 && self.load.requests == 0
-    }
+    /// Asked to end everything: every BYE is answered and every registration withdrawn. Never true of figures from before
+    /// that was asked.
+    pub at_rest: bool,
 }
 
 /// What the thread works with.
@@ -77,8 +73,13 @@ impl Signalling {
             if now.mono >= figures_at {
                 figures_at = now.mono + FIGURES_EVERY;
                 let load = self.switch.load();
-                let (usage, drained) = (self.switch.usage(), self.switch.is_drained());
-                let figures = Figures { trunks: self.switch.trunks(), usage, load, drained };
+                let figures = Figures {
+                    trunks: self.switch.trunks(),
+                    usage: self.switch.usage(),
+                    load,
+                    drained: self.switch.is_drained(),
+                    at_rest: self.switch.is_at_rest(),
+                };
                 (self.publish)(figures);
                 self.admit();
             }

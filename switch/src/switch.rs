@@ -59,6 +59,8 @@ pub struct Switch {
     desk: Desk,
     concurrent_calls: usize,
     draining: bool,
+    /// Whoever runs it has asked for the end of everything.
+    ending: bool,
     /// Facts can be written down.
     admitting: bool,
     /// Ladder lines of sessions that are not a call's yet.
@@ -80,6 +82,7 @@ impl Switch {
             desk,
             concurrent_calls: provisioned.concurrent_calls,
             draining: false,
+            ending: false,
             admitting: true,
             early: Vec::new(),
         })
@@ -159,6 +162,13 @@ impl Switch {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.draining && self.calls.is_empty()
+    }
+
+    /// True once [`Command::EndAll`] was taken and nobody's answer is waited for any more: calls, BYEs, withdrawn registrations.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let load = self.load();
+        self.ending && self.calls.is_empty() && load.sip.sessions == 0 && load.requests == 0
     }
 
     /// Leads what the user agent has to say to the calls, until it has nothing more to say.
@@ -297,6 +307,7 @@ impl Switch {
     }
 
     fn end_all(&mut self, now: Now) {
+        self.ending = true;
         let sids: Vec<CallSid> = self.calls.keys().copied().collect();
         for sid in sids {
             self.with(sid, |call, desk| call.on_shutdown(desk, now));
