@@ -268,9 +268,17 @@ mod tests {
                     model.set(key, at);
                 }
             }
-            assert_eq!((timers.next(), timers.len()), (model.0.first().map(|(at, _)| *at), model.0.len()), "step {step}");
+            assert_eq!(
+                (timers.next(), timers.len()),
+                (model.0.first().map(|(at, _)| *at), model.0.len()),
+                "step {step}"
+            );
             while let Some(key) = model.expired(now) {
-                assert_eq!((timers.get(key).is_some(), timers.expired(now)), (true, Some(key)), "seed {seed}, step {step}");
+                assert_eq!(
+                    (timers.get(key).is_some(), timers.expired(now)),
+                    (true, Some(key)),
+                    "seed {seed}, step {step}"
+                );
             }
             assert_eq!(timers.expired(now), None, "seed {seed}, step {step}");
             let held: usize = timers.lanes.iter().map(VecDeque::len).sum();

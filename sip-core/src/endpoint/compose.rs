@@ -3,7 +3,7 @@
 use super::command::{Body, Headers};
 use super::config::{Config, MAX_FORWARDS};
 use crate::header::{NameAddr, Via};
-use crate::message::{HeaderName, Message, Method, Name, RequestBuilder, ResponseBuilder, StatusCode};
+use crate::message::{Message, Method, Name, RequestBuilder, ResponseBuilder, StatusCode};
 use crate::transport::Transport;
 use crate::uri::{Host, Uri};
 use base::Rng;
@@ -98,16 +98,16 @@ impl Draft {
             builder = builder.contact(&face.contact(user.as_deref()));
         }
         for (name, value) in authorization {
-            builder = builder.header(*name, value);
+            builder = builder.text(name.as_str(), value);
         }
         for (name, value) in user_headers(&self.headers) {
-            builder = builder.header(name, value);
+            builder = builder.text(name, value);
         }
         if self.method == Method::Invite {
-            builder = builder.header(Name::Allow, ALLOW);
+            builder = builder.text(Name::Allow.as_str(), ALLOW);
         }
         if !names(&self.headers, Name::UserAgent) && self.method != Method::Ack {
-            builder = builder.header(Name::UserAgent, &config.user_agent);
+            builder = builder.text(Name::UserAgent.as_str(), &config.user_agent);
         }
         if let Some((content_type, body)) = &self.body {
             builder = builder.body(content_type, body.clone());
@@ -128,7 +128,7 @@ impl Draft {
         }
         builder = builder.from(&self.from).to(&self.to).call_id(&self.call_id).cseq(self.cseq, &self.method);
         for (name, value) in user_headers(&self.headers) {
-            builder = builder.header(name, value);
+            builder = builder.text(name, value);
         }
         Wire { bytes: builder.build(), cseq: format!("{} {}", self.cseq, self.method), has_body: false }
     }
@@ -205,13 +205,13 @@ impl Answer {
             builder = builder.contact(contact);
         }
         for (name, value) in user_headers(&self.headers) {
-            builder = builder.header(name, value);
+            builder = builder.text(name, value);
         }
         for (_, value) in self.headers.iter().filter(|(name, _)| self.contacts && is(name, Name::Contact)) {
-            builder = builder.header(Name::Contact, value);
+            builder = builder.text(Name::Contact.as_str(), value);
         }
         if !names(&self.headers, Name::Server) && self.status != StatusCode::TRYING && !self.terse {
-            builder = builder.header(Name::Server, &config.user_agent);
+            builder = builder.text(Name::Server.as_str(), &config.user_agent);
         }
         if let Some((content_type, body)) = &self.body {
             builder = builder.body(content_type, body.clone());
@@ -237,12 +237,10 @@ pub(super) fn users(headers: Headers) -> Headers {
     headers.into_iter().filter(|(name, _)| !SESSIONS.contains(&Name::from_bytes(name.as_bytes()))).collect()
 }
 
-/// The fields a user may set, as the writer wants them.
-fn user_headers(headers: &Headers) -> impl Iterator<Item = (HeaderName, &String)> {
-    headers.iter().filter_map(|(name, value)| {
-        let name = HeaderName::parse(name).ok()?;
-        (!OWN.contains(&name.known())).then_some((name, value))
-    })
+/// The fields a user may set. The writer leaves out a name that is none.
+fn user_headers(headers: &Headers) -> impl Iterator<Item = (&str, &str)> {
+    let is_users = |name: &str| !OWN.contains(&Name::from_bytes(name.as_bytes()));
+    headers.iter().filter(move |(name, _)| is_users(name)).map(|(name, value)| (&**name, &**value))
 }
 
 /// True where a user sets this field.

@@ -174,7 +174,7 @@ impl ClientTx {
     fn is_repeated(&mut self, response: &Message) -> bool {
         let Some(status) = response.status() else { return false };
         let to = response.to().ok();
-        let tag: Box<str> = to.as_ref().and_then(NameAddr::tag).unwrap_or_default().into();
+        let tag: Box<str> = to.and_then(NameAddr::tag).unwrap_or_default().into();
         if status.is_final() && !self.is_pending() && !status.is_success() {
             return true;
         }
@@ -293,7 +293,7 @@ impl Core {
         let Some(tx) = self.clients.table.get_mut(&id) else { return };
         let again = tx.nack.is_some();
         let wire = tx.nack.take().or_else(|| {
-            let to = response?.to().ok()?;
+            let to = response?.to().ok()?.clone();
             Some(Draft { method: Method::Ack, to, headers: Vec::new(), ..tx.draft.clone() }.follow_up(&tx.via))
         });
         tx.nack.clone_from(&wire);

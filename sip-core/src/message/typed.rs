@@ -22,7 +22,9 @@ impl Message {
     pub fn method(&self) -> Method {
         match &self.0.start {
             StartLine::Request { method, .. } => method.clone(),
-            StartLine::Response { .. } => self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method),
+            StartLine::Response { .. } => {
+                self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method.clone())
+            }
         }
     }
 
@@ -77,26 +79,29 @@ impl Message {
     ///
     /// # Errors
     /// Where there is none, or it is malformed.
-    pub fn top_via(&self) -> Result<Via, ParseError> {
-        let at = Part::Header(Name::Via);
-        let value = self.values(Name::Via).next().ok_or(ParseError::new(at, Fault::Missing))?;
-        Via::parse(&value).map_err(|e| e.at(at))
+    pub fn top_via(&self) -> Result<&Via, ParseError> {
+        let read = || {
+            let at = Part::Header(Name::Via);
+            let value = self.values(Name::Via).next().ok_or(ParseError::new(at, Fault::Missing))?;
+            Via::parse(&value).map_err(|e| e.at(at))
+        };
+        self.0.top_via.get_or_init(read).as_ref().map_err(Clone::clone)
     }
 
     /// From.
     ///
     /// # Errors
     /// Where it is missing, repeated or malformed.
-    pub fn from(&self) -> Result<NameAddr, ParseError> {
-        self.single(Name::From, NameAddr::parse)
+    pub fn from(&self) -> Result<&NameAddr, ParseError> {
+        self.0.from.get_or_init(|| self.single(Name::From, NameAddr::parse)).as_ref().map_err(Clone::clone)
     }
 
     /// To.
     ///
     /// # Errors
     /// As [`Message::from`].
-    pub fn to(&self) -> Result<NameAddr, ParseError> {
-        self.single(Name::To, NameAddr::parse)
+    pub fn to(&self) -> Result<&NameAddr, ParseError> {
+        self.0.to.get_or_init(|| self.single(Name::To, NameAddr::parse)).as_ref().map_err(Clone::clone)
     }
 
     /// Call-ID: compared byte by byte, with case (RFC 3261 §20.8).
@@ -119,8 +124,8 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::from`]; also where the number is 2³¹ or more.
-    pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        self.single(Name::CSeq, CSeq::parse)
+    pub fn cseq(&self) -> Result<&CSeq, ParseError> {
+        self.0.cseq.get_or_init(|| self.single(Name::CSeq, CSeq::parse)).as_ref().map_err(Clone::clone)
     }
 
     /// The addresses in Contact, across lines.

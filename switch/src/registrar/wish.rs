@@ -69,7 +69,7 @@ impl Wish {
             cseq,
             // RFC 3327 §5.3: a path that the phone does not know of is not kept.
             path: if request.supports("path") { path } else { Vec::new() },
-            via,
+            via: via.clone(),
             outbound: request.supports("outbound") && (is_direct || vouched),
             user_agent: request.header_str(Name::UserAgent).unwrap_or_default().chars().take(128).collect(),
         })
