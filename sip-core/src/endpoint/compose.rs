@@ -55,7 +55,6 @@ pub(super) struct Draft {
     /// Contact's user part, where the request has a Contact.
     pub(super) contact: Option<Option<String>>,
     pub(super) headers: Headers,
-    pub(super) body: Option<Body>,
 }
 
 /// Our side of a hop: what Via and Contact name.
@@ -86,9 +85,31 @@ impl Face {
     }
 }
 
+/// Bytes of what a request has besides what its user and its peer name: method, Via with its branch and an IPv6 address,
+/// Max-Forwards, Call-ID's and CSeq's names, Contact's address, Content-Type, Content-Length.
+const FRAME: usize = 600;
+
 impl Draft {
+    /// Bytes that the request does not exceed, whichever hop it takes, credentials apart.
+    pub(super) fn at_most(&self, config: &Config, body: Option<&Body>) -> usize {
+        let addresses = self.routes.iter().chain([&self.from, &self.to]).map(|address| address.at_most() + 16);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+        // An escape triples a character.
+        let contact = self.contact.iter().flatten().map(|user| 3 * user.len());
+        let body = body.map_or(0, |(content_type, body)| content_type.len() + body.len());
+        let own = FRAME + ALLOW.len() + config.user_agent.len() + self.uri.as_str().len() + self.call_id.len();
+        own + body + addresses.chain(headers).chain(contact).sum::<usize>()
+    }
+
     /// The request as this hop carries it. `authorization` are the header fields that digest adds.
-    pub(super) fn compose(&self, config: &Config, face: Face, via: &Via, authorization: &[(Name, String)]) -> Wire {
+    pub(super) fn compose(
+        &self,
+        config: &Config,
+        face: Face,
+        via: &Via,
+        authorization: &[(Name, String)],
+        body: Option<&Body>,
+    ) -> Wire {
         let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(self.max_forwards);
         for route in &self.routes {
             builder = builder.route(route);
@@ -109,13 +130,16 @@ impl Draft {
         if !names(&self.headers, Name::UserAgent) && self.method != Method::Ack {
             builder = builder.text(Name::UserAgent.as_str(), &config.user_agent);
         }
-        if let Some((content_type, body)) = &self.body {
+        if let Some((content_type, body)) = body {
             builder = builder.body(content_type, body.clone());
         }
+        let bytes = builder.build();
+        let credentials: usize = authorization.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        debug_assert!(bytes.len() <= self.at_most(config, body) + credentials, "a request longer than it can be");
         Wire {
-            bytes: builder.build(),
+            bytes,
             cseq: format!("{} {}", self.cseq, self.method),
-            has_body: self.body.as_ref().is_some_and(|(_, body)| !body.is_empty()),
+            has_body: body.is_some_and(|(_, body)| !body.is_empty()),
         }
     }
 
