@@ -483,7 +483,7 @@ impl Switch {
     fn on_ladder(&mut self, session: Option<SessionId>, entry: LadderEntry, now: Now) {
         let Some(session) = session else { return };
         if self.desk.by_session.contains_key(&session) {
-            self.with_session(session, |call, desk| call.on_ladder(&entry, desk, now));
+            self.with_session(session, |call, desk| call.on_ladder(entry, desk, now));
         } else if self.early.len() < MAX_EARLY_LADDER {
             self.early.push((session, entry));
         }
@@ -540,7 +540,7 @@ impl Switch {
         let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
         let arrival = call::Arrival { session, request, source, number, from, trunk, replaces };
         let mut call = call::arrive(arrival, &mut self.desk, now)?;
-        for (_, entry) in self.early.iter().filter(|(other, _)| *other == session) {
+        for (_, entry) in self.early.extract_if(.., |(other, _)| *other == session) {
             call.on_ladder(entry, &mut self.desk, now);
         }
         self.calls.insert(call.sid, Box::new(call));

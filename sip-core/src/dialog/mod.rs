@@ -212,7 +212,7 @@ impl Dialog {
 
 /// The first address in Contact.
 fn contact(message: &Message) -> Result<Option<Uri>, ParseError> {
-    Ok(message.contacts()?.into_iter().next().map(|contact| contact.uri))
+    Ok(message.contacts()?.first().map(|contact| contact.uri.clone()))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::transactions::ServerId;
 use super::{Endpoint, SessionId};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{
-    Message, Method, ParseError, ResponseBuilder, Salvage, StatusCode, check_request, check_response,
+    Message, Method, Name, ParseError, ResponseBuilder, Salvage, StatusCode, check_request, check_response,
 };
 use crate::transaction::{MergeKey, RequestParts, ServerInput, ServerKey};
 use crate::transport::framing::FrameError;
@@ -409,8 +409,8 @@ impl Endpoint {
 /// it, and to the first hop of the route set where a proxy has recorded its route; a proxy that has not does not want to
 /// see the rest of the dialog.
 fn path_of(invite: &Message, arrival: &Arrival) -> Path {
-    let is_direct = invite.vias().is_ok_and(|vias| vias.len() == 1);
-    let is_recorded = invite.record_routes().is_ok_and(|routes| !routes.is_empty());
+    let is_direct = invite.values(Name::Via).nth(1).is_none();
+    let is_recorded = invite.values(Name::RecordRoute).next().is_some();
     Path {
         flow: arrival.source.flow,
         sticky: arrival.source.flow.is_some() && (is_direct || is_recorded),
@@ -424,6 +424,6 @@ fn path_of(invite: &Message, arrival: &Arrival) -> Path {
 /// Where the sender of an INVITE over UDP is, where its Contact names another address than that.
 fn device_of(invite: &Message, arrival: &Arrival) -> Option<SocketAddr> {
     let source = arrival.source;
-    let (via, contact) = (invite.top_via().ok()?, invite.contacts().ok()?.into_iter().next()?);
+    let (via, contact) = (invite.top_via().ok()?, invite.contacts().ok()?.first()?);
     (source.flow.is_none() && is_behind_nat(&contact.uri, via, source.addr)).then_some(source.addr)
 }

@@ -73,6 +73,7 @@ struct Indexed {
     to: OnceLock<Result<NameAddr, ParseError>>,
     top_via: OnceLock<Result<Via, ParseError>>,
     cseq: OnceLock<Result<CSeq, ParseError>>,
+    contacts: OnceLock<Result<Vec<NameAddr>, ParseError>>,
 }
 
 impl Message {
@@ -131,6 +132,7 @@ impl Message {
             to: OnceLock::new(),
             top_via: OnceLock::new(),
             cseq: OnceLock::new(),
+            contacts: OnceLock::new(),
             bytes,
         })))
     }

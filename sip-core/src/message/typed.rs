@@ -8,11 +8,11 @@ use crate::uri::Uri;
 
 /// What Contact holds (RFC 3261 §20.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Contacts {
+pub enum Contacts<'a> {
     /// `*`: every binding there is (RFC 3261 §10.2.2).
     All,
     /// Addresses, maybe none.
-    List(Vec<NameAddr>),
+    List(&'a [NameAddr]),
 }
 
 impl Message {
@@ -132,15 +132,16 @@ impl Message {
     ///
     /// # Errors
     /// Where one is malformed, and on `*`: who can make sense of that asks [`Message::contact`].
-    pub fn contacts(&self) -> Result<Vec<NameAddr>, ParseError> {
-        self.list(Name::Contact, NameAddr::parse)
+    pub fn contacts(&self) -> Result<&[NameAddr], ParseError> {
+        let read = self.0.contacts.get_or_init(|| self.list(Name::Contact, NameAddr::parse));
+        read.as_deref().map_err(Clone::clone)
     }
 
     /// Contact, `*` included.
     ///
     /// # Errors
     /// Where an address is malformed, or `*` is not alone.
-    pub fn contact(&self) -> Result<Contacts, ParseError> {
+    pub fn contact(&self) -> Result<Contacts<'_>, ParseError> {
         let mut values = self.values(Name::Contact);
         if values.next().as_deref() == Some(b"*") && values.next().is_none() {
             return Ok(Contacts::All);
