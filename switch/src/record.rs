@@ -50,7 +50,7 @@ pub struct Admission {
     /// The trunk that was asked for (outbound) or that it came from (inbound).
     pub trunk: Option<String>,
     /// What runs when it is answered, in its canonical form.
-    pub answer: serde_json::Value,
+    pub answer: Arc<serde_json::Value>,
     /// The client's own words.
     pub metadata: serde_json::Value,
     /// Who is told of what becomes of it.

@@ -15,6 +15,7 @@ use sip_core::header::NameAddr;
 use sip_core::message::StatusCode;
 use sip_core::uri::{Host, Uri};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How long whoever is called by a user or a carrier's caller may ring, in seconds.
 const RING_S: u32 = 60;
@@ -27,6 +28,21 @@ fn emergency() -> Ending {
     let reason =
         "emergency_not_open: no number of ours carries emergency calls; a [[number]] of this name says where they go";
     Ending::new(Status::Failed, Origin::Limit, 403, reason)
+}
+
+/// A number that answers calls.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) number: Number,
+    /// Its answer as the outside is shown it, written once for all its calls.
+    pub(crate) shown: Arc<serde_json::Value>,
+}
+
+impl Listed {
+    fn new(number: Number) -> Arc<Self> {
+        let shown = Arc::new(serde_json::to_value(&number.answer).unwrap_or_default());
+        Arc::new(Self { number, shown })
+    }
 }
 
 /// On whose behalf somebody is called, and what they see of it.
@@ -45,7 +61,7 @@ pub(crate) struct Caller {
 /// What the switch knows of addresses.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    numbers: BTreeMap<String, Number>,
+    numbers: BTreeMap<String, Arc<Listed>>,
     /// Whose each number is.
     owners: BTreeMap<String, String>,
     tenants: BTreeMap<String, Tenant>,
@@ -59,10 +75,10 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(provisioning: &Provisioning) -> Self {
-        let numbers: BTreeMap<String, Number> =
-            provisioning.numbers.iter().map(|number| (number.number.clone(), number.clone())).collect();
+        let listed = |number: &Number| (number.number.clone(), Listed::new(number.clone()));
+        let numbers: BTreeMap<String, Arc<Listed>> = provisioning.numbers.iter().map(listed).collect();
         let mut owners = provisioning.caller_ids.clone();
-        owners.extend(numbers.values().map(|number| (number.number.clone(), number.tenant.clone())));
+        owners.extend(numbers.values().map(|listed| (listed.number.number.clone(), listed.number.tenant.clone())));
         let mut first = BTreeMap::new();
         for (number, tenant) in &owners {
             if let Ok(shown) = number.parse() {
@@ -107,12 +123,12 @@ impl Desk {
     }
 
     /// What answers at an address that somebody calls: a number, or a user or another number whom that one is joined with.
-    pub(crate) fn called(&self, uri: &Uri, user: Option<&UserId>) -> Result<Number, StatusCode> {
+    pub(crate) fn called(&self, uri: &Uri, user: Option<&UserId>) -> Result<Arc<Listed>, StatusCode> {
         let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let tenant = user.map(|user| user.tenant.as_str());
-        let reaches = |number: &&Number| tenant.is_none_or(|tenant| tenant == number.tenant);
-        if let Some(number) = self.plan.numbers.get(&name).filter(reaches) {
-            return Ok(number.clone());
+        let reaches = |listed: &&Arc<Listed>| tenant.is_none_or(|tenant| tenant == listed.number.tenant);
+        if let Some(listed) = self.plan.numbers.get(&name).filter(reaches) {
+            return Ok(listed.clone());
         }
         let meant = match tenant {
             Some(tenant) => self.registrar.find(tenant, &name),
@@ -125,14 +141,14 @@ impl Desk {
         let tenant = meant.map(|user| user.tenant).or_else(over_trunk).ok_or(StatusCode::NOT_FOUND)?;
         let answer = serde_json::json!({ "bridge": name, "timeout_s": RING_S });
         let answer = ivr::Answer::parse(&answer).map_err(|_| StatusCode::NOT_FOUND)?;
-        Ok(Number { number: name, tenant, answer })
+        Ok(Listed::new(Number { number: name, tenant, answer }))
     }
 
     /// What a call is booked as that takes another's place: the address that it was sent to, of the caller's tenant.
-    pub(crate) fn taking_over(&self, uri: &Uri, user: &UserId) -> Result<Number, StatusCode> {
+    pub(crate) fn taking_over(&self, uri: &Uri, user: &UserId) -> Result<Arc<Listed>, StatusCode> {
         let number = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let answer = ivr::Answer::parse(&serde_json::json!({ "hangup": true })).map_err(|_| StatusCode::NOT_FOUND)?;
-        Ok(Number { number, tenant: user.tenant.clone(), answer })
+        Ok(Listed::new(Number { number, tenant: user.tenant.clone(), answer }))
     }
 
     /// Whether one more call of a tenant may live.

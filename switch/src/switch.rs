@@ -525,20 +525,20 @@ impl Switch {
         };
         let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
         let replaces = replaces.map(|old| self.replaceable(old, user.as_ref())).transpose()?;
-        let number = match (&replaces, &user) {
+        let listed = match (&replaces, &user) {
             (Some(_), Some(user)) => self.desk.taking_over(&called, user)?,
             _ => self.desk.called(&called, user.as_ref())?,
         };
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        if let Err(reached) = self.desk.has_room(&number.tenant) {
-            tracing::info!(tenant = number.tenant, limit = reached.0, "a limit of the tenant refuses a call");
+        if let Err(reached) = self.desk.has_room(&listed.number.tenant) {
+            tracing::info!(tenant = listed.number.tenant, limit = reached.0, "a limit of the tenant refuses a call");
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
         let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
-        let arrival = call::Arrival { session, request, source, number, from, trunk, replaces };
+        let arrival = call::Arrival { session, request, source, listed, from, trunk, replaces };
         let mut call = call::arrive(arrival, &mut self.desk, now)?;
         for (_, entry) in self.early.extract_if(.., |(other, _)| *other == session) {
             call.on_ladder(entry, &mut self.desk, now);

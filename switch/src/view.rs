@@ -125,7 +125,7 @@ pub struct CallView {
     /// The trunk asked for, then the one in use.
     pub trunk: Option<String>,
     /// What runs when it is answered.
-    pub answer: serde_json::Value,
+    pub answer: Arc<serde_json::Value>,
     /// The client's own words.
     pub metadata: serde_json::Value,
     /// Who is told of what becomes of it.

@@ -221,7 +221,7 @@ fn view(records: &[&Record], cdr: &Cdr) -> CallView {
         from: cdr.from.clone(),
         to: cdr.to.clone(),
         trunk: None,
-        answer: serde_json::Value::Null,
+        answer: std::sync::Arc::default(),
         metadata: serde_json::Value::Null,
         status_callback: None,
     };

@@ -93,7 +93,9 @@ impl Village {
         let records = self.records();
         records
             .into_iter()
-            .filter_map(|record| if let Fact::Ended(cdr) = record.fact { Some((record.sid, *cdr)) } else { None })
+            .filter_map(
+                |record| if let Fact::Ended(cdr) = record.fact { Some((record.sid, Cdr::clone(&cdr))) } else { None },
+            )
             .collect()
     }
 }

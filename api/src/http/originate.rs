@@ -22,6 +22,7 @@ use carrier::Number;
 use ivr::Answer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 use switch::{Admission, CallView, CallbackForm, Command, Direction, Fact, Originate, Record, StatusCallback, Wishes};
 
@@ -280,7 +281,7 @@ impl Asked {
             from: self.from.as_str().to_owned(),
             to: self.to.as_str().to_owned(),
             trunk: self.trunk.clone(),
-            answer: serde_json::to_value(&self.answer).unwrap_or_default(),
+            answer: Arc::new(serde_json::to_value(&self.answer).unwrap_or_default()),
             metadata: self.metadata.clone(),
             status_callback: self.status_callback.clone(),
         };

@@ -111,7 +111,7 @@ impl Ended {
 #[derive(Serialize, Deserialize)]
 pub struct EndedView {
     /// What it ran when it was answered.
-    pub answer: Value,
+    pub answer: Arc<Value>,
     /// Its CDR.
     pub cdr: Cdr,
 }
@@ -208,7 +208,10 @@ fn row(known: Option<CallView>, records: &[(&Arc<Record>, &Durable)]) -> Row {
     });
     if let Some((end, durable)) = records.iter().find(|(record, _)| matches!(record.fact, Fact::Ended(_))) {
         let answer = known.as_ref().map(|view| &view.answer).or(admission.map(|(answer, _)| answer));
-        return Row::Ended(Ended { record: Arc::clone(end), view: ended_view(answer, end, &durable.json) });
+        return Row::Ended(Ended {
+            record: Arc::clone(end),
+            view: ended_view(answer.map(AsRef::as_ref), end, &durable.json),
+        });
     }
     let begun = known.or_else(|| admission.and_then(|(_, record)| CallView::admitted(record)));
     let Some(mut view) = begun else { return Row::Unknown };
@@ -275,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_over_in_the_database_ends_no_second_time() {
-        let view = EndedView { answer: Value::Null, cdr: calls::cdr(1, 9) }.view(3);
+        let view = EndedView { answer: Arc::default(), cdr: calls::cdr(1, 9) }.view(3);
         let late = batch(vec![calls::ended(1, 3, 9), calls::message(1, 4, 10), calls::ended(1, 5, 11)], Some(view));
         let part = &late.parts[&calls::sid(1)];
         assert!(matches!(part.row, Row::Over));

@@ -6,6 +6,7 @@
 use crate::journal::Position;
 use serde::Deserialize;
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use switch::{CallSid, Cdr, Fact, Record};
 
@@ -20,20 +21,16 @@ pub fn line(record: &Record, json: &[u8], to: Position, out: &mut String) {
     let id = to.id();
     if matches!(record.fact, Fact::Ended(_)) {
         let (seq, at) = (record.seq, record.at);
-        out.push_str(&format!("{{\"id\":{id},\"seq\":{seq},\"at\":{at},\"type\":\"ended\"}}\n"));
+        // A String takes all that is written.
+        let _ = writeln!(out, "{{\"id\":{id},\"seq\":{seq},\"at\":{at},\"type\":\"ended\"}}");
         return;
     }
     let rest = json.get(SID..).filter(|rest| rest.starts_with(b"\"seq\":"));
+    let _ = write!(out, "{{\"id\":{id},");
     match rest.and_then(|rest| std::str::from_utf8(rest).ok()) {
-        Some(rest) => {
-            out.push_str(&format!("{{\"id\":{id},"));
-            out.push_str(rest);
-        }
+        Some(rest) => out.push_str(rest),
         // Of another version, whose fields come in another order: the sid stays where it is.
-        None => {
-            out.push_str(&format!("{{\"id\":{id},"));
-            out.push_str(String::from_utf8_lossy(json).get(1..).unwrap_or_default());
-        }
+        None => out.push_str(String::from_utf8_lossy(json).get(1..).unwrap_or_default()),
     }
     out.push('\n');
 }

@@ -54,8 +54,9 @@ const PAGE: u32 = 8_192;
 /// brought over once.
 const CHECKPOINT_PAGES: &str = "2000";
 
-/// What a connection to SQLite keeps of the database in memory, as SQLite writes it: 8 MB.
-const CACHE: &str = "-8000";
+/// What a connection to SQLite keeps of the database in memory, as SQLite writes it: 32 MB, more than a busy half second
+/// changes.
+const CACHE: &str = "-32000";
 
 /// How long the database may take to answer `SELECT 1` and still count as connected.
 const PING_TIME: Duration = Duration::from_millis(500);
@@ -135,7 +136,8 @@ impl Store {
             .busy_timeout(ACQUIRE_TIME)
             .page_size(PAGE)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            .pragma("cache_size", CACHE);
+            .pragma("cache_size", CACHE)
+            .pragma("temp_store", "memory");
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIME)

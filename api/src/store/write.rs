@@ -166,9 +166,9 @@ struct End<'a> {
 const POSITION: &str = "INSERT INTO projection (journal, segment, segment_offset) VALUES ($1, $2, $3)
     ON CONFLICT (journal) DO UPDATE SET segment = excluded.segment, segment_offset = excluded.segment_offset";
 
-const CHUNKS: &str = "INSERT INTO facts (queued_at, sid, first_seq, last_seq, facts, tenant, batch) ";
+const CHUNKS: &str = "facts (queued_at, sid, first_seq, last_seq, facts, tenant, batch) ";
 
-const LIVE: &str = "INSERT INTO calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
+const LIVE: &str = "calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
     queued_at, sent_at, ringing_at, early_media_at, answered_at, last_seq, view) ";
 
 const LIVE_AGAIN: &str = " ON CONFLICT (sid) DO UPDATE SET trunk = excluded.trunk, status = excluded.status,
@@ -176,7 +176,7 @@ const LIVE_AGAIN: &str = " ON CONFLICT (sid) DO UPDATE SET trunk = excluded.trun
     answered_at = excluded.answered_at, last_seq = excluded.last_seq, view = excluded.view
     WHERE calls.origin IS NULL AND excluded.last_seq > calls.last_seq";
 
-const ENDED: &str = "INSERT INTO calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
+const ENDED: &str = "calls (sid, parent, tenant, trunk, direction, from_number, to_number, status,
     queued_at, sent_at, ringing_at, early_media_at, answered_at, ended_at, billable_ms, duration_ms, pdd_ms,
     sip_status, q850, origin, retry, reason, codec,
     received_packets, received_lost, received_loss_percent, received_jitter_ms, received_mos,
@@ -199,19 +199,24 @@ const ENDED_AGAIN: &str = " ON CONFLICT (sid) DO UPDATE SET trunk = excluded.tru
 trait Statements: sqlx::Database + Sized {
     /// Begins a transaction that writes, so that it waits for a lock at its beginning and not in its middle.
     const BEGIN_TO_WRITE: &'static str;
+    /// How an INSERT begins. What is wrong with a row undoes the whole transaction, in either database; where SQLite knows
+    /// that beforehand, it keeps no copy of each page that a statement changes.
+    const INSERT_INTO: &'static str;
     fn live(calls: &[Call<'_>]) -> Result<QueryBuilder<Self>, StoreError>;
     fn ended(ends: &[End<'_>]) -> QueryBuilder<Self>;
     fn chunks(chunks: &[(CallSid, &Part)], batch: Position) -> QueryBuilder<Self>;
 }
 
 macro_rules! statements {
-    ($Db:ty, $begin:literal) => {
+    ($Db:ty, $begin:literal, $insert:literal) => {
         impl Statements for $Db {
             const BEGIN_TO_WRITE: &'static str = $begin;
+            const INSERT_INTO: &'static str = $insert;
 
             fn live(calls: &[Call<'_>]) -> Result<QueryBuilder<Self>, StoreError> {
                 let json = calls.iter().map(|call| serde_json::to_string(call.view)).collect::<Result<Vec<_>, _>>()?;
-                let mut query = QueryBuilder::new(LIVE);
+                let mut query = QueryBuilder::new(Self::INSERT_INTO);
+                query.push(LIVE);
                 query.push_values(calls.iter().zip(json), |mut row, (Call { sid, part, view }, json)| {
                     row.push_bind(&*sid.text())
                         .push_bind(view.parent.map(|sid| sid.to_string()))
@@ -234,7 +239,8 @@ macro_rules! statements {
             }
 
             fn ended(ends: &[End<'_>]) -> QueryBuilder<Self> {
-                let mut query = QueryBuilder::new(ENDED);
+                let mut query = QueryBuilder::new(Self::INSERT_INTO);
+                query.push(ENDED);
                 query.push_values(ends, |mut row, End { sid, part, end, cdr }| {
                     row.push_bind(&*sid.text())
                         .push_bind(cdr.parent.map(|sid| sid.to_string()))
@@ -276,7 +282,8 @@ macro_rules! statements {
             }
 
             fn chunks(chunks: &[(CallSid, &Part)], batch: Position) -> QueryBuilder<Self> {
-                let mut query = QueryBuilder::new(CHUNKS);
+                let mut query = QueryBuilder::new(Self::INSERT_INTO);
+                query.push(CHUNKS);
                 query.push_values(chunks, |mut row, (sid, part)| {
                     row.push_bind(integer(part.queued_at))
                         .push_bind(&*sid.text())
@@ -292,5 +299,5 @@ macro_rules! statements {
         }
     };
 }
-statements!(sqlx::Sqlite, "BEGIN IMMEDIATE");
-statements!(sqlx::Postgres, "BEGIN");
+statements!(sqlx::Sqlite, "BEGIN IMMEDIATE", "INSERT OR ROLLBACK INTO ");
+statements!(sqlx::Postgres, "BEGIN", "INSERT INTO ");

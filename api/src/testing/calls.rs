@@ -22,7 +22,7 @@ pub fn admitted(n: u64, at: u64) -> Record {
         from: "+18325550100".into(),
         to: "+18325550199".into(),
         trunk: None,
-        answer: serde_json::json!([{"play": "welcome", "loop": 1}]),
+        answer: serde_json::json!([{"play": "welcome", "loop": 1}]).into(),
         metadata: serde_json::json!({"order": 7}),
         status_callback: None,
     };

@@ -7,10 +7,10 @@ use super::leg::{self, Hear, Leg, Phase, security, stream};
 use super::talking::Talk;
 use super::{Call, MAX_IDENTITIES, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
-use crate::config::Number;
 use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::record::Admission;
+use crate::route::Listed;
 use crate::trunk::IDENTITY;
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
@@ -19,6 +19,7 @@ use ivr::Next;
 use sip_core::endpoint::{MAX_FORWARDS, SessionId, Source};
 use sip_core::message::{Message, StatusCode};
 use sip_core::sdp::{self, AudioCodec, LocalAudio, Negotiated, SdpError, SessionDescription};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an inbound call may last: the carriers' own limit is four hours (TWILIO.md §1.7).
@@ -62,7 +63,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) session: SessionId,
     pub(crate) request: &'a Message,
     pub(crate) source: &'a Source,
-    pub(crate) number: Number,
+    pub(crate) listed: Arc<Listed>,
     pub(crate) from: String,
     /// None where it is a user's.
     pub(crate) trunk: Option<usize>,
@@ -77,14 +78,15 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     let offer = offer.map_err(|error| refusal(&error))?;
     let sid = CallSid::new(&mut desk.rng);
     let trunk = arrival.trunk.map(|trunk| desk.trunks.name(trunk).to_owned());
+    let number = &arrival.listed.number;
     let about = Admission {
-        tenant: arrival.number.tenant.clone(),
+        tenant: number.tenant.clone(),
         parent: None,
         direction: Direction::Inbound,
         from: arrival.from,
-        to: arrival.number.number.clone(),
+        to: number.number.clone(),
         trunk: trunk.clone(),
-        answer: serde_json::to_value(&arrival.number.answer).unwrap_or_default(),
+        answer: arrival.listed.shown.clone(),
         metadata: serde_json::Value::Null,
         status_callback: None,
     };
@@ -99,7 +101,7 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     call.note_caller(arrival.request);
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // One that takes another's place runs nothing of its own.
-    let answer = arrival.replaces.is_none().then(|| arrival.number.answer.clone());
+    let answer = arrival.replaces.is_none().then(|| number.answer.clone());
     let talk = Talk::new(arrival.session, answer, call.context(desk));
     let encrypts = arrival.trunk.is_some_and(|trunk| desk.trunks.encrypts(trunk));
     let codecs = arrival.trunk.map_or(&AudioCodec::ALL[..], |trunk| desk.trunks.accepted_codecs(trunk)).to_vec();

@@ -23,6 +23,7 @@ use sip_core::message::Message;
 use sip_core::sdp::{self, AudioCodec, SessionDescription};
 use sip_core::uri::Uri;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A call that has found no permit for so long ends as `failed`, with a cause that says to try later.
@@ -121,7 +122,7 @@ pub(super) fn queue_limit() -> Ending {
 pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
     let book = Book::new(asked.sid, 1, asked.queued_at, now);
     let candidates = desk.trunks.candidates(asked.trunk.as_deref());
-    let answer = serde_json::to_value(&asked.answer).unwrap_or_default();
+    let answer = Arc::new(serde_json::to_value(&asked.answer).unwrap_or_default());
     let about = Admission {
         tenant: asked.tenant,
         parent: None,
@@ -175,7 +176,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         from: asked.from,
         to: asked.target.to.clone(),
         trunk: None,
-        answer: serde_json::Value::Null,
+        answer: Arc::default(),
         metadata: serde_json::Value::Null,
         status_callback: None,
     };
