@@ -63,7 +63,7 @@ async fn a_nearly_full_journal_refuses_calls_takes_every_fact_of_those_that_live
         let mut end = crate::records::ended(0, seq + 1, 9);
         end.sid = *sid;
         if let switch::Fact::Ended(cdr) = &mut end.fact {
-            cdr.sid = *sid;
+            Arc::make_mut(cdr).sid = *sid;
         }
         board.ledger.append(end);
     }

@@ -92,6 +92,7 @@ async fn cdrs_as_csv_are_complete_one_line_each_and_no_formula() {
     let sid = board.post("/v1/calls", call_with(json!({ "metadata": { "note": "=cmd|' /C calc'!A0" } }))).await.sid();
     let mut end = records::ended(0, 0, 1_764_000_009_000);
     if let switch::Fact::Ended(cdr) = &mut end.fact {
+        let cdr = std::sync::Arc::make_mut(cdr);
         cdr.cause.reason = "=HYPERLINK(\"http://x\")\r\nSet-Cookie: y".into();
         cdr.from = "\u{0}=1+1".into();
     }

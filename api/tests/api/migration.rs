@@ -66,6 +66,7 @@ async fn a_database_of_version_1_comes_up_with_every_call_fact_and_cdr() {
         version_1(&url).await;
         let mut end = records::ended(1, 4, 1_764_000_003_000);
         if let switch::Fact::Ended(cdr) = &mut end.fact {
+            let cdr = std::sync::Arc::make_mut(cdr);
             cdr.at.queued = 1_764_000_000_000;
             cdr.cause.reason = "it's \u{0}".into();
         }

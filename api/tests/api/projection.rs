@@ -133,6 +133,7 @@ async fn what_a_peer_sent_is_stored_whatever_it_is() {
         board.ledger.append(admitted);
         let mut end = records::ended(5, 1, u64::MAX);
         if let switch::Fact::Ended(cdr) = &mut end.fact {
+            let cdr = std::sync::Arc::make_mut(cdr);
             cdr.from = "\u{0}".into();
             cdr.cause.reason = "\u{0}\r\nX: y".into();
             cdr.received.loss_percent = f64::NAN;

@@ -210,6 +210,7 @@ impl Board {
         let sid = record.sid;
         if let switch::Fact::Ended(cdr) = &mut record.fact {
             let (view, plain) = (self.ledger.live().get(sid).unwrap(), records::cdr(0, 0));
+            let cdr = std::sync::Arc::make_mut(cdr);
             cdr.sid = sid;
             cdr.tenant = view.tenant;
             cdr.at.queued = view.at.queued;
