@@ -50,9 +50,8 @@ impl Ear {
     }
 
     fn hear(&mut self, codec: Codec, timestamp: u32, leaps: bool, payload: &[u8], now: Now) {
-        self.playout.take_if(|playout| playout.codec() != codec);
         let playout = self.playout.get_or_insert_with(|| Box::new(Playout::fixed(codec, RATE, DELAY_MS)));
-        playout.push(timestamp, leaps, payload, now);
+        playout.push(codec, timestamp, leaps, payload, now);
     }
 
     fn is_idle(&self) -> bool {

@@ -73,7 +73,7 @@ impl Endpoint {
         match passed.kind {
             Kind::Audio => {
                 transcoder.heard = ctx.now.mono;
-                transcoder.playout.push(passed.timestamp, passed.leaps, passed.payload, ctx.now);
+                transcoder.playout.push(passed.codec, passed.timestamp, passed.leaps, passed.payload, ctx.now);
             }
             Kind::Noise => transcoder.playout.push_noise(passed.payload.first().copied().unwrap_or(u8::MAX)),
             Kind::TelephoneEvent => {

@@ -1,26 +1,29 @@
 //! When a packet is to be heard: the sender's clock on ours, and the delay that the network's jitter asks for.
 //!
-//! The quickest packet of every two seconds says how the clocks stand to each other, and a line through those how they
-//! drift apart: its rate is followed slowly, so that two recordings stay in step for hours. A transit time is a packet's
-//! arrival less its timestamp, in microseconds; only its changes mean anything.
+//! The quickest packet of every second says how the clocks stand to each other, and a line through those how they drift
+//! apart: the first few count as much as each other, after that the line is turned slowly, so that two recordings stay in
+//! step for hours. A transit time is a packet's arrival less its timestamp, in microseconds; only its changes mean
+//! anything.
 
 use base::Now;
 
 /// Microseconds of one window of the line.
-const WINDOW: i64 = 2_000_000;
+const WINDOW: i64 = 1_000_000;
 
-/// How much of what the line missed it moves at once, and how much its slope turns.
-const LEVEL_GAIN: f64 = 0.5;
-const SLOPE_GAIN: f64 = 0.1;
-
-/// Windows in which each packet that is quicker than all before says where the line begins.
-const FIRST_WINDOWS: u32 = 2;
+/// How much of what a window missed the line by its level moves, and its slope turns, at least. Before those are reached
+/// they are what the least squares of all windows so far ask for: 1 and 0, then 1 and 1, 5/6 and 1/2, and so on.
+const LEVEL_GAIN: f64 = 0.2;
+const SLOPE_GAIN: f64 = 0.02;
 
 /// The steepest drift that is believed: a thousandth, five times what crystals do.
 const MAX_SLOPE: f64 = 1e-3;
 
 /// A window that misses the line by more is a change of the route, and the line moves at once (microseconds).
 const REROUTED: f64 = 20_000.0;
+
+/// One that misses it by more than this may be one, or chance: the line waits for the next, and where that misses it too, to
+/// the same side, it moves.
+const DOUBTFUL: f64 = 3_000.0;
 
 /// Windows of a second that the delay looks back on: after a burst it has come down when they have passed.
 const LOOK_BACK: usize = 4;
@@ -42,8 +45,10 @@ pub(super) struct Clock {
     since: i64,
     begun: bool,
     windows: u32,
-    /// The quickest transit of the window, and when that began.
-    quickest: Option<i64>,
+    /// How far behind the line the quickest packet of the window came, and when the window began.
+    quickest: Option<f64>,
+    /// By how much the window before missed the line, where that was doubtful.
+    doubt: Option<f64>,
     window: i64,
     /// `None`: the delay adapts.
     fixed: Option<i64>,
@@ -69,6 +74,7 @@ impl Clock {
             begun: false,
             windows: 0,
             quickest: None,
+            doubt: None,
             window: 0,
             fixed: None,
             jitter: Jitter::default(),
@@ -86,16 +92,24 @@ impl Clock {
             (self.level, self.since, self.window, self.begun) = (transit as f64, now, now, true);
             self.jitter.began = now;
         }
-        let behind = transit as f64 - self.line(now);
-        // Quicker by far: what was thought the quickest is not.
-        if behind < if self.windows < FIRST_WINDOWS { 0.0 } else { -REROUTED / 4.0 } {
-            self.level = transit as f64 - self.slope * (now - self.since) as f64;
+        let mut behind = transit as f64 - self.line(now);
+        // In the first window each packet that is quicker than all before says where the line begins; later one that is
+        // quicker by far: what was thought the quickest is not.
+        if behind < if self.windows == 0 { 0.0 } else { -REROUTED / 4.0 } {
+            self.level += behind;
+            self.quickest = self.quickest.map(|quickest| quickest - behind);
+            behind = 0.0;
         }
-        self.quickest = Some(self.quickest.map_or(transit, |quickest| quickest.min(transit)));
+        self.quickest = Some(self.quickest.map_or(behind, |quickest| quickest.min(behind)));
         self.jitter.heard(behind.max(0.0) as i64, packet_ms * 1_000, now);
         if now - self.window >= WINDOW {
             self.turn(now);
         }
+    }
+
+    /// Another timeline begins where the old one stands: where its line is, its first second says.
+    pub(super) fn begin_again(&mut self, now: Now) {
+        (self.windows, self.quickest, self.window) = (0, None, now.mono as i64 / 1_000);
     }
 
     fn line(&self, now: i64) -> f64 {
@@ -104,15 +118,21 @@ impl Clock {
 
     /// A window is over: the line goes nearer to its quickest packet.
     fn turn(&mut self, now: i64) {
-        let Some(quickest) = self.quickest.take() else { return };
+        let Some(missed) = self.quickest.take() else { return };
         self.windows = self.windows.saturating_add(1);
-        let missed = quickest as f64 - self.line(now);
+        let (level_gain, slope_gain) = gains(self.windows);
         self.level = self.line(now);
+        let doubt = self.doubt.take();
         if missed.abs() > REROUTED {
             self.level += missed;
+        } else if missed.abs() > DOUBTFUL {
+            match doubt.filter(|doubt| doubt.signum() == missed.signum()) {
+                Some(doubt) => self.level += if doubt.abs() < missed.abs() { doubt } else { missed },
+                None => self.doubt = Some(missed),
+            }
         } else {
-            self.level += LEVEL_GAIN * missed;
-            let turn = SLOPE_GAIN * missed / (now - self.window) as f64;
+            self.level += level_gain * missed;
+            let turn = slope_gain * missed / (now - self.window) as f64;
             self.slope = (self.slope + turn).clamp(-MAX_SLOPE, MAX_SLOPE);
         }
         (self.since, self.window) = (now, now);
@@ -129,6 +149,13 @@ impl Clock {
         let delay = self.fixed.unwrap_or_else(|| self.jitter.delay(now.mono as i64 / 1_000));
         delay * rate / 1_000_000
     }
+}
+
+/// How much of what the window of that number missed the line by counts for its level, and for its slope a window.
+fn gains(window: u32) -> (f64, f64) {
+    let n = f64::from(window);
+    let (level, slope) = (2.0 * (2.0 * n - 1.0) / (n * (n + 1.0)), 6.0 / (n * (n + 1.0)));
+    (level.max(LEVEL_GAIN), if window < 2 { 0.0 } else { slope.max(SLOPE_GAIN) })
 }
 
 impl Jitter {

@@ -4,7 +4,8 @@
 //! A packet's place is its RTP timestamp; `clock` maps those onto our time and follows the sender's skew. What is played
 //! now is what should have been heard a delay ago: an adaptive one for conversation, a fixed one for recordings. Where
 //! they part, the sound is slipped by a sample, or stretched where that is too slow (`stretch`); what is missing is
-//! concealed (`conceal`). Nothing allocates once it is made, except for packets larger than any before.
+//! concealed (`conceal`). A sender that changes its codec keeps its clock, and what waits of the old one is still heard.
+//! Nothing allocates once it is made, except for packets larger than any before, and for another codec's decoder.
 
 mod clock;
 mod conceal;
@@ -103,7 +104,7 @@ impl Playout {
         }
     }
 
-    /// Its codec.
+    /// The codec of what was decoded last.
     pub(crate) fn codec(&self) -> Codec {
         self.decoder.codec()
     }
@@ -119,11 +120,15 @@ impl Playout {
     }
 
     /// Takes one packet. `leaps`: another source, or another timeline of the same one, begins with it.
-    pub(crate) fn push(&mut self, timestamp: u32, leaps: bool, payload: &[u8], now: Now) {
-        let ticks = self.codec().ticks(payload) as i64;
+    pub(crate) fn push(&mut self, codec: Codec, timestamp: u32, leaps: bool, payload: &[u8], now: Now) {
+        let ticks = codec.ticks(payload) as i64;
         if ticks == 0 {
             return;
         }
+        // A timestamp of another clock says nothing about one of the old.
+        let clock_rate = i64::from(codec.clock_rate());
+        let same_clock = std::mem::replace(&mut self.clock_rate, clock_rate) == clock_rate;
+        let leaps = leaps || !same_clock;
         let place = self.place(timestamp, leaps, now);
         let (start, samples) = (place * self.rate / self.clock_rate, ticks * self.rate / self.clock_rate);
         self.noise = None;
@@ -132,7 +137,7 @@ impl Playout {
             self.counts.late += 1;
             return;
         }
-        self.packets.insert(start, samples, payload);
+        self.packets.insert(codec, start, samples, payload);
     }
 
     /// Takes comfort noise (RFC 3389 §3): until audio comes again, noise of that level, in dB below full scale.
@@ -147,7 +152,10 @@ impl Playout {
         let place = match self.newest {
             Some((newest, place)) if !leaps && step(newest).abs() <= max_leap => place + step(newest),
             // A new timeline begins where the old one would stand now; the first of all anywhere.
-            Some(_) => self.clock.position(now, self.rate) * self.clock_rate / self.rate,
+            Some(_) => {
+                self.clock.begin_again(now);
+                self.clock.position(now, self.rate) * self.clock_rate / self.rate
+            }
             None => i64::from(timestamp) + (1 << 33),
         };
         if leaps || self.newest.is_none_or(|(_, newest)| place > newest || newest - place > max_leap) {
@@ -266,6 +274,7 @@ impl Playout {
 
     fn decode(&mut self, packet: Stored, end: i64) {
         let skipped = (end - packet.start).max(0) as usize;
+        self.take_decoder(packet.codec);
         let samples = self.decoder.decode(&packet.payload, &mut self.scratch);
         self.packets.give_back(packet);
         let Some(fresh) = self.scratch.get_mut(skipped..samples) else {
@@ -285,11 +294,26 @@ impl Playout {
         self.length += taken;
     }
 
+    /// The stream goes on in another codec.
+    fn take_decoder(&mut self, codec: Codec) {
+        if codec == self.codec() {
+            return;
+        }
+        let conceals = self.decoder.conceals();
+        self.decoder = Decoder::new(codec, self.rate());
+        // What the old one made up, and remembered, is not known here, nor the other way round.
+        if conceals || self.decoder.conceals() {
+            self.concealment.forget();
+        }
+    }
+
     /// What is missing at `end`: noise by agreement, what the codec makes of it, or what was heard last, fading.
     fn make_up(&mut self, end: i64) {
         let gap = self.packets.first().map_or(i64::MAX, |next| next.start - end);
         // The packet behind the one that is missing may carry it (in-band FEC), and then as a whole.
-        let carried = self.decoder.conceals() && self.packets.first().is_some_and(|next| next.samples == gap);
+        let codec = self.codec();
+        let carries = |next: &Stored| next.samples == gap && next.codec == codec;
+        let carried = self.decoder.conceals() && self.packets.first().is_some_and(carries);
         let most = if carried { gap } else { self.frame() as i64 };
         let samples = gap.clamp(1, most.max(1)) as usize;
         let Some(to) = self.decoded.get_mut(self.length..(self.length + samples).min(self.decoded.len())) else {

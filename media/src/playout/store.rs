@@ -1,5 +1,7 @@
 //! The packets that wait for their time, in its order. Their buffers are used again.
 
+use crate::codec::Codec;
+
 /// Packets that may wait: two thirds of a second of the shortest. Beyond it the oldest goes.
 pub(super) const MAX_PACKETS: usize = 64;
 
@@ -7,8 +9,9 @@ pub(super) const MAX_PACKETS: usize = 64;
 const USUAL: usize = 480;
 
 /// One packet; places and lengths in samples.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Stored {
+    pub codec: Codec,
     pub start: i64,
     pub samples: i64,
     pub payload: Vec<u8>,
@@ -29,7 +32,7 @@ impl Default for Packets {
 
 impl Packets {
     /// Puts one in its place, unless it is there.
-    pub(super) fn insert(&mut self, start: i64, samples: i64, payload: &[u8]) {
+    pub(super) fn insert(&mut self, codec: Codec, start: i64, samples: i64, payload: &[u8]) {
         // The newest mostly goes first: the search begins there.
         let place = self.waiting.iter().position(|waiting| waiting.start <= start).unwrap_or(self.waiting.len());
         if self.waiting.get(place).is_some_and(|waiting| waiting.start == start) {
@@ -38,7 +41,7 @@ impl Packets {
         let mut buffer = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(USUAL));
         buffer.clear();
         buffer.extend_from_slice(payload);
-        self.waiting.insert(place, Stored { start, samples, payload: buffer });
+        self.waiting.insert(place, Stored { codec, start, samples, payload: buffer });
         if self.waiting.len() > MAX_PACKETS
             && let Some(oldest) = self.waiting.pop()
         {

@@ -48,7 +48,7 @@ impl Line {
             {
                 let at = entry.key().0;
                 let (timestamp, leaps, payload) = entry.remove();
-                self.playout.push(timestamp, leaps, &payload, Now::new(at * 1_000, 0));
+                self.playout.push(self.playout.codec(), timestamp, leaps, &payload, Now::new(at * 1_000, 0));
             }
             let mut frame = vec![0; self.playout.frame()];
             self.playout.pull(&mut frame, self.now);
@@ -195,6 +195,35 @@ fn a_jump_and_another_source_go_on_at_once() {
 }
 
 #[test]
+fn a_change_of_codec_loses_nothing_that_waits_and_keeps_its_clock() {
+    let said = crate::tone("300").unwrap();
+    for to in [Codec::Pcma, Codec::G722, Codec::Opus] {
+        let mut playout = Playout::fixed(Codec::Pcmu, 8_000, 240);
+        let (mut old, mut new) = (Encoder::new(Codec::Pcmu, 8_000), Encoder::new(to, 8_000));
+        let (mut payload, mut frame, mut heard) = ([0; 1_275], [0; 80], Vec::new());
+        for (index, said) in
+            said.samples().iter().copied().cycle().take(32_000).collect::<Vec<i16>>().chunks_exact(160).enumerate()
+        {
+            let now = Now::new(millis(1_000 + 20 * index as u64), 0);
+            let (encoder, codec) = if index < 100 { (&mut old, Codec::Pcmu) } else { (&mut new, to) };
+            let octets = encoder.encode(said, &mut payload);
+            playout.push(codec, index as u32 * codec.clock_rate() / 50, false, &payload[..octets], now);
+            for half in 0..2 {
+                playout.pull(&mut frame, now.plus(Duration::from_millis(10 * half)));
+                heard.extend_from_slice(&frame);
+            }
+            if index == 13 {
+                playout.counts = Counts::default();
+            }
+        }
+        // A place between two clocks is right to a sample.
+        assert!(playout.counts.concealed <= 2 && playout.counts.late == 0, "{to:?}: {:?}", playout.counts);
+        let silent = heard.chunks(80).skip(24).filter(|frame| frame.iter().all(|&sample| sample == 0)).count();
+        assert_eq!(silent, 0, "{to:?}");
+    }
+}
+
+#[test]
 fn a_stream_that_stops_fades_and_comfort_noise_has_its_level() {
     let mut line = Line::new(Playout::adaptive(Codec::Pcmu, 8_000));
     for packet in 0..50u32 {
@@ -244,8 +273,8 @@ fn anything_at_any_time_is_survived() {
         for _ in 0..20_000 {
             let payload: Vec<u8> = (0..rng.below(200)).map(|_| rng.u32() as u8).collect();
             match rng.below(8) {
-                0 => playout.push(rng.u32(), rng.chance(0.2), &payload, now),
-                1..=3 => playout.push(rng.below(96_000) as u32, false, &payload, now),
+                0 => playout.push(codec, rng.u32(), rng.chance(0.2), &payload, now),
+                1..=3 => playout.push(codec, rng.below(96_000) as u32, false, &payload, now),
                 4 => playout.push_noise(rng.u32() as u8),
                 5 => now = now.plus(Duration::from_millis(rng.below(3_000))),
                 _ => {

@@ -43,13 +43,13 @@ impl LegRecorder {
     /// A packet of the far end's.
     pub(crate) fn hear(&mut self, codec: Codec, timestamp: u32, leaps: bool, payload: &[u8], now: Now) {
         let rate = self.tape.options.rate;
-        track(&mut self.received, codec, rate).push(timestamp, leaps, payload, now);
+        track(&mut self.received, codec, rate).push(codec, timestamp, leaps, payload, now);
     }
 
     /// A packet of ours.
     pub(crate) fn send(&mut self, codec: Codec, timestamp: u32, payload: &[u8], now: Now) {
         if self.tape.options.source != RecordSource::Received {
-            track(&mut self.sent, codec, self.tape.options.rate).push(timestamp, false, payload, now);
+            track(&mut self.sent, codec, self.tape.options.rate).push(codec, timestamp, false, payload, now);
         }
     }
 
@@ -125,6 +125,5 @@ impl LegRecorder {
 }
 
 fn track(track: &mut Option<Box<Playout>>, codec: Codec, rate: u32) -> &mut Playout {
-    track.take_if(|track| track.codec() != codec);
     track.get_or_insert_with(|| Box::new(Playout::fixed(codec, rate, DELAY_MS)))
 }

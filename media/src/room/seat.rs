@@ -46,9 +46,8 @@ impl Seat {
 
     /// A packet of the member's.
     pub(crate) fn hear(&mut self, codec: Codec, timestamp: u32, leaps: bool, payload: &[u8], now: Now) {
-        self.playout.take_if(|playout| playout.codec() != codec);
         let playout = self.playout.get_or_insert_with(|| Box::new(Playout::adaptive(codec, self.rate)));
-        playout.push(timestamp, leaps, payload, now);
+        playout.push(codec, timestamp, leaps, payload, now);
     }
 
     /// Its comfort noise.
