@@ -14,8 +14,8 @@ use switch::{CallSid, Command, Fact, Provisioned, Switch};
 const OTHER: [u8; 4] = [10, 0, 0, 3];
 /// Packets take up to so much longer than others: less than what trunks leave between two seconds.
 const JITTER: Impairment = Impairment { delay: Duration::from_millis(5), jitter: Duration::from_millis(15), ..GOOD };
-/// Seeds of the law of the rate; `SIM_SEEDS` says how many else.
-const SEEDS: u64 = 2_000;
+/// Seeds of the law of the rate where nothing else is said; `SIM_SEEDS=5000` tries it longer.
+const SEEDS: u64 = 200;
 
 /// A carrier whose calls meet these, by weight.
 fn meets(ip: [u8; 4], mix: &[(u32, &str)]) -> CarrierConfig {
@@ -130,7 +130,7 @@ fn numbers_go_out_as_the_carrier_writes_them_and_come_in_as_e164() {
     call(&mut place, "+15557770001");
     place.wait(Duration::from_secs(12));
     let sent = place.town.reports.first().map(|report| (report.from.clone(), report.to.clone()));
-    assert_eq!(sent, Some(("18325550100".to_owned(), "99*5557770001".to_owned())));
+    assert_eq!(sent, Some(("18325550100".to_owned(), "99#5557770001".to_owned())));
     place.call_in(first, "16665550001".to_owned(), "18325550100", "hangup after 200ms");
     place.wait(Duration::from_secs(12));
     let admitted = place.town.records.iter().find_map(|record| match &record.fact {
