@@ -139,7 +139,7 @@ impl EndedView {
             sip_call_ids: cdr.sip_call_ids.clone(),
             cause: Some(cdr.cause.clone()),
             engaged: switch::Engaged::default(),
-            cdr: Some(Box::new(cdr)),
+            cdr: Some(Arc::new(cdr)),
             last_seq,
         }
     }
