@@ -156,10 +156,10 @@ impl Trunks {
 
     /// Why there is no candidate for a call.
     pub(crate) fn none_for(&self, to: &Number) -> String {
-        match self.order.is_empty() {
-            true => "no trunk is configured".to_owned(),
-            false => format!("no trunk takes {to}: the prefixes of none begin it, or none is of the group asked for"),
+        if self.order.is_empty() {
+            return "no trunk is configured".to_owned();
         }
+        format!("no trunk takes {to}: the prefixes of none begin it, or none is of the group asked for")
     }
 
     /// Whether one of these is still there to be tried.

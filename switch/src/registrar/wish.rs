@@ -83,11 +83,9 @@ fn what(request: &Message) -> Result<What, Box<Reply>> {
         Contacts::All if expires == Some(0) => Ok(What::RemoveAll),
         Contacts::All => Err(refuse(StatusCode::BAD_REQUEST)),
         Contacts::List(contacts) if contacts.len() > MAX_BINDINGS => Err(refuse(StatusCode::FORBIDDEN)),
-        Contacts::List(contacts) => contacts
-            .iter()
-            .map(|contact| asked(contact.clone(), expires))
-            .collect::<Result<_, _>>()
-            .map(What::Each),
+        Contacts::List(contacts) => {
+            contacts.iter().map(|contact| asked(contact.clone(), expires)).collect::<Result<_, _>>().map(What::Each)
+        }
     }
 }
 
