@@ -22,7 +22,7 @@ pub enum Command {
     /// The switch
     Serve(ConfigArg),
     /// Validate all of the configuration and print what it would bind and dial
-    Check(ConfigArg),
+    Check(CheckArgs),
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -42,6 +42,17 @@ pub struct ConfigArg {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "tandem.toml")]
     pub config: PathBuf,
+}
+
+/// `tandem check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "tandem.toml")]
+    pub config: PathBuf,
+    /// Ask each trunk too, by OPTIONS and, where it registers, by REGISTER; no call is made
+    #[arg(long)]
+    pub probe: bool,
 }
 
 /// `tandem demo`.

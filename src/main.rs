@@ -53,7 +53,7 @@ async fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + S
         Command::Load(args) => return commands::load::run(&args).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Serve(args) => commands::serve(&args.config).await,
-        Command::Check(args) => commands::check(&args.config),
+        Command::Check(args) => commands::check(&args).await,
         Command::Key(KeyCommand::Create { config, tenant, scopes }) => {
             commands::create_key(&config, &tenant, &scopes).await
         }

@@ -118,7 +118,7 @@ struct Web {
 }
 
 /// The addresses of the listeners as the core knows them.
-fn locals(config: &Config, bound: &[(LocalId, Transport, SocketAddr)]) -> Vec<Local> {
+pub fn locals(config: &Config, bound: &[(LocalId, Transport, SocketAddr)]) -> Vec<Local> {
     let default = outward_address();
     bound
         .iter()
@@ -165,7 +165,8 @@ fn media_address(config: &Config, bind: IpAddr) -> switch::MediaAddress {
     switch::MediaAddress { advertised, inside, local_net: config.sip.local_net.clone() }
 }
 
-fn tls(config: &Config) -> Result<TlsConfig, StartError> {
+/// What sockets prove themselves by, and whom they trust.
+pub fn tls(config: &Config) -> Result<TlsConfig, StartError> {
     let server = match &config.tls {
         Some(tls) => {
             let read = |path: &std::path::Path| {
@@ -179,12 +180,20 @@ fn tls(config: &Config) -> Result<TlsConfig, StartError> {
     Ok(TlsConfig { client: server.clone(), server, roots: Roots::Native })
 }
 
+/// What was before this process.
+struct Before {
+    /// What tenants have used today.
+    used: std::collections::BTreeMap<String, switch::Usage>,
+    /// Whether the journal was there: another process may have sent calls a moment ago.
+    process: bool,
+}
+
 fn switch_config(
     config: &Config,
     locals: Vec<Local>,
     media: switch::MediaAddress,
     provisioning: switch::Provisioning,
-    used: std::collections::BTreeMap<String, switch::Usage>,
+    before: Before,
 ) -> switch::Config {
     let mut endpoint = sip_core::endpoint::Config::new(locals);
     endpoint.local_net = config.sip.local_net.iter().map(|net| (net.network(), net.prefix_len())).collect();
@@ -195,7 +204,8 @@ fn switch_config(
         ports: config.media.ports,
         media_timeout: Duration::from_secs(config.media.timeout_s),
         provisioning,
-        used,
+        used: before.used,
+        succeeds: before.process,
         recordings: config.recordings.dir.clone(),
         api_url: config.api_url(),
     }
@@ -209,7 +219,9 @@ fn health(figures: &Figures) -> SipHealth {
         switch::TrunkState::Down => api::TrunkState::Failing,
     };
     let trunk = |status: &switch::TrunkStatus| {
-        (status.name.clone(), TrunkHealth { status: state(status), active_calls: status.calls })
+        let (rests_until, opens_at) = (status.rests_until, status.opens_at);
+        let health = TrunkHealth { status: state(status), active_calls: status.calls, rests_until, opens_at };
+        (status.name.clone(), health)
     };
     SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect(), usage: figures.usage.clone() }
 }
@@ -279,8 +291,9 @@ impl Process {
         }
         let provisioning = registry.provisioning();
         let used = store.used_since(clock.now().wall / DAY_MS * DAY_MS).await?;
+        let before = Before { used, process: recovered.octets > 0 };
         let switch_config =
-            switch_config(config, locals(config, &bound), media_address(config, bind_ip), provisioning, used);
+            switch_config(config, locals(config, &bound), media_address(config, bind_ip), provisioning, before);
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));

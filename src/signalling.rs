@@ -74,7 +74,7 @@ impl Signalling {
                 figures_at = now.mono + FIGURES_EVERY;
                 let load = self.switch.load();
                 let figures = Figures {
-                    trunks: self.switch.trunks(),
+                    trunks: self.switch.trunks(now),
                     usage: self.switch.usage(),
                     load,
                     drained: self.switch.is_drained(),

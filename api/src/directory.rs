@@ -130,6 +130,13 @@ impl Directory {
         self.trunks.iter().find(|trunk| trunk.name() == name)
     }
 
+    /// Whether a call may ask for this: a trunk, or a group of trunks.
+    #[must_use]
+    pub fn has_trunk_or_group(&self, name: &str) -> bool {
+        let answers = |trunk: &Trunk| [true, false].iter().any(|is_trunk| trunk.config.answers_to(name, *is_trunk));
+        self.trunks.iter().any(answers)
+    }
+
     /// What the file names together with what the API has made. On a clash the file wins; what has to stand aside is named
     /// in a sentence each.
     #[must_use]

@@ -46,6 +46,12 @@ struct Trunk {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempt {
+    trunk: String,
+    sip_status: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
     method: &'static str,
     route: String,
@@ -59,6 +65,7 @@ pub struct Calls {
     names: Arc<Mutex<HashSet<String>>>,
     admitted: Family<Way, Counter>,
     ended: Family<End, Counter>,
+    failed: Family<Attempt, Counter>,
     billable: Family<Trunk, Counter<f64, AtomicU64>>,
     received: Family<Trunk, Counter>,
     lost: Family<Trunk, Counter>,
@@ -72,6 +79,7 @@ impl Default for Calls {
             names: Arc::default(),
             admitted: Family::default(),
             ended: Family::default(),
+            failed: Family::default(),
             billable: Family::default(),
             received: Family::default(),
             lost: Family::default(),
@@ -87,6 +95,10 @@ impl Calls {
         match fact {
             Fact::Admitted(admission) => self.admitted(admission.direction),
             Fact::Ended(cdr) => self.ended(cdr),
+            Fact::AttemptFailed { trunk, sip_status, .. } => {
+                let attempt = Attempt { trunk: self.name(trunk), sip_status: sip_status.unwrap_or(0).into() };
+                self.failed.get_or_create(&attempt).inc();
+            }
             _ => {}
         }
     }
@@ -195,9 +207,10 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let Calls { admitted, ended, billable, received, lost, pdd, mos, .. } = self.calls.clone();
+        let Calls { admitted, ended, failed, billable, received, lost, pdd, mos, .. } = self.calls.clone();
         registry.register("calls_admitted", "Calls that began", admitted);
         registry.register("calls_ended", "Calls that ended, by their last status", ended);
+        registry.register("trunk_attempts_failed", "INVITEs whose path failed, by their final status", failed);
         registry.register_with_unit("call_billable", "Time between answer and end", Unit::Seconds, billable);
         registry.register("rtp_received_packets", "RTP packets that far ends sent and we received", received);
         registry.register("rtp_lost_packets", "RTP packets that far ends sent and we did not receive", lost);

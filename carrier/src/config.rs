@@ -1,6 +1,8 @@
 //! A trunk as the configuration names it. [`Trunk::new`](crate::Trunk::new) checks it as a whole.
 
 use crate::permits::MAX_CPS;
+use crate::rewrite::{Rewrite, RewriteError};
+use crate::route::{RouteConfig, RouteError};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 use sip_core::auth::Secret;
@@ -98,6 +100,10 @@ pub struct TrunkConfig {
     pub pass_identity: bool,
     /// Its codecs, the best first. Empty: G.711 is offered, and whatever we speak is taken.
     pub codecs: Vec<AudioCodec>,
+    /// What it is chosen by.
+    pub route: RouteConfig,
+    /// How it writes numbers.
+    pub numbers: Rewrite,
 }
 
 impl TrunkConfig {
@@ -123,13 +129,32 @@ impl TrunkConfig {
             srtp: false,
             pass_identity: false,
             codecs: Vec::new(),
+            route: RouteConfig::default(),
+            numbers: Rewrite::default(),
         }
+    }
+
+    /// Whether a call that asks for `name` may go over it. `is_trunk`: there is a trunk of that name, and so no group is
+    /// meant.
+    #[must_use]
+    pub fn answers_to(&self, name: &str, is_trunk: bool) -> bool {
+        let group = || self.route.group.as_ref().is_some_and(|group| group.as_str() == name);
+        if is_trunk { self.name.as_str() == name } else { group() }
+    }
+
+    /// The codecs to offer, best first: termination picks the first that it supports (TWILIO.md §1.6). Without `codecs`
+    /// what every carrier takes.
+    #[must_use]
+    pub fn offered_codecs(&self) -> &[AudioCodec] {
+        if self.codecs.is_empty() { &AudioCodec::G711 } else { &self.codecs }
     }
 
     /// What is wrong with it, first of all.
     pub(crate) fn check(&self) -> Result<(), TrunkError> {
         self.check_uri()?;
         self.check_credentials()?;
+        self.route.check()?;
+        self.numbers.check()?;
         let slowest = if self.profile == Profile::Twilio { 10 } else { 1 };
         within("max_cps", self.max_cps.into(), 1..=MAX_CPS.into())?;
         within("max_calls", self.max_calls.into(), 1..=u32::MAX.into())?;
@@ -242,6 +267,12 @@ pub enum TrunkError {
     /// Of `account_sid`.
     #[error("an account sid is AC and 32 hexadecimal digits, from Twilio's console")]
     AccountSid,
+    /// Of what it is chosen by.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// Of how it writes numbers.
+    #[error(transparent)]
+    Numbers(#[from] RewriteError),
     /// A number beyond its limits.
     #[error("from {least} to {most}, found {found}")]
     OutOfRange {
@@ -267,6 +298,8 @@ impl TrunkError {
             Self::NoUsername => "username",
             Self::RegisterWithoutCredentials | Self::TwilioHasNoRegistrar => "register",
             Self::AccountSid => "account_sid",
+            Self::Route(error) => error.key(),
+            Self::Numbers(error) => error.key(),
             Self::OutOfRange { key, .. } => key,
         }
     }

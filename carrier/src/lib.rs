@@ -8,6 +8,8 @@
 //! | `number` | [`Number`]: E.164 |
 //! | `destination` | [`Destinations`]: where a tenant's calls may go |
 //! | `rates` | [`Deck`]: what a call costs |
+//! | `rewrite` | [`Rewrite`]: how a carrier writes numbers |
+//! | `route` | [`in_order`]: which trunk a number is sent over |
 //! | `outcome` | [`classify`]: what a final response means for failover |
 //! | `q850` | SIP status to Q.850 cause, and the Reason header's |
 //! | `permits` | [`Permits`]: calls a second and calls at once |
@@ -25,6 +27,8 @@ mod q850;
 mod rates;
 pub mod registration;
 mod rest;
+mod rewrite;
+mod route;
 mod trunk;
 mod twilio;
 
@@ -37,7 +41,10 @@ pub use q850::{NO_ANSWER, NORMAL_CLEARING, q850, reason_cause};
 pub use rates::{Deck, MICRO, Rate};
 pub use registration::{Registration, RegistrationState};
 pub use rest::{DEFAULT_REST_S, MAX_REST_S, Rest};
+pub use rewrite::{NumberForm, Rewrite, RewriteError};
+pub use route::{DEFAULT_PRIORITY, Fit, MAX_PREFIXES, RouteConfig, RouteError, WhenFull, by_likelihood, in_order};
 pub use sip_core::auth::Secret;
+pub use sip_core::sdp::AudioCodec;
 pub use sip_core::uri::Uri;
 pub use trunk::{NotAdmitted, Trunk};
 pub use twilio::{

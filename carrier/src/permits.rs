@@ -15,6 +15,9 @@ pub const MAX_CPS: u32 = 100_000;
 /// first more than the second, and the carrier counts where they arrive.
 const JITTER_MARGIN: u64 = millis(20);
 
+/// The time in which no more than `max_cps` calls go, in nanoseconds.
+const WINDOW: u64 = secs(1) + JITTER_MARGIN;
+
 /// Leave to place one call. It is given back to [`Permits::release`] when the call has ended, once: there is no copying it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a permit that is dropped occupies its channel for ever"]
@@ -37,19 +40,26 @@ pub struct Permits {
     live: u32,
     /// When the last permits were given, oldest first (monotonic nanoseconds): the last `max_cps`, 8 bytes each.
     given: VecDeque<u64>,
+    /// None is given before this time (monotonic nanoseconds).
+    held: u64,
 }
 
 impl Permits {
     /// Permits for a trunk that takes `max_cps` calls a second (at least 1, at most [`MAX_CPS`]) and `max_calls` at once.
     #[must_use]
     pub fn new(max_cps: u32, max_calls: u32) -> Self {
-        Self { max_cps: max_cps.clamp(1, MAX_CPS), max_calls, live: 0, given: VecDeque::new() }
+        Self { max_cps: max_cps.clamp(1, MAX_CPS), max_calls, live: 0, given: VecDeque::new(), held: 0 }
     }
 
     /// Sets other limits. Permits that are out stay out, also beyond a lower limit.
     pub fn limit(&mut self, max_cps: u32, max_calls: u32) {
         self.max_cps = max_cps.clamp(1, MAX_CPS);
         self.max_calls = max_calls;
+    }
+
+    /// Counts the last second as full: what was sent in it, by an earlier process or under another name, nobody knows.
+    pub fn spend(&mut self, now: Now) {
+        self.held = now.mono.saturating_add(WINDOW);
     }
 
     /// Whether [`Permits::take`] would give one now: for a call that needs the permits of two at once.
@@ -60,7 +70,8 @@ impl Permits {
         if self.live >= self.max_calls {
             return Err(Denied::AllInUse);
         }
-        self.next_at().filter(|at| *at > now.mono).map_or(Ok(()), |at| Err(Denied::RetryAt(at)))
+        let next = self.next_at();
+        if next > now.mono { Err(Denied::RetryAt(next)) } else { Ok(()) }
     }
 
     /// Takes a permit.
@@ -89,10 +100,10 @@ impl Permits {
         self.live
     }
 
-    /// When the oldest of the last `max_cps` calls is a second ago.
-    fn next_at(&self) -> Option<u64> {
-        let oldest = self.given.len().checked_sub(self.max_cps as usize)?;
-        self.given.get(oldest).map(|given| given.saturating_add(secs(1) + JITTER_MARGIN))
+    /// When the oldest of the last `max_cps` calls is a second ago, and what is held over.
+    fn next_at(&self) -> u64 {
+        let oldest = self.given.len().checked_sub(self.max_cps as usize).and_then(|oldest| self.given.get(oldest));
+        oldest.map_or(0, |given| given.saturating_add(WINDOW)).max(self.held)
     }
 }
 
@@ -131,6 +142,16 @@ mod tests {
         permits.release(one);
         assert_eq!(permits.live(), 1);
         assert!(permits.take(at(99_000)).is_ok());
+    }
+
+    #[test]
+    fn a_second_that_counts_as_full_lets_nothing_through() {
+        let mut permits = Permits::new(2, 10);
+        permits.spend(at(500));
+        assert_eq!(permits.take(at(500)), Err(Denied::RetryAt(millis(1_520))));
+        assert_eq!(permits.take(at(1_519)), Err(Denied::RetryAt(millis(1_520))));
+        assert!((0..2).all(|_| permits.take(at(1_520)).is_ok()));
+        assert_eq!(permits.take(at(1_521)), Err(Denied::RetryAt(millis(2_540))));
     }
 
     #[test]

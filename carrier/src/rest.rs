@@ -9,8 +9,8 @@ pub const DEFAULT_REST_S: u32 = 30;
 /// A longer Retry-After counts as this.
 pub const MAX_REST_S: u32 = 300;
 
-/// Whether a trunk rests. It is for failures of the path (503, no answer at all, transport): a 500 or 408 for one number
-/// says nothing about the next. A trunk that rests is tried last, or not at all; its user decides.
+/// Whether a trunk rests. It is for failures of the path (500, 503, no answer at all, transport): a 408 for one number says
+/// nothing about the next. A trunk that rests is tried last, or not at all; its user decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rest {
     until: u64,
@@ -23,7 +23,7 @@ impl Rest {
         self.until = self.until.max(now.mono.saturating_add(secs(rest.into())));
     }
 
-    /// The path has answered, with whatever: it is well.
+    /// The path has carried a call to an answer, whatever it was: it is well.
     pub fn answered(&mut self) {
         self.until = 0;
     }

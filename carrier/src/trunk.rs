@@ -11,7 +11,8 @@ use crate::registration::Registration;
 use crate::twilio::{MEDIA_RANGES, SIGNALLING_RANGES};
 use base::Rng;
 use ipnet::{IpNet, Ipv4Net};
-use sip_core::auth::Secret;
+use sip_core::auth::Credentials;
+use sip_core::endpoint::NextHop;
 use sip_core::header::NameAddr;
 use sip_core::sdp::AudioCodec;
 use sip_core::transport::Transport;
@@ -111,28 +112,37 @@ impl Trunk {
         self.config.uri.scheme() == Scheme::Sips || self.config.uri.transport().is_some()
     }
 
-    /// The user and the password that answer its challenges.
+    /// Where its requests go first.
     #[must_use]
-    pub fn credentials(&self) -> Option<(&str, &Secret)> {
-        self.config.username.as_deref().zip(self.config.password.as_ref())
+    pub fn next_hop(&self) -> NextHop {
+        let hop = NextHop::new(self.host.to_string(), self.port(), self.transport());
+        // A trunk whose URI names a transport is pinned to it.
+        if self.names_transport() { hop } else { hop.any_transport() }
     }
 
-    /// The Request-URI of a call: `sip:+E164@host;transport=tls`.
+    /// What answers its challenges.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        let (username, password) = self.config.username.as_deref().zip(self.config.password.as_ref())?;
+        Some(Credentials { username: username.to_owned(), password: password.expose().into(), realm: None })
+    }
+
+    /// The Request-URI of a call: `sip:+E164@host;transport=tls`, the number as it wants it.
     #[must_use]
     pub fn request_uri(&self, to: &Number) -> Uri {
-        self.config.uri.clone().with_user(Some(to.as_str()))
+        self.config.uri.clone().with_user(Some(&self.config.numbers.called(to)))
     }
 
     /// To of a call.
     #[must_use]
     pub fn to_header(&self, to: &Number) -> NameAddr {
-        NameAddr::new(self.address(to.as_str()))
+        NameAddr::new(self.address(&self.config.numbers.called(to)))
     }
 
-    /// From of a call, without a tag: the caller's number in E.164, at the trunk's own host.
+    /// From of a call, without a tag: the caller's number as the trunk wants it, at its own host.
     #[must_use]
     pub fn from_header(&self, from: &Number) -> NameAddr {
-        NameAddr::new(self.address(from.as_str()))
+        NameAddr::new(self.address(&self.config.numbers.caller(from)))
     }
 
     /// What its INVITEs carry besides, by name and value. Twilio's: P-Asserted-Identity with From's number, because it is
@@ -146,11 +156,10 @@ impl Trunk {
         }
     }
 
-    /// The codecs to offer, best first: termination picks the first that it supports (TWILIO.md §1.6). Without `codecs`
-    /// what every carrier takes.
+    /// The codecs to offer, best first.
     #[must_use]
     pub fn offered_codecs(&self) -> &[AudioCodec] {
-        if self.config.codecs.is_empty() { &AudioCodec::G711 } else { &self.config.codecs }
+        self.config.offered_codecs()
     }
 
     /// The codecs to take from it: without `codecs` every one there is.

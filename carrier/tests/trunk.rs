@@ -225,7 +225,7 @@ fn no_debug_output_shows_the_password() {
     let trunk = trunk(twilio());
     assert!(!format!("{trunk:?}").contains("Correct1Horse"));
     assert_eq!(
-        trunk.credentials().map(|(user, password)| (user, password.expose())),
+        trunk.credentials().as_ref().map(|known| (known.username.as_str(), known.password.expose())),
         Some(("tandem", "Correct1Horse"))
     );
 }

@@ -1,12 +1,15 @@
 //! `tandem check`: is this configuration in order, and what would it bind and dial?
 
+use super::probe::{Found, probe};
 use super::{Outcome, load};
+use crate::cli::CheckArgs;
 use crate::config::Config;
 use crate::sounds::SOUNDS;
-use std::path::Path;
 
-/// Validates all of the configuration without binding or dialling anything.
-pub fn check(path: &Path) -> Outcome {
+/// Validates all of the configuration without binding or dialling anything; with `--probe` the trunks are asked then. It
+/// fails where one of them does not answer as it should.
+pub async fn check(args: &CheckArgs) -> Outcome {
+    let path = &args.config;
     let config = load(path)?;
     let missing = missing_prompts(&config);
     if !missing.is_empty() {
@@ -36,7 +39,17 @@ pub fn check(path: &Path) -> Outcome {
         println!("  user       {} of {} may register", user.name, user.tenant);
     }
     config.notes.iter().for_each(|note| println!("  note: {note}"));
-    Ok(())
+    if args.probe { report(&probe(&config).await?) } else { Ok(()) }
+}
+
+/// What trunks were found to be, a line each.
+fn report(found: &[Found]) -> Outcome {
+    for Found { trunk, good, said } in found {
+        println!("  probe      {trunk} {}", if *good { "answers" } else { "does not answer as it should" });
+        said.iter().for_each(|line| println!("    {line}"));
+    }
+    let bad: Vec<&str> = found.iter().filter(|found| !found.good).map(|found| found.trunk.as_str()).collect();
+    if bad.is_empty() { Ok(()) } else { Err(format!("no calls can be expected to go over {}", bad.join(", ")).into()) }
 }
 
 /// Prompts that a number names and that are neither built in nor in the folder.

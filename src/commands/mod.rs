@@ -3,16 +3,15 @@
 mod call;
 mod carrier;
 mod check;
-
 mod key;
 pub mod load;
+mod probe;
 mod serve;
 mod status;
 
 pub use call::call;
 pub use carrier::carrier;
 pub use check::check;
-
 pub use key::create_key;
 pub use serve::{raise_files, serve};
 pub use status::status;

@@ -65,6 +65,11 @@ fn what_is_impossible_says_what_to_write_instead() {
             "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nusername = \"u\"\npassword_file = \"/nowhere\"",
             "cannot read /nowhere",
         ),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nprefixes = [\"1\"]", "\"+4930\""),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\ncosts = { \"+1\" = \"dear\" }", "0.0085"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nnumber_form = \"national\"", "country = \"49\""),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nfinal_codes = [200]", "300 to 699"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\nprioritie = 1", "did you mean \"priority\"?"),
         (
             "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\n[[trunk]]\nname = \"t\"\nuri = \"sip:z\"",
             "there is a [[trunk]] \"t\" already",
@@ -184,4 +189,16 @@ fn what_calls_may_ask_of_the_world_is_read_and_a_secret_is_not_shown() {
     assert_eq!(config.tenants[0].auth_token.as_ref().map(carrier::Secret::expose), Some("top-secret"));
     assert!(!format!("{config:?}").contains("top-secret"));
     assert!(config.notes.is_empty(), "{:?}", config.notes);
+}
+
+#[test]
+fn what_a_trunk_is_chosen_by_and_how_it_writes_numbers_is_read() {
+    let config = good(
+        "[[trunk]]\nname = \"t\"\nuri = \"sip:y\"\ngroup = \"us\"\npriority = 1\nweight = 5\nprefixes = [\"+1\"]\n\
+         costs = { \"+1\" = \"0.005\" }\nwhen_full = \"wait\"\nfinal_codes = [503]\nnumber_form = \"digits\"\nprepend = \"99\"",
+    );
+    let (route, numbers) = (&config.trunks[0].route, &config.trunks[0].numbers);
+    assert_eq!((route.priority, route.weight, route.final_codes.as_slice()), (1, 5, &[503][..]));
+    assert_eq!(route.costs, [("1".to_owned(), 5_000)].into());
+    assert_eq!(numbers.called(&"+18325550100".parse().expect("a number")), "9918325550100");
 }

@@ -88,6 +88,18 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.srtp = section.flag("srtp", false);
     config.pass_identity = section.flag("pass_identity", false);
     config.codecs = codecs(section);
+    routing(config, section);
+}
+
+/// What it is chosen by and how it writes numbers: the same words as over HTTP.
+fn routing(config: &mut TrunkConfig, section: &mut Section) {
+    let found = api::registry::ROUTING.into_iter().filter_map(|key| Some((key, section.json(key)?)));
+    let found: std::collections::BTreeMap<_, _> = found.collect();
+    let words = found.iter().map(|(key, found)| ((*key).to_owned(), found.value.clone())).collect();
+    if let Err(problem) = api::registry::routing(config, words) {
+        let place = problem.field().and_then(|field| found.get(field)).map_or(&section.place, |found| &found.place);
+        section.fault(place, format!("trunk.{problem}"));
+    }
 }
 
 /// The codecs of a trunk, the best first; an empty list is refused, because a call needs one.

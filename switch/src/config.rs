@@ -58,6 +58,9 @@ pub struct Config {
     pub provisioning: Provisioning,
     /// What tenants have used today by now.
     pub used: BTreeMap<String, Usage>,
+    /// Another process has gone before this one, and may have sent trunks as many calls as they take, up to now: none goes
+    /// until a second has passed.
+    pub succeeds: bool,
     /// The directory that recordings are written to.
     pub recordings: PathBuf,
     /// Where the API is reached from outside: what recordings' addresses begin with.

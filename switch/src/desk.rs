@@ -122,7 +122,7 @@ impl Desk {
             endpoint: Endpoint::new(with_gate(config, provisioned), rng.fork()),
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: tones(),
-            trunks: Trunks::new(provisioned, &mut rng),
+            trunks: Trunks::new(provisioned, config.succeeds, &mut rng, now),
             tally: Tally::new(&config.used, now),
             plan: Arc::clone(&provisioned.plan),
             host: bound.unwrap_or_else(|| "localhost".to_owned()),

@@ -131,7 +131,7 @@ pub enum Fact {
         /// The carrier's own name for the call.
         carrier_call_id: Option<String>,
     },
-    /// A trunk did not complete the call, and another is tried.
+    /// The path over a trunk failed: no answer, an overload, a fault of its carrier. Where there is another, it is tried.
     AttemptFailed {
         /// The trunk.
         trunk: String,

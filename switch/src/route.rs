@@ -123,11 +123,18 @@ impl Desk {
     }
 
     /// What answers at an address that somebody calls: a number, or a user or another number whom that one is joined with.
-    pub(crate) fn called(&self, uri: &Uri, user: Option<&UserId>) -> Result<Arc<Listed>, StatusCode> {
+    /// `trunk`: over which it comes, whose way to write numbers is understood where no number has just this name.
+    pub(crate) fn called(
+        &self,
+        uri: &Uri,
+        user: Option<&UserId>,
+        trunk: Option<usize>,
+    ) -> Result<Arc<Listed>, StatusCode> {
         let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let tenant = user.map(|user| user.tenant.as_str());
         let reaches = |listed: &&Arc<Listed>| tenant.is_none_or(|tenant| tenant == listed.number.tenant);
-        if let Some(listed) = self.plan.numbers.get(&name).filter(reaches) {
+        let meant = || self.plan.numbers.get(self.trunks.read(trunk?, &name)?.as_str());
+        if let Some(listed) = self.plan.numbers.get(&name).or_else(meant).filter(reaches) {
             return Ok(listed.clone());
         }
         let meant = match tenant {
@@ -165,7 +172,7 @@ impl Desk {
 
     /// The ways to whom a program or a transfer names, each with what it shows as its caller; one for each device of a
     /// user.
-    pub(crate) fn route(&self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
+    pub(crate) fn route(&mut self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
         if let Ok(uri) = Uri::parse(to.as_bytes()) {
             return self.route_uri(&uri, caller, now);
         }
@@ -179,7 +186,7 @@ impl Desk {
         }
     }
 
-    fn route_uri(&self, uri: &Uri, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
+    fn route_uri(&mut self, uri: &Uri, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
         let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let number = name.parse::<carrier::Number>();
         if let (Some(trunk), Ok(number)) = (uri.host().and_then(|host| self.trunks.at(host)), &number) {
@@ -196,7 +203,7 @@ impl Desk {
     }
 
     fn over_trunks(
-        &self,
+        &mut self,
         to: carrier::Number,
         only: Option<String>,
         caller: &Caller,
@@ -207,9 +214,9 @@ impl Desk {
         }
         let from = self.plan.number_of(caller)?;
         self.may_leave(&caller.tenant, &to, now)?;
-        let candidates = self.trunks.candidates(only.as_deref());
+        let candidates = self.trunks.candidates(&to, only.as_deref(), &mut self.rng);
         if candidates.is_empty() {
-            return Err(refused(503, "no trunk is configured"));
+            return Err(refused(503, &self.trunks.none_for(&to)));
         }
         Ok(vec![(from.as_str().to_owned(), Way::Trunks { from, to, candidates })])
     }

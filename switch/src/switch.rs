@@ -149,8 +149,8 @@ impl Switch {
 
     /// How its trunks are.
     #[must_use]
-    pub fn trunks(&self) -> Vec<TrunkStatus> {
-        self.desk.trunks.status()
+    pub fn trunks(&self, now: Now) -> Vec<TrunkStatus> {
+        self.desk.trunks.status(now)
     }
 
     /// What each tenant uses.
@@ -527,7 +527,7 @@ impl Switch {
         let replaces = replaces.map(|old| self.replaceable(old, user.as_ref())).transpose()?;
         let listed = match (&replaces, &user) {
             (Some(_), Some(user)) => self.desk.taking_over(&called, user)?,
-            _ => self.desk.called(&called, user.as_ref())?,
+            _ => self.desk.called(&called, user.as_ref(), trunk)?,
         };
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
@@ -538,6 +538,8 @@ impl Switch {
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
         let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
+        let read = trunk.and_then(|trunk| self.desk.trunks.read(trunk, &from));
+        let from = read.map_or(from, |number| number.to_string());
         let arrival = call::Arrival { session, request, source, listed, from, trunk, replaces };
         let mut call = call::arrive(arrival, &mut self.desk, now)?;
         for (_, entry) in self.early.extract_if(.., |(other, _)| *other == session) {

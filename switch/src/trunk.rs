@@ -9,12 +9,11 @@ mod duty;
 use crate::call::leg::Hear;
 use crate::desk::Timer;
 use crate::provision::Provisioned;
-use base::{Now, Rng};
+use base::{Now, Rng, millis};
 use bytes::Bytes;
-use carrier::{Denied, Number, Permit, Permits, Registration, Rest, Trunk};
+use carrier::{Denied, Number, Permit, Permits, Registration, Rest, Trunk, TrunkConfig, WhenFull};
 use serde::Serialize;
-use sip_core::auth::Credentials;
-use sip_core::endpoint::{Invite, MAX_FORWARDS, NextHop, RequestId};
+use sip_core::endpoint::{Invite, MAX_FORWARDS, RequestId};
 use sip_core::message::{Message, Name};
 use sip_core::sdp::AudioCodec;
 use sip_core::uri::Host;
@@ -65,6 +64,14 @@ pub struct TrunkStatus {
     /// Its registration, where it registers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration: Option<String>,
+    /// Until when it is tried last, because its path has failed (milliseconds since the Unix epoch); for longer where it
+    /// has yet to prove well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<u64>,
+    /// When it takes the next call (milliseconds since the Unix epoch), where it takes none now for the calls of the last
+    /// second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<u64>,
     /// Calls that hold a permit of it.
     pub calls: u32,
     /// The most calls a second.
@@ -84,6 +91,8 @@ struct Line {
     permits: Permits,
     rest: Rest,
     state: TrunkState,
+    /// It has answered an OPTIONS: then its silence to one says something.
+    answers_options: bool,
     registration: Option<Registration>,
     /// The Call-ID of its REGISTERs and the number of the last (RFC 3261 §10.2).
     register_call_id: String,
@@ -101,13 +110,17 @@ pub(crate) struct Trunks {
 }
 
 impl Trunks {
-    pub(crate) fn new(provisioned: &Provisioned, rng: &mut Rng) -> Self {
+    /// `succeeds`: see [`Config`](crate::Config).
+    pub(crate) fn new(provisioned: &Provisioned, succeeds: bool, rng: &mut Rng, now: Now) -> Self {
         let rate = Permits::new(provisioned.calls_per_second, u32::MAX);
         let (lines, order, requests) = (BTreeMap::new(), Vec::new(), HashMap::new());
         let mut trunks = Self { lines, order, next: 0, rate, requests };
         for trunk in &provisioned.trunks {
             let number = trunks.add(trunk.clone(), rng);
             trunks.order.push(number);
+            if succeeds {
+                trunks.spend(number, now);
+            }
         }
         trunks
     }
@@ -119,15 +132,34 @@ impl Trunks {
         number
     }
 
+    /// Counts the last second of a trunk as full.
+    fn spend(&mut self, number: usize, now: Now) {
+        if let Some(line) = self.lines.get_mut(&number) {
+            line.permits.spend(now);
+        }
+    }
+
     /// The trunks in use, in order.
     fn used(&self) -> impl Iterator<Item = (usize, &Line)> {
         self.order.iter().filter_map(|number| Some((*number, self.lines.get(number)?)))
     }
 
-    /// The trunks that may carry a call, in order: the one that was asked for, or all.
-    pub(crate) fn candidates(&self, only: Option<&str>) -> VecDeque<usize> {
-        let fits = |line: &Line| only.is_none_or(|name| line.trunk.name().as_str() == name);
-        self.used().filter(|(_, line)| fits(line)).map(|(number, _)| number).collect()
+    /// The trunks that may carry a call to this number, in the order in which they are tried: of all, of the group or of
+    /// the one trunk that was asked for.
+    pub(crate) fn candidates(&self, to: &Number, only: Option<&str>, rng: &mut Rng) -> VecDeque<usize> {
+        let is_named = |line: &Line, name: &str| line.trunk.name().as_str() == name;
+        let is_trunk = only.is_some_and(|name| self.used().any(|(_, line)| is_named(line, name)));
+        let wanted = |line: &Line| only.is_none_or(|name| line.config().answers_to(name, is_trunk));
+        let fit = |(number, line): (usize, &Line)| Some((number, line.config().route.fit(to)?));
+        carrier::in_order(self.used().filter(|(_, line)| wanted(line)).filter_map(fit).collect(), rng).into()
+    }
+
+    /// Why there is no candidate for a call.
+    pub(crate) fn none_for(&self, to: &Number) -> String {
+        if self.order.is_empty() {
+            return "no trunk is configured".to_owned();
+        }
+        format!("no trunk takes {to}: the prefixes of none begin it, or none is of the group asked for")
     }
 
     /// Whether one of these is still there to be tried.
@@ -135,14 +167,18 @@ impl Trunks {
         candidates.iter().any(|number| self.order.contains(number))
     }
 
-    /// Takes a permit of the first candidate that has one; trunks at rest come after those that are well.
+    /// Takes a permit of the first candidate that has one, or for which a call waits; trunks at rest come after those that
+    /// are well.
     pub(crate) fn permit(&mut self, candidates: &VecDeque<usize>, now: Now) -> Result<Grant, NoPermit> {
         self.rate.ready(now).map_err(|_| NoPermit)?;
         let mut order: Vec<usize> = candidates.iter().copied().filter(|number| self.order.contains(number)).collect();
         let line = |number: &usize| self.lines.get(number);
-        order.sort_by_key(|number| line(number).is_some_and(|line| line.rest.until(now).is_some()));
-        let ready = |number: &usize| line(number).is_some_and(|line| line.permits.ready(now).is_ok());
-        let trunk = order.into_iter().find(ready).ok_or(NoPermit)?;
+        order.sort_by_key(|number| line(number).is_some_and(|line| line.is_resting(now)));
+        let decides = |number: &usize| {
+            line(number)
+                .is_some_and(|line| line.permits.ready(now).is_ok() || line.config().route.when_full == WhenFull::Wait)
+        };
+        let trunk = order.into_iter().find(decides).ok_or(NoPermit)?;
         let permits = self.lines.get_mut(&trunk).map(|line| &mut line.permits).ok_or(NoPermit)?;
         let channel = permits.take(now).map_err(|_| NoPermit)?;
         match self.rate.take(now) {
@@ -164,6 +200,11 @@ impl Trunks {
             Ok(()) | Err(Denied::AllInUse) => None,
         };
         self.used().filter_map(|(_, line)| later(line)).min()
+    }
+
+    /// The number that a trunk means by the user of an address.
+    pub(crate) fn read(&self, trunk: usize, user: &str) -> Option<Number> {
+        self.lines.get(&trunk)?.config().numbers.read(user)
     }
 
     /// Gives a permit back.
@@ -196,13 +237,13 @@ impl Trunks {
 
     /// The trunk whose address has this host.
     pub(crate) fn at(&self, host: &Host) -> Option<String> {
-        let fits = |(_, line): &(usize, &Line)| line.trunk.config().uri.host() == Some(host);
+        let fits = |(_, line): &(usize, &Line)| line.config().uri.host() == Some(host);
         self.used().find(fits).map(|(_, line)| line.trunk.name().to_string())
     }
 
     /// Whether its audio is encrypted.
     pub(crate) fn encrypts(&self, trunk: usize) -> bool {
-        self.lines.get(&trunk).is_some_and(|line| line.trunk.config().srtp)
+        self.lines.get(&trunk).is_some_and(|line| line.config().srtp)
     }
 
     /// Its address, where the configuration names one and no name.
@@ -242,7 +283,7 @@ impl Trunks {
         let passed = passed.map(|value| (IDENTITY.to_owned(), value.clone()));
         Some(Invite {
             uri: trunk.request_uri(to),
-            next_hop: next_hop(trunk),
+            next_hop: trunk.next_hop(),
             from: trunk.from_header(from),
             to: trunk.to_header(to),
             contact_user: Some(from.as_str().to_owned()),
@@ -251,7 +292,7 @@ impl Trunks {
             routes: Vec::new(),
             headers: trunk.extra_headers(from).into_iter().chain(passed).collect(),
             body: Some((SDP.to_owned(), offer)),
-            credentials: credentials(trunk),
+            credentials: trunk.credentials(),
             try_timeout: Some(trunk.try_timeout()),
             ring_timeout: None,
         })
@@ -264,19 +305,17 @@ impl Trunks {
         self.used().find(|(_, line)| line.trunk.admits(source, account.as_deref()).is_ok()).map(|(number, _)| number)
     }
 
-    /// A call over it came to a final answer, or to none.
-    pub(crate) fn note(&mut self, trunk: usize, path_failed: Option<Option<u32>>, now: Now) {
-        let Some(line) = self.lines.get_mut(&trunk) else { return };
-        match path_failed {
-            Some(retry_after) => {
-                line.rest.failed(retry_after, now);
-                line.state = TrunkState::Down;
-            }
-            None => {
-                line.rest.answered();
-                line.state = TrunkState::Up;
-            }
+    /// A call over it came to an answer, whatever it was: the path is well.
+    pub(crate) fn answered(&mut self, trunk: usize) {
+        if let Some(line) = self.lines.get_mut(&trunk) {
+            line.rest.answered();
+            line.state = TrunkState::Up;
         }
+    }
+
+    /// Whether this final response ends a call over it though another trunk might take it.
+    pub(crate) fn is_final(&self, trunk: usize, code: u16) -> bool {
+        self.lines.get(&trunk).is_some_and(|line| line.config().route.final_codes.contains(&code))
     }
 
     /// Timers that trunks keep while nothing happens.
@@ -294,8 +333,8 @@ impl Trunks {
     }
 
     /// How each is.
-    pub(crate) fn status(&self) -> Vec<TrunkStatus> {
-        self.used().map(|(_, line)| line.status()).collect()
+    pub(crate) fn status(&self, now: Now) -> Vec<TrunkStatus> {
+        self.used().map(|(_, line)| line.status(now)).collect()
     }
 }
 
@@ -305,6 +344,7 @@ impl Line {
             permits: trunk.permits(),
             rest: Rest::default(),
             state: TrunkState::Unknown,
+            answers_options: false,
             registration: trunk.registration(rng.fork()),
             register_call_id: rng.token(24),
             register_cseq: 0,
@@ -312,14 +352,30 @@ impl Line {
         }
     }
 
-    fn status(&self) -> TrunkStatus {
-        let config = self.trunk.config();
+    /// Whether it is tried last: its path has failed lately, or has not proved well since.
+    fn is_resting(&self, now: Now) -> bool {
+        self.rest.until(now).is_some() || (self.state == TrunkState::Down && self.answers_options)
+    }
+
+    const fn config(&self) -> &TrunkConfig {
+        self.trunk.config()
+    }
+
+    fn status(&self, now: Now) -> TrunkStatus {
+        let config = self.config();
+        let wall = |at: u64| now.wall + at.saturating_sub(now.mono).div_ceil(millis(1));
+        let opens_at = match self.permits.ready(now) {
+            Err(Denied::RetryAt(at)) => Some(at),
+            Ok(()) | Err(Denied::AllInUse) => None,
+        };
         TrunkStatus {
             name: config.name.to_string(),
             profile: config.profile,
             uri: config.uri.to_string(),
             state: self.state,
             registration: self.registration.as_ref().map(|registration| registration.state().to_string()),
+            rests_until: self.is_resting(now).then(|| wall(self.rest.until(now).unwrap_or(now.mono))),
+            opens_at: opens_at.map(wall),
             calls: self.permits.live(),
             max_cps: config.max_cps,
             max_calls: config.max_calls,
@@ -327,20 +383,9 @@ impl Line {
     }
 }
 
-fn next_hop(trunk: &Trunk) -> NextHop {
-    let hop = NextHop::new(trunk.host().to_string(), trunk.port(), trunk.transport());
-    // A trunk whose URI names a transport is pinned to it.
-    if trunk.names_transport() { hop } else { hop.any_transport() }
-}
-
-fn credentials(trunk: &Trunk) -> Option<Credentials> {
-    let (username, password) = trunk.credentials()?;
-    Some(Credentials { username: username.to_owned(), password: password.expose().into(), realm: None })
-}
-
-/// Whether a response says that the path to the trunk is broken, and for how long: 503 does.
+/// Whether a response says that the path to the trunk is broken, and for how long: 500 and 503 do (FAULTS 5).
 pub(crate) fn path_failure(response: &Message) -> Option<Option<u32>> {
-    let broken = response.status().is_some_and(|status| status.code() == 503);
+    let broken = response.status().is_some_and(|status| [500, 503].contains(&status.code()));
     broken.then(|| seconds(response, Name::RetryAfter))
 }
 

@@ -204,6 +204,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
             ..switch::Provisioning::default()
         },
         used: [].into(),
+        succeeds: false,
         recordings: "recordings".into(),
         api_url: None,
     }

@@ -21,6 +21,7 @@ mod phone;
 mod phones;
 mod place;
 mod programs;
+mod trunks;
 
 /// The seed of a run, printed wherever it fails.
 fn seed() -> u64 {

@@ -15,6 +15,7 @@
 //! | `cdrs` | `GET /v1/cdrs`, as JSON and CSV |
 //! | `admin` | `/metrics`, `POST /v1/admin/drain` |
 //! | `provision` | `/v1/tenants`, `/v1/trunks`, `/v1/numbers`, `/v1/users` |
+//! | `explain` | `POST /v1/routes/explain` |
 //! | `keys` | `/v1/keys` |
 //! | `status` | `/health`, `/livez`, `/readyz` |
 //! | `doc` | `/openapi.json`, `/docs` |
@@ -33,6 +34,7 @@ mod conferences;
 mod csv;
 mod doc;
 mod events;
+mod explain;
 mod fields;
 mod flows;
 mod happened;
@@ -287,6 +289,7 @@ fn with_key() -> OpenApiRouter<App> {
         .routes(routes!(users::get, users::change, users::delete))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::get, keys::change, keys::delete))
+        .routes(routes!(explain::post))
         .routes(routes!(admin::drain))
 }
 

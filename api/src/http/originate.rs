@@ -24,7 +24,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
-use switch::{Admission, CallView, CallbackForm, Command, Direction, Fact, Originate, Record, StatusCallback, Wishes};
+use switch::{
+    Admission, CallView, CallbackForm, Command, Direction, Fact, Originate, Record, StatusCallback, TenantLimits,
+    Wishes,
+};
 
 /// `timeout_s` of a call that names none: how long it may ring, in seconds (the field's de-facto default).
 pub const DEFAULT_TIMEOUT_S: u64 = 60;
@@ -218,56 +221,14 @@ impl Asked {
         })
     }
 
-    /// What depends on who asks and on what there is.
+    /// What depends on who asks and on what there is. The switch judges again, with what phones and programs do.
     fn check(&self, app: &App, caller: &Caller) -> Result<(), Problem> {
-        let directory = app.inner.directory.load();
-        let tenant = caller.tenant();
-        if !directory.owns(tenant, self.from.as_str()) {
-            let detail = format!("{} is not a number of this tenant; name it in a [[number]]", self.from.as_str());
-            return Err(Problem::new(StatusCode::FORBIDDEN, "caller_id_not_owned", detail).at("from"));
+        let (directory, tenant) = (app.inner.directory.load(), caller.tenant());
+        let refused = refusals(app, tenant, &directory, Some(&self.from), &self.to, self.trunk.as_deref());
+        if let Some(first) = refused.into_iter().next() {
+            return Err(first);
         }
-        if !directory.tenants.get(tenant).is_some_and(|tenant| tenant.trunk_access) {
-            let detail = "this tenant's calls may not leave by a trunk (trunk_access)";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail));
-        }
-        self.check_limits(app, tenant, &directory)?;
-        match &self.trunk {
-            Some(trunk) if directory.trunk(trunk).is_none() => {
-                let shown: String = trunk.chars().take(64).collect();
-                let detail = format!("there is no trunk `{shown}`; GET /v1/trunks lists those there are");
-                Err(Problem::bad("unknown_trunk", detail).at("trunk"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The limits of the tenant: each refuses by its own name. The switch judges again, with what phones and programs do.
-    fn check_limits(&self, app: &App, tenant: &str, directory: &Directory) -> Result<(), Problem> {
-        let Some(limits) = directory.tenants.get(tenant).map(|tenant| &tenant.limits) else { return Ok(()) };
-        limits
-            .destinations
-            .check(&self.to)
-            .map_err(|closed| Problem::new(StatusCode::FORBIDDEN, closed.code(), closed.to_string()).at("to"))?;
-        let reached = |limit: &'static str, retry_after_s| {
-            let detail = format!("limits.{limit} of this tenant is reached");
-            let code = match limit {
-                "concurrent_calls" => "concurrent_calls_reached",
-                "calls_per_second" => "calls_per_second_reached",
-                "minutes_per_day" => "minutes_per_day_reached",
-                _ => "spend_per_day_reached",
-            };
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(retry_after_s)
-        };
-        let usage = app.inner.sip.load().usage.get(tenant).copied().unwrap_or_default();
-        let midnight = (DAY_MS - app.inner.ledger.wall() % DAY_MS).div_ceil(1_000);
-        limits.of_the_day(&usage).map_err(|limit| reached(limit, midnight))?;
-        if let Some(most) = limits.concurrent_calls {
-            let live = app.inner.ledger.live().collect(|view| view.tenant == tenant && !view.status.is_final(), |_| ());
-            if live.len() >= most as usize {
-                return Err(reached("concurrent_calls", 1));
-            }
-        }
-        match limits.calls_per_second {
+        match directory.tenants.get(tenant).and_then(|tenant| tenant.limits.calls_per_second) {
             Some(most) if !app.inner.leaving.take(tenant, most) => Err(reached("calls_per_second", 1)),
             _ => Ok(()),
         }
@@ -305,7 +266,64 @@ impl Asked {
     }
 }
 
-fn number(field: &'static str, text: &str) -> Result<Number, Problem> {
+/// All that is against a call of a tenant, but for its calls a second: each limit refuses by its own name.
+pub(super) fn refusals(
+    app: &App,
+    tenant: &str,
+    directory: &Directory,
+    from: Option<&Number>,
+    to: &Number,
+    trunk: Option<&str>,
+) -> Vec<Problem> {
+    let mut refused = Vec::new();
+    if let Some(from) = from.filter(|from| !directory.owns(tenant, from.as_str())) {
+        let detail = format!("{from} is not a number of this tenant; name it in a [[number]]");
+        refused.push(Problem::new(StatusCode::FORBIDDEN, "caller_id_not_owned", detail).at("from"));
+    }
+    if !directory.tenants.get(tenant).is_some_and(|tenant| tenant.trunk_access) {
+        let detail = "this tenant's calls may not leave by a trunk (trunk_access)";
+        refused.push(Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail));
+    }
+    if let Some(limits) = directory.tenants.get(tenant).map(|tenant| &tenant.limits) {
+        refused.extend(over_limits(app, tenant, limits, to));
+    }
+    if let Some(trunk) = trunk.filter(|trunk| !directory.has_trunk_or_group(trunk)) {
+        let shown: String = trunk.chars().take(64).collect();
+        let detail =
+            format!("there is no trunk and no group of trunks `{shown}`; GET /v1/trunks lists those there are");
+        refused.push(Problem::bad("unknown_trunk", detail).at("trunk"));
+    }
+    refused
+}
+
+fn over_limits(app: &App, tenant: &str, limits: &TenantLimits, to: &Number) -> Vec<Problem> {
+    let closed =
+        |closed: carrier::NotOpen| Problem::new(StatusCode::FORBIDDEN, closed.code(), closed.to_string()).at("to");
+    let mut refused: Vec<Problem> = limits.destinations.check(to).map_err(closed).err().into_iter().collect();
+    let usage = app.inner.sip.load().usage.get(tenant).copied().unwrap_or_default();
+    let midnight = (DAY_MS - app.inner.ledger.wall() % DAY_MS).div_ceil(1_000);
+    refused.extend(limits.of_the_day(&usage).map_err(|limit| reached(limit, midnight)).err());
+    if let Some(most) = limits.concurrent_calls {
+        let live = app.inner.ledger.live().collect(|view| view.tenant == tenant && !view.status.is_final(), |_| ());
+        if live.len() >= most as usize {
+            refused.push(reached("concurrent_calls", 1));
+        }
+    }
+    refused
+}
+
+fn reached(limit: &'static str, retry_after_s: u64) -> Problem {
+    let detail = format!("limits.{limit} of this tenant is reached");
+    let code = match limit {
+        "concurrent_calls" => "concurrent_calls_reached",
+        "calls_per_second" => "calls_per_second_reached",
+        "minutes_per_day" => "minutes_per_day_reached",
+        _ => "spend_per_day_reached",
+    };
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(retry_after_s)
+}
+
+pub(super) fn number(field: &'static str, text: &str) -> Result<Number, Problem> {
     text.parse().map_err(|error: carrier::NumberError| Problem::bad("invalid_number", error.to_string()).at(field))
 }
 

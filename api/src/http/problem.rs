@@ -28,6 +28,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// The field at fault, where one is.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     /// An error with its status, stable code and explanation.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         debug_assert!(is_known(status.as_u16(), code), "{status} {code} is not in the catalogue of problems");

@@ -32,6 +32,12 @@ pub struct TrunkHealth {
     pub status: TrunkState,
     /// Calls on it now.
     pub active_calls: u32,
+    /// Until when it is tried last, in milliseconds since the Unix epoch. Not for who asks without a key.
+    #[serde(skip)]
+    pub rests_until: Option<u64>,
+    /// When it takes the next call, in milliseconds since the Unix epoch, where its calls a second are used up.
+    #[serde(skip)]
+    pub opens_at: Option<u64>,
 }
 
 /// What is known of a trunk.

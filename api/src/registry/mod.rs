@@ -13,9 +13,11 @@
 
 mod made;
 mod read;
+mod routing;
 
 pub use made::Kind;
 pub use read::{MAX_LIMIT, MAX_REQUESTS_PER_MINUTE, limits, money};
+pub use routing::{ROUTING, routing};
 
 use crate::accounts::{AccountError, Accounts};
 use crate::commander::{Commander, Gone};

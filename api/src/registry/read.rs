@@ -1,12 +1,12 @@
 //! Documents read: what may be said of a tenant, a trunk, a number, a user, each field checked and named where it is wrong.
 
+use super::routing::{self, ROUTING};
 use crate::directory::{Origin, OwnedNumber, Tenant, Trunk, User};
 use crate::http::{Fields, Problem};
-use carrier::{DestinationError, Destinations, Profile, Secret, TrunkConfig, TrunkError, TrunkName, Uri};
+use carrier::{AudioCodec, DestinationError, Destinations, Profile, Secret, TrunkConfig, TrunkError, TrunkName, Uri};
 use ipnet::IpNet;
 use ivr::Answer;
 use serde_json::{Map, Value};
-
 use switch::TenantLimits;
 
 /// The most that `api_requests_per_minute` may be.
@@ -52,9 +52,11 @@ const TRUNK: &[&str] = &[
     "accept_from",
     "media_from",
     "srtp",
+    "pass_identity",
+    "codecs",
 ];
 
-fn wrong(field: &str, detail: impl Into<String>) -> Problem {
+pub(super) fn wrong(field: &str, detail: impl Into<String>) -> Problem {
     Problem::bad("invalid_value", detail.into()).at(field)
 }
 
@@ -186,7 +188,7 @@ pub fn user(document: Map<String, Value>, secret: Option<Secret>) -> Result<User
 
 /// A trunk, checked by the carrier crate as a whole.
 pub fn trunk(name: &str, document: Map<String, Value>, secret: Option<Secret>) -> Result<Trunk, Problem> {
-    let mut fields = Fields::of(document, TRUNK, &[])?;
+    let mut fields = Fields::of(document, &[TRUNK, &ROUTING].concat(), &[])?;
     let name: TrunkName = name.parse().map_err(of_trunk)?;
     let profile = match fields.optional_text("profile")?.as_deref() {
         None | Some("generic") => Profile::Generic,
@@ -220,7 +222,18 @@ fn fill(config: &mut TrunkConfig, fields: &mut Fields) -> Result<(), Problem> {
     config.accept_from = networks(fields, "accept_from")?;
     config.media_from = networks(fields, "media_from")?;
     config.srtp = fields.flag("srtp", false)?;
-    Ok(())
+    config.pass_identity = fields.flag("pass_identity", false)?;
+    config.codecs = codecs(fields)?;
+    routing::fill(config, fields)
+}
+
+/// The codecs of a trunk, the best first; an empty list is refused, because a call needs one.
+fn codecs(fields: &mut Fields) -> Result<Vec<AudioCodec>, Problem> {
+    let Some(list) = fields.texts("codecs")? else { return Ok(Vec::new()) };
+    let known = AudioCodec::ALL.map(AudioCodec::name);
+    let read: Option<Vec<AudioCodec>> = list.iter().map(|name| AudioCodec::named(name)).collect();
+    read.filter(|list| (1..=known.len()).contains(&list.len()))
+        .ok_or_else(|| wrong("codecs", format!("`codecs` is some of {}, the best first", known.join(", "))))
 }
 
 /// A list of networks; an empty one is refused, because it would stand for the profile's own ranges and not for nobody.

@@ -17,6 +17,7 @@ mod disk;
 mod document;
 mod errands;
 mod events;
+mod explain;
 mod flows;
 mod health;
 mod idempotency;

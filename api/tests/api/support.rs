@@ -125,7 +125,7 @@ impl Board {
         };
         let registry = Registry::open(means, directory()).await.unwrap();
         let directory = published;
-        let trunk = TrunkHealth { status: TrunkState::Connected, active_calls: 3 };
+        let trunk = TrunkHealth { status: TrunkState::Connected, active_calls: 3, ..TrunkHealth::default() };
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth {
             up: true,
             trunks: [("sim".into(), trunk)].into(),

@@ -19,9 +19,10 @@ const OF_THE_SWITCH: [(&str, &str); 4] = [
 ];
 
 /// Routes without an id that another tenant may ask for with effects of its own, and what it is answered.
-const OWN_EFFECTS: [(&str, &str, u16); 8] = [
+const OWN_EFFECTS: [(&str, &str, u16); 9] = [
     ("post", "/v1/calls", 403), // the example's `from` is the first tenant's
     ("post", "/v1/account/rotate", 200),
+    ("post", "/v1/routes/explain", 200), // what the asking tenant's call would meet
     ("post", "/v1/admin/drain", 403),
     ("post", "/v1/tenants", 403), // these three are an operator's to make
     ("post", "/v1/trunks", 403),

@@ -121,7 +121,7 @@ pub(super) fn queue_limit() -> Ending {
 /// Begins a call that the API asked for.
 pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
     let book = Book::new(asked.sid, 1, asked.queued_at, now);
-    let candidates = desk.trunks.candidates(asked.trunk.as_deref());
+    let candidates = desk.trunks.candidates(&asked.to, asked.trunk.as_deref(), &mut desk.rng);
     let answer = Arc::new(serde_json::to_value(&asked.answer).unwrap_or_default());
     let about = Admission {
         tenant: asked.tenant,
@@ -142,7 +142,8 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         return over(call, ending, desk, now);
     }
     if candidates.is_empty() {
-        return stillborn(call, Status::Failed, "no trunk is configured", desk, now);
+        let reason = desk.trunks.none_for(&asked.to);
+        return stillborn(call, Status::Failed, &reason, desk, now);
     }
     desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
     let way = Way::Trunks { from: asked.from, to: asked.to, candidates };
@@ -408,7 +409,7 @@ impl Call {
         };
         desk.quiet(self.sid);
         if let Some(grant) = &self.leg.grant {
-            desk.trunks.note(grant.trunk, None, now);
+            desk.trunks.answered(grant.trunk);
         }
         let body = if response.body().is_empty() {
             dialing.early.clone().unwrap_or_default()
@@ -479,18 +480,22 @@ impl Call {
             }
         };
         let ending = failed(failure);
-        if let Some(grant) = &self.leg.grant {
-            desk.trunks.note(grant.trunk, broken_path(failure), now);
+        let trunk = self.leg.grant.as_ref().map(|grant| grant.trunk);
+        let is_final = trunk.is_some_and(|trunk| said_finally(failure, trunk, desk));
+        if let Some(trunk) = trunk {
+            note(trunk, failure, desk, now);
         }
         let waiting = dialing.waiting;
         self.on_session_gone(desk, now);
-        if ending.cause.retry && waiting.has_more() {
+        if trunk.is_some() && ending.cause.retry {
             let fact = Fact::AttemptFailed {
                 trunk: self.trunk.clone().unwrap_or_default(),
                 sip_status: ending.cause.sip_status,
                 reason: ending.cause.reason.clone(),
             };
             self.record(fact, desk, now);
+        }
+        if ending.cause.retry && !is_final && waiting.has_more() {
             self.stage = Stage::Queued(waiting);
             desk.wake(self.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
             desk.timers.set(crate::desk::Timer::Queue, now.mono);
@@ -516,13 +521,24 @@ fn twilio_error(response: &Message) -> Option<TwilioError> {
     parse_twilio_error(&String::from_utf8_lossy(&value))
 }
 
-/// Whether the path to the trunk is broken, and for how long it said so.
-fn broken_path(failure: &Failure) -> Option<Option<u32>> {
-    match failure {
+/// What an INVITE that came to nothing says of the path to its trunk. One that we took back says nothing.
+fn note(trunk: usize, failure: &Failure, desk: &mut Desk, now: Now) {
+    let broken = match failure {
         Failure::Response(response) | Failure::Auth(_, Some(response)) => path_failure(response),
         Failure::TryTimeout | Failure::Timeout | Failure::Transport(_) | Failure::Unresolved => Some(None),
-        Failure::NoAnswer | Failure::Canceled | Failure::Auth(_, None) => None,
+        Failure::Canceled => return,
+        Failure::NoAnswer | Failure::Auth(_, None) => None,
+    };
+    match broken {
+        Some(retry_after) => desk.trunk_failed(trunk, retry_after, now),
+        None => desk.trunks.answered(trunk),
     }
+}
+
+/// Whether the trunk is configured to be taken at its word.
+fn said_finally(failure: &Failure, trunk: usize, desk: &Desk) -> bool {
+    let Failure::Response(response) = failure else { return false };
+    response.status().is_some_and(|status| desk.trunks.is_final(trunk, status.code()))
 }
 
 fn failed(failure: &Failure) -> Ending {

@@ -1,7 +1,7 @@
 //! What trunks do by themselves: registration (RFC 3261 §10.2) and OPTIONS; and other trunks in place of those that there
 //! are.
 
-use super::{Line, Purpose, TrunkState, Trunks, credentials, next_hop, path_failure, seconds};
+use super::{Line, Purpose, TrunkState, Trunks, path_failure, seconds};
 use crate::desk::{Desk, Timer};
 use crate::provision::Provisioned;
 use base::Now;
@@ -36,6 +36,21 @@ impl Desk {
     fn stop_trunk(&mut self, index: usize, now: Now) {
         self.registering(index, Registering::Stop, now);
         self.timers.stop(Timer::Ping(index));
+        // Whether it answers an OPTIONS is nobody's business any more.
+        self.trunks.requests.retain(|_, asking| *asking != (index, Purpose::Ping));
+    }
+
+    /// The path to a trunk has failed, and is to be left alone for so many seconds where it said so: it rests, and is asked
+    /// by OPTIONS when that is over, until it is known to be well.
+    pub(crate) fn trunk_failed(&mut self, index: usize, retry_after: Option<u32>, now: Now) {
+        let Some(line) = self.trunks.lines.get_mut(&index) else { return };
+        line.rest.failed(retry_after, now);
+        line.state = TrunkState::Down;
+        tracing::info!(trunk = line.trunk.name().as_str(), retry_after, "the path to a trunk has failed; it rests");
+        let is_used = self.trunks.order.contains(&index);
+        if let Some(until) = self.trunks.lines.get(&index).and_then(|line| line.rest.until(now)).filter(|_| is_used) {
+            self.timers.set(Timer::Ping(index), until);
+        }
     }
 
     /// Ends it: a registration is withdrawn (RFC 3261 §10.2.2).
@@ -60,6 +75,8 @@ impl Desk {
                 }
                 None => {
                     let number = self.trunks.add(trunk.clone(), &mut self.rng);
+                    // Its carrier may have had calls over one that was taken away, under another name.
+                    self.trunks.spend(number, now);
                     self.start_trunk(number, now);
                     number
                 }
@@ -94,6 +111,9 @@ impl Desk {
         }
         let registration = registers_anew.then(|| (trunk.registration(self.rng.fork()), self.rng.token(24)));
         let Some(line) = self.trunks.lines.get_mut(&index) else { return };
+        if line.trunk.config().uri != trunk.config().uri {
+            line.permits.spend(now);
+        }
         line.permits.limit(trunk.config().max_cps, trunk.config().max_calls);
         line.trunk = trunk.clone();
         match registration {
@@ -111,11 +131,21 @@ impl Desk {
         self.registering(index, Registering::Timeout, now);
     }
 
-    /// Asks a trunk whether it is there.
+    /// Asks a trunk whether it is there: at its interval, and where it is down. One that rests is left alone (RFC 3261
+    /// §21.5.4), and one that has yet to answer is not asked again.
     pub(crate) fn on_ping_timer(&mut self, index: usize, now: Now) {
         let Some(line) = self.trunks.lines.get(&index) else { return };
-        let Some(every) = line.trunk.options_interval() else { return };
-        self.timers.set(Timer::Ping(index), now.after(every));
+        if let Some(until) = line.rest.until(now) {
+            return self.timers.set(Timer::Ping(index), until);
+        }
+        match line.trunk.options_interval() {
+            Some(every) => self.timers.set(Timer::Ping(index), now.after(every)),
+            None if line.state != TrunkState::Down => return,
+            None => {}
+        }
+        if self.trunks.requests.values().any(|asking| *asking == (index, Purpose::Ping)) {
+            return;
+        }
         let uri = line.trunk.registrar().clone();
         let us = NameAddr::new(uri.clone());
         self.ask(index, Purpose::Ping, Method::Options, uri, us, Vec::new(), now);
@@ -178,14 +208,14 @@ impl Desk {
         let asked = OutOfDialog {
             method,
             uri,
-            next_hop: next_hop(&line.trunk),
+            next_hop: line.trunk.next_hop(),
             from: us.clone(),
             to: us,
             call_id: registers.then(|| line.register_call_id.clone()),
             cseq: registers.then_some(line.register_cseq),
             headers,
             body: None,
-            credentials: credentials(&line.trunk),
+            credentials: line.trunk.credentials(),
         };
         match self.endpoint.request(asked, now) {
             Ok(request) => {
@@ -204,13 +234,7 @@ impl Desk {
         let Some((index, purpose)) = self.trunks.requests.remove(&request) else {
             return self.on_message_done(request, &result, now);
         };
-        let failed = match &result {
-            Ok(response) | Err(Failure::Response(response)) | Err(Failure::Auth(_, Some(response))) => {
-                path_failure(response)
-            }
-            Err(_) => Some(None),
-        };
-        self.trunks.note(index, failed, now);
+        self.note_reply(index, purpose, &result, now);
         if purpose == Purpose::Register {
             if let Some(line) = self.trunks.lines.get_mut(&index) {
                 line.register_cseq = line.register_cseq.max(cseq);
@@ -220,6 +244,35 @@ impl Desk {
         self.trunks.forget(index);
         if !self.trunks.lines.contains_key(&index) {
             self.timers.stop(Timer::Register(index));
+        }
+    }
+}
+
+impl Desk {
+    /// What the end of a request says of its trunk. An answer does not end a rest: who refuses calls may well answer
+    /// OPTIONS.
+    fn note_reply(&mut self, index: usize, purpose: Purpose, result: &Result<Message, Failure>, now: Now) {
+        let broken = match result {
+            Ok(response) | Err(Failure::Response(response)) | Err(Failure::Auth(_, Some(response))) => {
+                path_failure(response)
+            }
+            Err(_) => Some(None),
+        };
+        let Some(line) = self.trunks.lines.get_mut(&index) else { return };
+        let is_silence = matches!(result, Err(Failure::Timeout | Failure::TryTimeout));
+        let pinged = purpose == Purpose::Ping;
+        match broken {
+            // It may be one that answers no OPTIONS at all: its rest is over, and the next call shows.
+            Some(_) if pinged && is_silence && !line.answers_options && line.trunk.options_interval().is_none() => {
+                line.state = TrunkState::Unknown;
+            }
+            Some(retry_after) => self.trunk_failed(index, retry_after, now),
+            None => {
+                line.answers_options |= pinged;
+                if line.rest.until(now).is_none() {
+                    line.state = TrunkState::Up;
+                }
+            }
         }
     }
 }

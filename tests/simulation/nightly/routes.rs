@@ -17,8 +17,9 @@ struct Kind {
 }
 
 enum Then {
-    /// The next route is tried, at most so long after the INVITE; the first one then rests for so long.
-    Next { within: Duration, rests: Option<Duration> },
+    /// The next route is tried, at most so long after the INVITE; the first one then rests for so long, and longer where
+    /// it is not back: where it answers no OPTIONS.
+    Next { within: Duration, rests: Option<Duration>, back: bool },
     /// The caller hears this, and nobody else is asked.
     Own(u16),
 }
@@ -35,14 +36,14 @@ const KINDS: [Kind; 13] = [
     next("sip:first.example", "reject 503 retry 7s", SAID, Some(Duration::from_secs(7))),
     next("sip:first.example", "reject 503", SAID, Some(REST)),
     next("sip:first.example", "ring 20ms, reject 503 retry 3s", SAID, Some(Duration::from_secs(3))),
+    next("sip:first.example", "reject 500", SAID, Some(REST)),
     // It says something of one number, and nothing of the next.
-    next("sip:first.example", "reject 500", SAID, None),
     next("sip:first.example", "timeout", SAID, None),
     next("sip:first.example", "silent", UNSAID, Some(REST)),
     // The host is there, and nobody listens: ICMP says so.
-    next("sip:first.example:5999", "answer", SAID, Some(REST)),
+    gone("sip:first.example:5999"),
     // The name has no address.
-    next("sip:gone.example", "answer", SAID, Some(REST)),
+    gone("sip:gone.example"),
     own("busy", 486),
     own("not found", 404),
     own("decline", 603),
@@ -51,7 +52,11 @@ const KINDS: [Kind; 13] = [
 ];
 
 const fn next(uri: &'static str, script: &'static str, within: Duration, rests: Option<Duration>) -> Kind {
-    Kind { uri, script, then: Then::Next { within, rests } }
+    Kind { uri, script, then: Then::Next { within, rests, back: true } }
+}
+
+const fn gone(uri: &'static str) -> Kind {
+    Kind { uri, script: "answer", then: Then::Next { within: SAID, rests: Some(REST), back: false } }
 }
 
 const fn own(script: &'static str, status: u16) -> Kind {
@@ -89,7 +94,7 @@ fn scene(seed: u64, kind: &Kind) -> Town {
     };
     for (nth, from_outside) in [false, true].into_iter().enumerate() {
         let sid = one_call(&mut place, second, nth as u32, from_outside);
-        check(seed, kind, &dialled(&place, sid));
+        check(seed, kind, nth > 0, &dialled(&place, sid));
         if nth == 0 && rests.is_some_and(|rest| rest > Duration::from_secs(6)) {
             let sid = one_call(&mut place, second, 2, false);
             assert_eq!(names(&dialled(&place, sid)), ["second"], "seed {seed}: {}: it does not rest", kind.script);
@@ -97,7 +102,7 @@ fn scene(seed: u64, kind: &Kind) -> Town {
         place.wait(rests.unwrap_or_default());
     }
     let sid = one_call(&mut place, second, 3, false);
-    check(seed, kind, &dialled(&place, sid));
+    check(seed, kind, true, &dialled(&place, sid));
     let town = place.finish(Duration::from_secs(12));
     let outside: Vec<_> = town.reports.iter().filter(|report| report.direction == Direction::FromCarrier).collect();
     let status = match kind.then {
@@ -143,11 +148,15 @@ fn names(records: &[Record]) -> Vec<&'static str> {
     records.iter().filter_map(name).collect()
 }
 
-fn check(seed: u64, kind: &Kind, records: &[Record]) {
+/// `rested`: the first route has failed before, and rested.
+fn check(seed: u64, kind: &Kind, rested: bool, records: &[Record]) {
     let tried = names(records);
     let (uri, script) = (kind.uri, kind.script);
     match kind.then {
         Then::Own(_) => assert_eq!(tried, ["first"], "seed {seed}: {script}: somebody was asked again"),
+        Then::Next { back: false, .. } if rested => {
+            assert_eq!(tried, ["second"], "seed {seed}: {uri}: who is not back was asked");
+        }
         Then::Next { within, .. } => {
             assert_eq!(tried, ["first", "second"], "seed {seed}: {uri} {script}: {records:#?}");
             let at: Vec<u64> = records

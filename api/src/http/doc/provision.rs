@@ -155,6 +155,57 @@ fn key() -> Value {
     })
 }
 
+/// What a trunk is chosen by and how it writes numbers.
+fn routing() -> Value {
+    let prefix = r"^\+[0-9]{1,15}$";
+    let text = |description: &str| json!({ "type": ["string", "null"], "maxLength": 16, "pattern": "^[0-9+*#]*$", "description": description });
+    json!({
+        "group": {
+            "type": ["string", "null"], "pattern": "^[A-Za-z0-9_.-]{1,64}$",
+            "description": "A call may ask for the group instead of a trunk.",
+        },
+        "priority": {
+            "type": ["integer", "null"], "minimum": 0, "maximum": u16::MAX, "default": carrier::DEFAULT_PRIORITY,
+            "description": "Of trunks whose prefix is as long and whose cost is the same, the least is tried first.",
+        },
+        "weight": {
+            "type": ["integer", "null"], "minimum": 0, "maximum": u16::MAX, "default": 0,
+            "description": "Its share among its equals. 0: after those that have one, in the order of the file.",
+        },
+        "prefixes": {
+            "type": ["array", "null"], "items": { "type": "string", "pattern": prefix }, "minItems": 1,
+            "maxItems": carrier::MAX_PREFIXES, "description": "How numbers begin that it takes; without them it takes all.",
+        },
+        "costs": {
+            "type": ["object", "null"], "propertyNames": { "pattern": prefix }, "maxProperties": carrier::MAX_PREFIXES,
+            "additionalProperties": {
+                "type": ["number", "string"], "minimum": 0, "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?$",
+            },
+            "examples": [{ "+1": "0.0085" }],
+            "description": "What a minute costs, by how numbers begin: the cheapest is tried first.",
+        },
+        "when_full": {
+            "enum": ["next", "wait", null], "default": "next",
+            "description": "What becomes of a call while it has no permit: the next trunk, or it waits for this one.",
+        },
+        "final_codes": {
+            "type": ["array", "null"], "items": { "type": "integer", "minimum": 300, "maximum": 699 }, "maxItems": 400,
+            "description": "Final responses after which no other trunk is tried.",
+        },
+        "number_form": {
+            "enum": ["e164", "digits", "national", null], "default": "e164",
+            "description": "How it writes numbers: +18325550100, 18325550100, or as they are dialled in its country.",
+        },
+        "country": {
+            "type": ["string", "null"], "pattern": "^[1-9][0-9]{0,2}$", "description": "Of the national form: \"49\".",
+        },
+        "national_prefix": text("Of the national form: before a number of that country. 0 where nothing is said."),
+        "international_prefix": text("Of the national form: before another country's code. 00 where nothing is said."),
+        "strip": text("Taken from the front of a called number, where it stands there."),
+        "prepend": text("Put before a called number then."),
+    })
+}
+
 fn trunk() -> Value {
     let networks =
         || json!({ "type": ["array", "null"], "items": { "type": "string" }, "minItems": 1, "maxItems": 1000 });
@@ -173,7 +224,14 @@ fn trunk() -> Value {
         "accept_from": networks(),
         "media_from": networks(),
         "srtp": flag(false),
+        "pass_identity": flag(false),
+        "codecs": {
+            "type": ["array", "null"], "items": { "enum": carrier::AudioCodec::ALL.map(|codec| codec.name()) },
+            "minItems": 1, "maxItems": 4,
+            "description": "The best first. Without them G.711 is offered, and whatever we speak is taken.",
+        },
     });
-    let fields: Map<String, Value> = fields.as_object().cloned().unwrap_or_default();
+    let mut fields: Map<String, Value> = fields.as_object().cloned().unwrap_or_default();
+    fields.extend(routing().as_object().cloned().unwrap_or_default());
     fields.into()
 }

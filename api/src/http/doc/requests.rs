@@ -30,6 +30,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("ConferenceChange", conference()),
         ("ParticipantChange", participant()),
         ("RotateRequest", rotate()),
+        ("RouteRequest", route()),
         ("FlowDocument", flow()),
         ("SimulateRequest", simulate()),
     ];
@@ -47,7 +48,7 @@ fn call() -> Value {
             "from": { "type": "string", "pattern": E164, "description": "A number of this tenant: what the called sees." },
             "to": { "type": "string", "pattern": E164, "description": "Whom to call." },
             "answer": { "$ref": "#/components/schemas/Program" },
-            "trunk": { "type": ["string", "null"], "description": "A trunk by name; without it, any may take the call." },
+            "trunk": { "type": ["string", "null"], "description": "A trunk or a group of trunks by name: no other takes the call. Without it, any may." },
             "timeout_s": {
                 "type": ["integer", "null"], "minimum": 1, "maximum": MAX_TIMEOUT_S, "default": DEFAULT_TIMEOUT_S,
                 "description": "Seconds that it may ring.",
@@ -192,6 +193,15 @@ fn transfer() -> Value {
         "caller_id": { "type": ["string", "null"] },
     });
     plain(&properties, &["transfer"], &json!({ "transfer": "+15557654321" }))
+}
+
+fn route() -> Value {
+    let properties = json!({
+        "to": { "type": "string", "pattern": E164, "description": "Whom a call would be to." },
+        "from": { "type": ["string", "null"], "pattern": E164, "description": "Its caller ID: whether it may be shown." },
+        "trunk": { "type": ["string", "null"], "description": "The trunk or the group of trunks that it would ask for." },
+    });
+    plain(&properties, &["to"], &json!({ "to": "+15557654321", "from": "+18325550100" }))
 }
 
 fn rotate() -> Value {

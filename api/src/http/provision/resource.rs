@@ -149,12 +149,51 @@ struct TrunkSettings {
     #[schema(value_type = Vec<String>)]
     media_from: Vec<ipnet::IpNet>,
     srtp: bool,
+    /// Whether it gets the `Identity` of a bridged caller.
+    pass_identity: bool,
+    /// The best first; empty: G.711 is offered, and whatever we speak is taken.
+    #[schema(value_type = Vec<String>)]
+    codecs: Vec<&'static str>,
+    /// Calls may ask for the group instead of a trunk.
+    #[schema(value_type = Option<String>)]
+    group: Option<carrier::TrunkName>,
+    priority: u16,
+    weight: u16,
+    /// How numbers begin that it takes; empty: it takes all.
+    prefixes: Vec<String>,
+    /// What a minute costs, by how numbers begin.
+    costs: std::collections::BTreeMap<String, f64>,
+    /// `next` or `wait`.
+    #[schema(value_type = String)]
+    when_full: carrier::WhenFull,
+    final_codes: Vec<u16>,
+    /// `e164`, `digits` or `national`.
+    #[schema(value_type = String)]
+    number_form: carrier::NumberForm,
+    country: Option<String>,
+    national_prefix: String,
+    international_prefix: String,
+    strip: String,
+    prepend: String,
 }
 
 impl TrunkResource {
     pub(super) fn of(trunk: &Trunk, health: &TrunkHealth, whole: bool) -> Self {
-        let config = &trunk.config;
-        let settings = || TrunkSettings {
+        Self {
+            name: trunk.name().to_owned(),
+            status: health.status,
+            active_calls: whole.then_some(health.active_calls),
+            config: whole.then(|| TrunkSettings::of(&trunk.config)),
+            managed_by: whole.then_some(trunk.origin),
+        }
+    }
+}
+
+impl TrunkSettings {
+    fn of(config: &carrier::TrunkConfig) -> Self {
+        let (route, numbers) = (&config.route, &config.numbers);
+        let plus = |digits: &String| format!("+{digits}");
+        Self {
             profile: config.profile,
             uri: config.uri.to_string(),
             username: config.username.clone(),
@@ -168,13 +207,21 @@ impl TrunkResource {
             accept_from: config.accept_from.clone(),
             media_from: config.media_from.clone(),
             srtp: config.srtp,
-        };
-        Self {
-            name: trunk.name().to_owned(),
-            status: health.status,
-            active_calls: whole.then_some(health.active_calls),
-            config: whole.then(settings),
-            managed_by: whole.then_some(trunk.origin),
+            pass_identity: config.pass_identity,
+            codecs: config.codecs.iter().map(|codec| codec.name()).collect(),
+            group: route.group.clone(),
+            priority: route.priority,
+            weight: route.weight,
+            prefixes: route.prefixes.iter().map(plus).collect(),
+            costs: route.costs.iter().map(|(digits, cost)| (plus(digits), *cost as f64 / carrier::MICRO)).collect(),
+            when_full: route.when_full,
+            final_codes: route.final_codes.clone(),
+            number_form: numbers.form,
+            country: numbers.country.clone(),
+            national_prefix: numbers.national_prefix.clone(),
+            international_prefix: numbers.international_prefix.clone(),
+            strip: numbers.strip.clone(),
+            prepend: numbers.prepend.clone(),
         }
     }
 }
