@@ -13,7 +13,7 @@ mod common;
 use common::baresip::Baresip;
 use common::process::{Process, tcp_port_is_bound};
 use common::switch::Setup;
-use common::{audio, in_package, secs, until};
+use common::{in_package, secs, until};
 use serde_json::{Value, json};
 use std::path::Path;
 

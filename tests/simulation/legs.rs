@@ -440,5 +440,5 @@ fn a_long_silence_before_the_words_is_not_sent_along() {
         assert!(likeness(&said, words().samples()) > 0.9, "all of what was said is in it");
         assert!(said.len() < words().samples().len() + 2 * 8_000, "{} samples", said.len());
     }
-    finish(place);
+    laws::check(&place.finish(Duration::from_secs(90)), 1);
 }
