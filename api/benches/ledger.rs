@@ -65,7 +65,7 @@ fn bursts(n: u64) -> [Vec<Fact>; 3] {
             line(false, "BYE sip:tandem@127.0.0.1:5060 SIP/2.0", "2 BYE"),
             line(true, "SIP/2.0 200 OK", "2 BYE"),
             Fact::Played { prompt: "welcome".into(), finished: false },
-            Fact::Ended(Box::new(cdr)),
+            Fact::Ended(std::sync::Arc::new(cdr)),
         ],
     ]
 }
@@ -79,7 +79,7 @@ impl Call {
     fn say(&mut self, ledger: &Ledger, facts: Vec<Fact>) {
         for mut fact in facts {
             if let Fact::Ended(cdr) = &mut fact {
-                cdr.sid = self.sid;
+                std::sync::Arc::make_mut(cdr).sid = self.sid;
             }
             ledger.append(Record { sid: self.sid, seq: self.seq, at: wall(), fact });
             self.seq += 1;

@@ -27,7 +27,8 @@ fn one_byte_a_segment_makes_the_same_call() {
     let (story, ladder, mut net) = one_call(Some(1));
     assert_eq!(story, ["progress 180", "answered 200", "ended Us"]);
     assert_eq!((&story, &ladder), (&whole_story, &whole_ladder));
-    let via = net.nodes[A].sent_requests("INVITE")[0].top_via().unwrap();
+    let invite = &net.nodes[A].sent_requests("INVITE")[0];
+    let via = invite.top_via().unwrap();
     assert_eq!((via.transport.as_str(), via.port), ("TCP", Some(5060)));
     net.assert_at_rest();
 }

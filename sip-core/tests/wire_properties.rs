@@ -117,15 +117,15 @@ proptest! {
         let message = Message::parse_framed(bytes).unwrap();
         prop_assert_eq!(check_request(&message), Ok(()));
         prop_assert_eq!(message.request_uri(), Ok(target));
-        prop_assert_eq!(message.top_via(), Ok(via));
+        prop_assert_eq!(message.top_via(), Ok(&via));
         prop_assert_eq!(message.call_id(), Ok(&*call_id));
         prop_assert_eq!(message.cseq().map(|cseq| cseq.seq), Ok(seq));
         prop_assert_eq!(message.max_forwards(), Ok(Some(hops)));
         prop_assert_eq!(message.body(), &body);
         let read = message.from().unwrap();
         prop_assert_eq!((&read.uri, read.tag()), (&from.uri, from.tag()));
-        prop_assert_eq!(read.display_name, written(&from.display_name));
-        prop_assert_eq!(message.to().unwrap().uri, to.uri);
+        prop_assert_eq!(read.display_name.clone(), written(&from.display_name));
+        prop_assert_eq!(&message.to().unwrap().uri, &to.uri);
     }
 
     #[test]

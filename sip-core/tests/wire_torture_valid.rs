@@ -67,7 +67,7 @@ fn reads_a_short_tortuous_invite() {
     assert_eq!(message.request_uri().unwrap().param("group"), Some("night"));
     let (from, to) = (message.from().unwrap(), message.to().unwrap());
     assert_eq!((from.display_name.as_deref(), from.tag()), (Some("Night \"desk\" \\"), Some("77ee")));
-    assert_eq!((to.display_name, to.params.get("tag")), (None, Some("8p2z")));
+    assert_eq!((to.display_name.as_deref(), to.params.get("tag")), (None, Some("8p2z")));
     assert_eq!(message.max_forwards(), Ok(Some(42)));
     assert_eq!(message.cseq().unwrap().to_string(), "31 INVITE");
     let vias: Vec<_> = message.vias().unwrap().iter().map(ToString::to_string).collect();

@@ -168,7 +168,8 @@ fn marks_an_ipv6_source_without_brackets_and_a_mapped_one_as_ipv4() {
     for (from, written) in [("[2001:db8::7]:9", "2001:db8::7"), ("[::ffff:192.0.2.7]:9", "192.0.2.7")] {
         let response = respond(request, StatusCode::OK).received(from.parse().unwrap()).build();
         assert_eq!(lines(&response, "Via"), [format!("SIP/2.0/UDP h;branch=z9hG4bK1;received={written}")]);
-        let via = Message::parse(response).unwrap().top_via().unwrap();
+        let response = Message::parse(response).unwrap();
+        let via = response.top_via().unwrap();
         assert_eq!(via.received(), written.parse().ok());
     }
 }

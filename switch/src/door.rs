@@ -88,7 +88,7 @@ impl Desk {
         let receiver = receiver.ok_or(StatusCode::NOT_FOUND)?;
         let target = self.registrar.targets(&receiver, now).into_iter().next();
         let target = target.ok_or(StatusCode::TEMPORARILY_UNAVAILABLE)?;
-        let mut from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
+        let mut from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?.clone();
         from.params.remove("tag");
         let content_type = request.header_str(Name::ContentType).unwrap_or("text/plain".into()).into_owned();
         Ok(OutOfDialog {
@@ -96,7 +96,7 @@ impl Desk {
             uri: target.uri,
             next_hop: target.next_hop,
             from,
-            to: request.to().map_err(|_| StatusCode::BAD_REQUEST)?,
+            to: request.to().map_err(|_| StatusCode::BAD_REQUEST)?.clone(),
             call_id: None,
             cseq: None,
             headers: Headers::new(),

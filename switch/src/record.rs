@@ -2,6 +2,8 @@
 
 use crate::{CallSid, Cdr};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One fact about one call. Facts of a call are numbered from 0 (its admission) without a gap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -284,8 +286,8 @@ pub enum Fact {
     Message {
         /// True where we sent it.
         sent: bool,
-        /// `UDP`, `TCP` or `TLS`.
-        transport: String,
+        /// `UDP`, `TCP`, `TLS`, `WS` or `WSS`.
+        transport: Cow<'static, str>,
         /// The peer's address.
         peer: String,
         /// The start line, escaped.
@@ -296,5 +298,5 @@ pub enum Fact {
         retransmission: bool,
     },
     /// The call is over. Always its last record but for stray [`Fact::Message`]s.
-    Ended(Box<Cdr>),
+    Ended(Arc<Cdr>),
 }

@@ -53,7 +53,8 @@ pub struct Load {
 
 /// A softswitch without a socket.
 pub struct Switch {
-    calls: BTreeMap<CallSid, Call>,
+    /// Boxed: they are large, and a node of the tree holds eleven.
+    calls: BTreeMap<CallSid, Box<Call>>,
     /// Calls that wait for a permit, in the order of their admission.
     queue: VecDeque<CallSid>,
     desk: Desk,
@@ -237,7 +238,7 @@ impl Switch {
             self.queue.push_back(call.sid);
         }
         if !call.is_gone() {
-            self.calls.insert(call.sid, call);
+            self.calls.insert(call.sid, Box::new(call));
         }
         self.run_queue(now);
         self.drain_endpoint(now);
@@ -330,7 +331,7 @@ impl Switch {
             self.queue.push_back(sid);
         }
         if !call.is_gone() {
-            self.calls.insert(sid, call);
+            self.calls.insert(sid, Box::new(call));
         }
         self.run_queue(now);
     }
@@ -417,7 +418,7 @@ impl Switch {
         let Some([(first, stays), (second, goes)]) = both else {
             return self.desk.endpoint.refer_reject(session, id, StatusCode::DECLINE, now);
         };
-        let ends = [stays, goes].map(|sid| self.calls.get(&sid).and_then(Call::media));
+        let ends = [stays, goes].map(|sid| self.calls.get(&sid).and_then(|call| call.media()));
         self.with(stays, |call, desk| call.hand_over(goes, desk, now));
         self.with(goes, |call, desk| call.hand_over(stays, desk, now));
         if let [Some(id), Some(with)] = ends {
@@ -440,7 +441,7 @@ impl Switch {
             return self.with(sid, |call, desk| call.not_done("a transfer", why, desk, now));
         };
         self.with(with, |call, desk| call.stand_by(desk, now));
-        let media = [stays, with].map(|sid| self.calls.get(&sid).and_then(Call::media));
+        let media = [stays, with].map(|sid| self.calls.get(&sid).and_then(|call| call.media()));
         self.with(stays, |call, desk| call.hand_over(with, desk, now));
         self.with(with, |call, desk| call.hand_over(stays, desk, now));
         if let [Some(id), Some(with)] = media {
@@ -474,7 +475,7 @@ impl Switch {
     fn on_failed(&mut self, session: SessionId, failure: &endpoint::Failure, now: Now) {
         let Some(sid) = self.desk.by_session.get(&session).copied() else { return };
         self.with(sid, |call, desk| call.on_failed(failure, desk, now));
-        if self.calls.get(&sid).is_some_and(Call::is_queued) {
+        if self.calls.get(&sid).is_some_and(|call| call.is_queued()) {
             self.queue.push_front(sid);
         }
     }
@@ -482,7 +483,7 @@ impl Switch {
     fn on_ladder(&mut self, session: Option<SessionId>, entry: LadderEntry, now: Now) {
         let Some(session) = session else { return };
         if self.desk.by_session.contains_key(&session) {
-            self.with_session(session, |call, desk| call.on_ladder(&entry, desk, now));
+            self.with_session(session, |call, desk| call.on_ladder(entry, desk, now));
         } else if self.early.len() < MAX_EARLY_LADDER {
             self.early.push((session, entry));
         }
@@ -539,10 +540,10 @@ impl Switch {
         let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
         let arrival = call::Arrival { session, request, source, number, from, trunk, replaces };
         let mut call = call::arrive(arrival, &mut self.desk, now)?;
-        for (_, entry) in self.early.iter().filter(|(other, _)| *other == session) {
+        for (_, entry) in self.early.extract_if(.., |(other, _)| *other == session) {
             call.on_ladder(entry, &mut self.desk, now);
         }
-        self.calls.insert(call.sid, call);
+        self.calls.insert(call.sid, Box::new(call));
         Ok(())
     }
 }

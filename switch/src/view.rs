@@ -2,6 +2,7 @@
 
 use crate::{CallSid, Cause, Cdr, Direction, Fact, Record, StatusCallback, Timestamps};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The statuses of the field's de-facto standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -147,7 +148,7 @@ pub struct CallView {
     #[serde(default)]
     pub engaged: Engaged,
     /// Its CDR, once it has ended.
-    pub cdr: Option<Box<Cdr>>,
+    pub cdr: Option<Arc<Cdr>>,
     /// The number of its last record.
     pub last_seq: u32,
 }
@@ -249,7 +250,7 @@ impl CallView {
         }
     }
 
-    fn ends(&mut self, cdr: &Cdr) {
+    fn ends(&mut self, cdr: &Arc<Cdr>) {
         self.status = cdr.status;
         self.at = cdr.at;
         self.trunk.clone_from(&cdr.trunk);
@@ -257,6 +258,6 @@ impl CallView {
         self.carrier_call_id.clone_from(&cdr.carrier_call_id);
         self.sip_call_ids.clone_from(&cdr.sip_call_ids);
         self.cause = Some(cdr.cause.clone());
-        self.cdr = Some(Box::new(cdr.clone()));
+        self.cdr = Some(cdr.clone());
     }
 }

@@ -142,7 +142,7 @@ impl Phone {
                 self.heard.push(if request.is_some() { "is hung up on" } else { "ended" }.to_owned());
             }
             Event::Arrived { request, message, .. } => {
-                let from = message.from().unwrap().uri;
+                let from = message.from().unwrap().uri.clone();
                 let words = String::from_utf8_lossy(message.body()).into_owned();
                 self.heard.push(format!("{} says {words}", from.user().unwrap_or_default()));
                 self.endpoint.answer(request, StatusCode::OK, Vec::new(), None, now);

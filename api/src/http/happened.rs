@@ -177,7 +177,7 @@ fn line(record: &Record) -> Option<LadderLine> {
         seq: record.seq,
         at: rfc3339(record.at),
         direction: if *sent { "sent" } else { "received" },
-        transport: transport.clone(),
+        transport: transport.to_string(),
         peer: peer.clone(),
         line: line.clone(),
         cseq: cseq.clone(),

@@ -393,6 +393,7 @@ impl Ledger {
 /// JSON has no infinities: a figure that is none would make the record unreadable.
 fn only_finite(fact: &mut Fact) {
     let Fact::Ended(cdr) = fact else { return };
+    let cdr = Arc::make_mut(cdr);
     for stream in [&mut cdr.received, &mut cdr.sent] {
         for figure in [&mut stream.loss_percent, &mut stream.jitter_ms] {
             if !figure.is_finite() {

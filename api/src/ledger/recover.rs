@@ -3,6 +3,7 @@
 use crate::idempotency::Keyed;
 use crate::journal::frame::Entry;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use switch::{CallSid, CallView, Cause, Cdr, Fact, Origin, Record, Status, StreamQuality, Timestamps};
 
 /// Q.850 cause 41, temporary failure: a call that this switch's own death ended.
@@ -68,7 +69,7 @@ impl Recovery {
             sid: view.sid,
             seq: view.last_seq.saturating_add(1),
             at: end.max(view.at.queued),
-            fact: Fact::Ended(Box::new(interrupted(&view, end.max(view.at.queued)))),
+            fact: Fact::Ended(Arc::new(interrupted(&view, end.max(view.at.queued)))),
         })
     }
 }

@@ -140,7 +140,7 @@ impl EndedView {
             cause: Some(cdr.cause.clone()),
             answered_by: None,
             engaged: switch::Engaged::default(),
-            cdr: Some(Box::new(cdr)),
+            cdr: Some(Arc::new(cdr)),
             last_seq,
         }
     }

@@ -101,7 +101,7 @@ pub fn read(
         return Ok(None);
     }
     let fact = match cdr {
-        Some(cdr) if head.kind == "ended" => Fact::Ended(Box::new(cdr.clone())),
+        Some(cdr) if head.kind == "ended" => Fact::Ended(Arc::new(cdr.clone())),
         _ => serde_json::from_str::<Whole>(line)?.fact,
     };
     Ok(Some(Arc::new(Record { sid, seq: head.seq, at: head.at, fact })))
@@ -185,7 +185,7 @@ mod tests {
         let record = calls::ended(1, u32::MAX, u64::MAX);
         let json = serde_json::to_vec(&record).unwrap();
         let cut: Cdr = serde_json::from_str(data(&json).unwrap()).unwrap();
-        assert_eq!(Fact::Ended(Box::new(cut)), record.fact);
+        assert_eq!(Fact::Ended(Arc::new(cut)), record.fact);
         assert_eq!(data(b"{\"seq\":1,\"type\":\"held\"}"), None);
     }
 

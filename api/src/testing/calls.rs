@@ -1,5 +1,6 @@
 //! Records as the switch would append them.
 
+use std::sync::Arc;
 use switch::{Admission, CallSid, Cause, Cdr, Direction, Fact, Origin, Record, Status, StreamQuality, Timestamps};
 
 /// The sid with the number `n`.
@@ -54,7 +55,7 @@ pub fn message(n: u64, seq: u32, at: u64) -> Record {
 
 /// The end of call `n`: completed, hung up by the callee.
 pub fn ended(n: u64, seq: u32, at: u64) -> Record {
-    record(n, seq, at, Fact::Ended(Box::new(cdr(n, at))))
+    record(n, seq, at, Fact::Ended(Arc::new(cdr(n, at))))
 }
 
 /// The CDR of call `n`, ended at `at`.

@@ -115,7 +115,7 @@ fn the_200_has_two_record_routes_and_a_private_contact_and_the_ack_follows_them(
         let routes: Vec<_> = ok.record_routes().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(routes.len(), 2, "{}", text(&ok));
         assert!(routes.iter().all(|route| route.contains(";r2=on") && route.contains("192.0.2.10:5060")), "{routes:?}");
-        let contact = ok.contacts().unwrap().remove(0).uri.to_string();
+        let contact = ok.contacts().unwrap()[0].uri.to_string();
         assert!(
             contact.starts_with("sip:+15550001111@172.25.") && contact.ends_with(":5060;transport=udp"),
             "{contact}"

@@ -112,7 +112,7 @@ impl Dialog {
         Ok(Self {
             id: DialogId::of_response(response)?,
             local: origin.from.clone(),
-            remote: response.to()?,
+            remote: response.to()?.clone(),
             local_cseq: origin.cseq,
             remote_cseq: None,
             target: contact(response)?.unwrap_or_else(|| origin.uri.clone()),
@@ -129,12 +129,12 @@ impl Dialog {
         let (from, to) = (request.from()?, request.to()?);
         Ok(Self {
             id: DialogId::new(request.call_id()?, local_tag, from.tag().unwrap_or_default()),
-            local: to.with_tag(local_tag),
+            local: to.clone().with_tag(local_tag),
             local_cseq: 0,
             remote_cseq: Some(request.cseq()?.seq),
             target: contact(request)?.unwrap_or_else(|| from.uri.clone()),
             routes: RouteSet::as_is(request)?,
-            remote: from,
+            remote: from.clone(),
         })
     }
 
@@ -212,7 +212,7 @@ impl Dialog {
 
 /// The first address in Contact.
 fn contact(message: &Message) -> Result<Option<Uri>, ParseError> {
-    Ok(message.contacts()?.into_iter().next().map(|contact| contact.uri))
+    Ok(message.contacts()?.first().map(|contact| contact.uri.clone()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Credentials, and the peers that may see what is made of them (RFC 3261 §22; a challenge from a stranger must not draw
 //! an answer: ES2021-05).
 
+use super::command::Body;
 use super::compose::Draft;
 use crate::auth::{AuthFailure, Authorization, ClientAuth, Credentials};
 use crate::message::{Message, Name};
@@ -34,27 +35,27 @@ impl Authorizer {
     }
 
     /// What a new request carries before it is challenged: answers to the challenges already met.
-    pub(super) fn preauthorize(&mut self, draft: &Draft, rng: &mut Rng) -> Vec<(Name, String)> {
-        named(self.auth.authorize(draft.method.as_str(), draft.uri.as_str(), body(draft), rng))
+    pub(super) fn preauthorize(&mut self, draft: &Draft, body: Option<&Body>, rng: &mut Rng) -> Vec<(Name, String)> {
+        named(self.auth.authorize(draft.method.as_str(), draft.uri.as_str(), octets(body), rng))
     }
 
     /// What the request carries when it is sent again after this 401 or 407.
     pub(super) fn answer(
         &mut self,
         response: &Message,
-        draft: &Draft,
+        (draft, body): (&Draft, Option<&Body>),
         rng: &mut Rng,
     ) -> Result<Vec<(Name, String)>, AuthFailure> {
         let status = response.status().map_or(0, |status| status.code());
         let header = if status == 407 { Name::ProxyAuthenticate } else { Name::WwwAuthenticate };
         let challenges: Vec<_> = response.lines(header).collect();
         let (method, uri) = (draft.method.as_str(), draft.uri.as_str());
-        self.auth.answer(status, challenges, method, uri, body(draft), rng).map(named)
+        self.auth.answer(status, challenges, method, uri, octets(body), rng).map(named)
     }
 }
 
-fn body(draft: &Draft) -> &[u8] {
-    draft.body.as_ref().map_or(b"", |(_, body)| body)
+fn octets(body: Option<&Body>) -> &[u8] {
+    body.map_or(b"", |(_, body)| body)
 }
 
 fn named(headers: Vec<Authorization>) -> Vec<(Name, String)> {

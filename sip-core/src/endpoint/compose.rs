@@ -3,7 +3,7 @@
 use super::command::{Body, Headers};
 use super::config::{Config, MAX_FORWARDS};
 use crate::header::{NameAddr, Via};
-use crate::message::{HeaderName, Message, Method, Name, RequestBuilder, ResponseBuilder, StatusCode};
+use crate::message::{Message, Method, Name, RequestBuilder, ResponseBuilder, StatusCode};
 use crate::transport::Transport;
 use crate::uri::{Host, Uri};
 use base::Rng;
@@ -55,7 +55,6 @@ pub(super) struct Draft {
     /// Contact's user part, where the request has a Contact.
     pub(super) contact: Option<Option<String>>,
     pub(super) headers: Headers,
-    pub(super) body: Option<Body>,
 }
 
 /// Our side of a hop: what Via and Contact name.
@@ -86,9 +85,31 @@ impl Face {
     }
 }
 
+/// Bytes of what a request has besides what its user and its peer name: method, Via with its branch and an IPv6 address,
+/// Max-Forwards, Call-ID's and CSeq's names, Contact's address, Content-Type, Content-Length.
+const FRAME: usize = 600;
+
 impl Draft {
+    /// Bytes that the request does not exceed, whichever hop it takes, credentials apart.
+    pub(super) fn at_most(&self, config: &Config, body: Option<&Body>) -> usize {
+        let addresses = self.routes.iter().chain([&self.from, &self.to]).map(|address| address.at_most() + 16);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+        // An escape triples a character.
+        let contact = self.contact.iter().flatten().map(|user| 3 * user.len());
+        let body = body.map_or(0, |(content_type, body)| content_type.len() + body.len());
+        let own = FRAME + ALLOW.len() + config.user_agent.len() + self.uri.as_str().len() + self.call_id.len();
+        own + body + addresses.chain(headers).chain(contact).sum::<usize>()
+    }
+
     /// The request as this hop carries it. `authorization` are the header fields that digest adds.
-    pub(super) fn compose(&self, config: &Config, face: Face, via: &Via, authorization: &[(Name, String)]) -> Wire {
+    pub(super) fn compose(
+        &self,
+        config: &Config,
+        face: Face,
+        via: &Via,
+        authorization: &[(Name, String)],
+        body: Option<&Body>,
+    ) -> Wire {
         let mut builder = RequestBuilder::new(&self.method, &self.uri).via(via).max_forwards(self.max_forwards);
         for route in &self.routes {
             builder = builder.route(route);
@@ -98,24 +119,27 @@ impl Draft {
             builder = builder.contact(&face.contact(user.as_deref()));
         }
         for (name, value) in authorization {
-            builder = builder.header(*name, value);
+            builder = builder.text(name.as_str(), value);
         }
         for (name, value) in user_headers(&self.headers) {
-            builder = builder.header(name, value);
+            builder = builder.text(name, value);
         }
         if self.method == Method::Invite {
-            builder = builder.header(Name::Allow, ALLOW);
+            builder = builder.text(Name::Allow.as_str(), ALLOW);
         }
         if !names(&self.headers, Name::UserAgent) && self.method != Method::Ack {
-            builder = builder.header(Name::UserAgent, &config.user_agent);
+            builder = builder.text(Name::UserAgent.as_str(), &config.user_agent);
         }
-        if let Some((content_type, body)) = &self.body {
+        if let Some((content_type, body)) = body {
             builder = builder.body(content_type, body.clone());
         }
+        let bytes = builder.build();
+        let credentials: usize = authorization.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        debug_assert!(bytes.len() <= self.at_most(config, body) + credentials, "a request longer than it can be");
         Wire {
-            bytes: builder.build(),
+            bytes,
             cseq: format!("{} {}", self.cseq, self.method),
-            has_body: self.body.as_ref().is_some_and(|(_, body)| !body.is_empty()),
+            has_body: body.is_some_and(|(_, body)| !body.is_empty()),
         }
     }
 
@@ -128,7 +152,7 @@ impl Draft {
         }
         builder = builder.from(&self.from).to(&self.to).call_id(&self.call_id).cseq(self.cseq, &self.method);
         for (name, value) in user_headers(&self.headers) {
-            builder = builder.header(name, value);
+            builder = builder.text(name, value);
         }
         Wire { bytes: builder.build(), cseq: format!("{} {}", self.cseq, self.method), has_body: false }
     }
@@ -205,13 +229,13 @@ impl Answer {
             builder = builder.contact(contact);
         }
         for (name, value) in user_headers(&self.headers) {
-            builder = builder.header(name, value);
+            builder = builder.text(name, value);
         }
         for (_, value) in self.headers.iter().filter(|(name, _)| self.contacts && is(name, Name::Contact)) {
-            builder = builder.header(Name::Contact, value);
+            builder = builder.text(Name::Contact.as_str(), value);
         }
         if !names(&self.headers, Name::Server) && self.status != StatusCode::TRYING && !self.terse {
-            builder = builder.header(Name::Server, &config.user_agent);
+            builder = builder.text(Name::Server.as_str(), &config.user_agent);
         }
         if let Some((content_type, body)) = &self.body {
             builder = builder.body(content_type, body.clone());
@@ -237,12 +261,10 @@ pub(super) fn users(headers: Headers) -> Headers {
     headers.into_iter().filter(|(name, _)| !SESSIONS.contains(&Name::from_bytes(name.as_bytes()))).collect()
 }
 
-/// The fields a user may set, as the writer wants them.
-fn user_headers(headers: &Headers) -> impl Iterator<Item = (HeaderName, &String)> {
-    headers.iter().filter_map(|(name, value)| {
-        let name = HeaderName::parse(name).ok()?;
-        (!OWN.contains(&name.known())).then_some((name, value))
-    })
+/// The fields a user may set. The writer leaves out a name that is none.
+fn user_headers(headers: &Headers) -> impl Iterator<Item = (&str, &str)> {
+    let is_users = |name: &str| !OWN.contains(&Name::from_bytes(name.as_bytes()));
+    headers.iter().filter(move |(name, _)| is_users(name)).map(|(name, value)| (&**name, &**value))
 }
 
 /// True where a user sets this field.

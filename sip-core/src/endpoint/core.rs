@@ -18,6 +18,7 @@ use crate::message::Message;
 use crate::transport::{Effect, FlowId, LocalId, QueryId, Transport};
 use base::{Now, Rng, Timers};
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -62,7 +63,7 @@ pub(super) struct Core {
     pub(super) flows: Flows,
     pub(super) clients: Clients,
     pub(super) servers: Servers,
-    pub(super) exchanges: BTreeMap<ExchangeId, Exchange>,
+    pub(super) exchanges: FxHashMap<ExchangeId, Box<Exchange>>,
     pub(super) queries: BTreeMap<QueryId, ExchangeId>,
     pub(super) resting: Resting,
     pub(super) authorizers: BTreeMap<Owner, Authorizer>,
@@ -87,7 +88,7 @@ impl Core {
             flows: Flows::default(),
             clients: Clients::default(),
             servers: Servers::default(),
-            exchanges: BTreeMap::new(),
+            exchanges: FxHashMap::default(),
             queries: BTreeMap::new(),
             resting: Resting::default(),
             authorizers: BTreeMap::new(),

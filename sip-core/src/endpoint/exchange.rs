@@ -5,7 +5,7 @@
 //! what they still bring is ended by [`Core::stray`].
 
 use super::SessionId;
-use super::command::{Headers, InDialogId, NextHop, ReferId, RequestId};
+use super::command::{Body, Headers, InDialogId, NextHop, ReferId, RequestId};
 use super::compose::Draft;
 use super::config::{MAX_ADDRESSES, MAX_DATAGRAM, RESOLVE_TIMEOUT};
 use super::core::{Core, Notice, Owner, Target};
@@ -18,6 +18,7 @@ use crate::transport::{Effect, FlowId, LocalId, QueryId, Records, Transport, loc
 use crate::uri::Host;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One request of ours.
@@ -82,7 +83,9 @@ pub(super) struct Exchange {
     purpose: Purpose,
     pub(super) owner: Option<Owner>,
     session: Option<SessionId>,
-    draft: Draft,
+    /// Its transaction has it too.
+    draft: Arc<Draft>,
+    body: Option<Body>,
     way: Way,
     /// Each address may be silent so long.
     try_timeout: Option<Duration>,
@@ -126,6 +129,7 @@ pub(super) struct NewExchange {
     pub(super) owner: Option<Owner>,
     pub(super) session: Option<SessionId>,
     pub(super) draft: Draft,
+    pub(super) body: Option<Body>,
     pub(super) way: Way,
     pub(super) try_timeout: Option<Duration>,
     /// The credentials' answer where it is already known: an ACK's are its INVITE's (§22.1).
@@ -140,7 +144,8 @@ impl Core {
             purpose: new.purpose,
             owner: new.owner,
             session: new.session,
-            draft: new.draft,
+            draft: Arc::new(new.draft),
+            body: new.body,
             way: new.way,
             try_timeout: new.try_timeout,
             addresses: VecDeque::new(),
@@ -151,9 +156,14 @@ impl Core {
             last_failure: Failure::Unresolved,
             repeated: false,
         };
-        self.exchanges.insert(id, exchange);
+        self.exchanges.insert(id, Box::new(exchange));
         self.locate(id);
         id
+    }
+
+    /// How far a request of ours is.
+    fn progress(&self, id: ExchangeId) -> Option<&Step> {
+        self.exchanges.get(&id).map(|exchange| &exchange.progress)
     }
 
     /// The stream at hand, the literal address, or the resolver.
@@ -219,8 +229,8 @@ impl Core {
 
     /// The resolver did not answer in time.
     pub(super) fn resolve_timed_out(&mut self, id: ExchangeId) {
-        if let Some(Exchange { progress: Step::Resolving(query), .. }) = self.exchanges.get(&id) {
-            self.queries.remove(query);
+        if let Some(&Step::Resolving(query)) = self.progress(id) {
+            self.queries.remove(&query);
             self.located(id, Vec::new());
         }
     }
@@ -275,6 +285,14 @@ impl Core {
     }
 
     fn is_large(&mut self, id: ExchangeId, peer: SocketAddr) -> bool {
+        let fits = |exchange: &Exchange| {
+            let credentials = exchange.authorization.iter().flatten().map(|(_, value)| value.len() + 32).sum::<usize>();
+            exchange.draft.at_most(&self.config, exchange.body.as_ref()) + credentials <= MAX_DATAGRAM
+        };
+        // Nearly all are, and need not be written to know it.
+        if self.exchanges.get(&id).is_none_or(|exchange| fits(exchange)) {
+            return false;
+        }
         let Some(local) = self.config.local_toward(Transport::Udp, peer.ip()).map(|local| local.id) else {
             return false;
         };
@@ -282,7 +300,8 @@ impl Core {
         let via = face.via(&mut self.rng);
         let Some(exchange) = self.exchanges.get(&id) else { return false };
         let authorization = exchange.authorization.clone().unwrap_or_default();
-        exchange.draft.compose(&self.config, face, &via, &authorization).bytes.len() > MAX_DATAGRAM
+        exchange.draft.compose(&self.config, face, &via, &authorization, exchange.body.as_ref()).bytes.len()
+            > MAX_DATAGRAM
     }
 
     fn target(&mut self, transport: Transport, peer: SocketAddr, name: &str, local: Option<LocalId>) -> Option<Target> {
@@ -314,14 +333,14 @@ impl Core {
 
     /// The stream it waited for stands.
     pub(super) fn flow_stands(&mut self, id: ExchangeId, flow: FlowId) {
-        if matches!(self.exchanges.get(&id), Some(Exchange { progress: Step::Opening(f), .. }) if *f == flow) {
+        if matches!(self.progress(id), Some(Step::Opening(f)) if *f == flow) {
             self.attempt(id, Target::Stream(flow));
         }
     }
 
     /// The stream it waited for will not stand.
     pub(super) fn flow_failed(&mut self, id: ExchangeId, flow: FlowId, reason: &str) {
-        if matches!(self.exchanges.get(&id), Some(Exchange { progress: Step::Opening(f), .. }) if *f == flow) {
+        if matches!(self.progress(id), Some(Step::Opening(f)) if *f == flow) {
             self.fail(id, Failure::Transport(reason.to_owned()));
         }
     }
@@ -336,7 +355,7 @@ impl Core {
         let trusted = self.may_see_credentials(id, target);
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let authorization = exchange.authorization.clone().filter(|_| trusted).unwrap_or_default();
-        let wire = exchange.draft.compose(&self.config, face, &via, &authorization);
+        let wire = exchange.draft.compose(&self.config, face, &via, &authorization, exchange.body.as_ref());
         if let Purpose::Ack(client, tag) = exchange.purpose.clone() {
             return self.send_ack(id, client, &tag, target, &wire);
         }
@@ -371,7 +390,7 @@ impl Core {
         }
         let Some(exchange) = self.exchanges.get_mut(&id).filter(|e| e.authorization.is_none()) else { return };
         let Some(authorizer) = exchange.owner.and_then(|owner| self.authorizers.get_mut(&owner)) else { return };
-        exchange.authorization = Some(authorizer.preauthorize(&exchange.draft, &mut self.rng));
+        exchange.authorization = Some(authorizer.preauthorize(&exchange.draft, exchange.body.as_ref(), &mut self.rng));
     }
 
     /// An ACK has no transaction: it is sent, and kept with its INVITE.
@@ -387,7 +406,7 @@ impl Core {
 
     /// The live transaction of an exchange.
     pub(super) fn is_current(&self, id: ExchangeId, client: ClientId) -> bool {
-        matches!(self.exchanges.get(&id), Some(Exchange { progress: Step::Sent(sent), .. }) if sent.client == client)
+        matches!(self.progress(id), Some(Step::Sent(sent)) if sent.client == client)
     }
 
     /// A response to the live transaction. A challenge is for [`Core::answer_challenge`].
@@ -431,7 +450,7 @@ impl Core {
 
     /// Sends it again with credentials and this CSeq number, the same Call-ID and From tag (§22.2), or ends it.
     pub(super) fn answer_challenge(&mut self, id: ExchangeId, message: Message, cseq: u32) {
-        let Some(Step::Sent(Sent { target, .. })) = self.exchanges.get(&id).map(|exchange| &exchange.progress) else {
+        let Some(Step::Sent(Sent { target, .. })) = self.progress(id) else {
             return;
         };
         let target = *target;
@@ -440,12 +459,12 @@ impl Core {
         let authorizer = exchange.owner.filter(|_| trusted).and_then(|owner| self.authorizers.get_mut(&owner));
         let answer = match authorizer {
             None => Err(crate::auth::AuthFailure::NoCredentials),
-            Some(authorizer) => authorizer.answer(&message, &exchange.draft, &mut self.rng),
+            Some(authorizer) => authorizer.answer(&message, (&exchange.draft, exchange.body.as_ref()), &mut self.rng),
         };
         match answer {
             Err(why) => self.finish(id, Err(Failure::Auth(why, Some(message)))),
             Ok(authorization) => {
-                exchange.draft.cseq = cseq;
+                Arc::make_mut(&mut exchange.draft).cseq = cseq;
                 exchange.authorization = Some(authorization);
                 self.aim(id, target);
             }
@@ -456,10 +475,10 @@ impl Core {
     pub(super) fn send_changed(&mut self, id: ExchangeId, cseq: u32, edit: impl FnOnce(&mut Headers)) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let Step::Sent(Sent { target, .. }) = exchange.progress else { return };
-        exchange.draft.cseq = cseq;
+        Arc::make_mut(&mut exchange.draft).cseq = cseq;
         // Digest covers more than it did, and its count goes on: the answer is made anew.
         exchange.authorization = None;
-        edit(&mut exchange.draft.headers);
+        edit(&mut Arc::make_mut(&mut exchange.draft).headers);
         self.aim(id, target);
     }
 
@@ -480,7 +499,7 @@ impl Core {
 
     /// Not a word within its patience: the address is left to itself and the next one tried.
     pub(super) fn try_timed_out(&mut self, id: ExchangeId) {
-        match self.exchanges.get(&id).map(|exchange| &exchange.progress) {
+        match self.progress(id) {
             Some(Step::Sent(Sent { client, heard: false, .. })) => {
                 let client = *client;
                 self.mute(client);

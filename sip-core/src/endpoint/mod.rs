@@ -57,14 +57,13 @@ use crate::transport::Input;
 use arrivals::Arrivals;
 use base::{Now, Rng};
 use gate::Gate;
-use session::Session;
-use std::collections::BTreeMap;
+use session::{Session, Sessions};
 use timer::{ExchangeTimer, TimerKey};
 
 /// See the head of this module.
 pub struct Endpoint {
     core: Core,
-    sessions: BTreeMap<SessionId, Session>,
+    sessions: Sessions,
     arrivals: Arrivals,
     gate: Gate,
     accepting: bool,
@@ -83,7 +82,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, rng: Rng) -> Self {
         let gate = Gate::new(config.gate.clone());
-        let (sessions, arrivals) = (BTreeMap::new(), Arrivals::default());
+        let (sessions, arrivals) = (Sessions::default(), Arrivals::default());
         Self { core: Core::new(config, rng), sessions, arrivals, gate, accepting: true, overloaded: false }
     }
 
@@ -149,13 +148,8 @@ impl Endpoint {
         }
     }
 
-    /// Takes a session out of the table, hands it to `f`, and puts back what is left of it. One that is not there has
-    /// said its last word.
+    /// What one session makes of something.
     fn with_session(&mut self, id: SessionId, f: impl FnOnce(Session, &mut Core) -> Option<Session>) {
-        if let Some(session) = self.sessions.remove(&id)
-            && let Some(session) = f(session, &mut self.core)
-        {
-            self.sessions.insert(id, session);
-        }
+        self.sessions.with(id, &mut self.core, f);
     }
 }

@@ -48,7 +48,7 @@ impl Endpoint {
         let own = self.core.cseq_of(exchange) + 1;
         let session = match self.core.purpose_of(exchange) {
             Some(Purpose::Bye(session) | Purpose::Reinvite(session) | Purpose::Inside(session, _)) => {
-                self.sessions.get_mut(session)
+                self.sessions.get_mut(*session)
             }
             _ => None,
         };
@@ -61,7 +61,7 @@ impl Endpoint {
     fn is_asked_for_longer(&mut self, exchange: ExchangeId, message: &Message) -> bool {
         let Some(Purpose::Invite(session)) = self.core.purpose_of(exchange) else { return false };
         message.status() == Some(StatusCode::SESSION_INTERVAL_TOO_SMALL)
-            && self.sessions.get_mut(session).is_some_and(|s| s.ask_for_longer(&mut self.core, exchange, message))
+            && self.sessions.get_mut(*session).is_some_and(|s| s.ask_for_longer(&mut self.core, exchange, message))
     }
 
     /// A response that no exchange waits for: a 2xx is acknowledged, and ended where it is no copy; a provisional of an
@@ -106,7 +106,7 @@ impl Endpoint {
     }
 
     fn on_reinvite_done(&mut self, id: SessionId, client: Option<ClientId>, result: Result<Message, Failure>) {
-        let is_confirmed = self.sessions.get(&id).is_some_and(super::session::Session::is_confirmed);
+        let is_confirmed = self.sessions.get(id).is_some_and(super::session::Session::is_confirmed);
         match (&result, client) {
             // The session has been left meanwhile; its 2xx wants an ACK all the same.
             (Ok(message), Some(client)) if !is_confirmed => self.core.end_surplus(client, message),

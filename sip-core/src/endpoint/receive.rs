@@ -13,8 +13,10 @@ use super::timer::{SessionTimer, TimerKey};
 use super::transactions::ServerId;
 use super::{Endpoint, SessionId};
 use crate::dialog::{Dialog, DialogId};
-use crate::message::{Message, Method, ParseError, ResponseBuilder, Salvage, StatusCode, check_response, essentials};
-use crate::transaction::{MergeKey, OwnedParts, ServerInput, ServerKey};
+use crate::message::{
+    Message, Method, Name, ParseError, ResponseBuilder, Salvage, StatusCode, check_request, check_response,
+};
+use crate::transaction::{MergeKey, RequestParts, ServerInput, ServerKey};
 use crate::transport::framing::FrameError;
 use crate::transport::{FlowId, LocalId, Transport, is_behind_nat};
 use bytes::Bytes;
@@ -59,8 +61,14 @@ impl Arrival {
 pub(super) struct Request {
     pub(super) message: Message,
     pub(super) method: Method,
-    parts: OwnedParts,
     pub(super) arrival: Arrival,
+}
+
+impl Request {
+    /// What places it; nothing of a request that was not checked.
+    fn parts(&self) -> Option<RequestParts<'_>> {
+        RequestParts::of(&self.message).ok()
+    }
 }
 
 impl Endpoint {
@@ -154,19 +162,16 @@ impl Endpoint {
 
     fn on_request(&mut self, message: Message, arrival: Arrival) {
         let method = message.method();
-        let checked = essentials(&message).and_then(|read| OwnedParts::of(&message, read).map_err(Into::into));
-        let parts = match checked {
-            Ok(parts) => parts,
-            Err(_) if !self.lets_in(&arrival) => return,
-            Err(reject) => {
+        if let Err(reject) = check_request(&message) {
+            if self.lets_in(&arrival) {
                 self.core.ladder_received(None, arrival.peer(), &message, false);
                 if method != Method::Ack {
                     self.answer_stateless(&message, answer::rejected(reject), arrival);
                 }
-                return;
             }
-        };
-        let request = Request { message, method, parts, arrival };
+            return;
+        }
+        let request = Request { message, method, arrival };
         match request.method {
             Method::Ack => self.on_ack(request),
             Method::Cancel => self.on_cancel(request),
@@ -181,7 +186,8 @@ impl Endpoint {
 
     /// Everything that a server transaction is for: a repeat of its request, or a new one.
     fn on_transaction(&mut self, request: Request) {
-        let key = ServerKey::of(&request.parts.parts());
+        let Some(parts) = request.parts() else { return };
+        let (key, dialog) = (ServerKey::of(&parts), parts.dialog());
         if let Some(server) = self.core.servers.find(&key) {
             let session = self.core.servers.table.get(&server).and_then(|tx| tx.session);
             self.core.ladder_received(session, request.arrival.peer(), &request.message, true);
@@ -191,7 +197,7 @@ impl Endpoint {
         if self.arrivals.find(&key).is_some() {
             return self.core.ladder_received(None, request.arrival.peer(), &request.message, true);
         }
-        match request.parts.dialog() {
+        match dialog {
             Some(dialog) => self.on_in_dialog(request, key, &dialog),
             None => self.on_out_of_dialog(request, key),
         }
@@ -231,7 +237,7 @@ impl Endpoint {
         if !self.lets_in(&request.arrival) {
             return;
         }
-        let merge = MergeKey::of(&request.parts.parts());
+        let Some(merge) = request.parts().map(|parts| MergeKey::of(&parts)) else { return };
         let checked = self.check_out_of_dialog(&request, &merge);
         if checked.is_ok() && self.is_handed_up(&request.message) {
             if request.method != Method::Invite {
@@ -334,8 +340,9 @@ impl Endpoint {
 
     /// §17.2.3: an ACK belongs to its INVITE's transaction, or (for a 2xx) to its dialog. It is never answered.
     fn on_ack(&mut self, request: Request) {
-        let found = request.parts.dialog().and_then(|id| self.core.dialogs.get(&id).map(|(session, _)| *session));
-        let server = self.core.servers.find(&ServerKey::of(&request.parts.parts()));
+        let Some(parts) = request.parts() else { return };
+        let found = parts.dialog().and_then(|id| self.core.dialogs.get(&id).map(|(session, _)| *session));
+        let server = self.core.servers.find(&ServerKey::of(&parts));
         let owner = server.and_then(|server| self.core.servers.table.get(&server)).and_then(|tx| tx.session);
         self.core.ladder_received(owner.or(found), request.arrival.peer(), &request.message, false);
         let goes_up = server.is_none_or(|server| self.core.server_input(server, ServerInput::Ack, None));
@@ -346,7 +353,7 @@ impl Endpoint {
 
     /// §9.2: 200 to the CANCEL wherever its INVITE is known, 487 to the INVITE where it has no final response yet.
     fn on_cancel(&mut self, request: Request) {
-        let key = ServerKey::canceled_by(&request.parts.parts());
+        let Some(key) = request.parts().map(|parts| ServerKey::canceled_by(&parts)) else { return };
         let server = self.core.servers.find(&key);
         let tx = server.and_then(|server| self.core.servers.table.get(&server));
         let (session, tag) = (tx.and_then(|tx| tx.session), tx.map(|tx| tx.tag.clone()));
@@ -402,8 +409,8 @@ impl Endpoint {
 /// it, and to the first hop of the route set where a proxy has recorded its route; a proxy that has not does not want to
 /// see the rest of the dialog.
 fn path_of(invite: &Message, arrival: &Arrival) -> Path {
-    let is_direct = invite.vias().is_ok_and(|vias| vias.len() == 1);
-    let is_recorded = invite.record_routes().is_ok_and(|routes| !routes.is_empty());
+    let is_direct = invite.values(Name::Via).nth(1).is_none();
+    let is_recorded = invite.values(Name::RecordRoute).next().is_some();
     Path {
         flow: arrival.source.flow,
         sticky: arrival.source.flow.is_some() && (is_direct || is_recorded),
@@ -417,6 +424,6 @@ fn path_of(invite: &Message, arrival: &Arrival) -> Path {
 /// Where the sender of an INVITE over UDP is, where its Contact names another address than that.
 fn device_of(invite: &Message, arrival: &Arrival) -> Option<SocketAddr> {
     let source = arrival.source;
-    let (via, contact) = (invite.top_via().ok()?, invite.contacts().ok()?.into_iter().next()?);
-    (source.flow.is_none() && is_behind_nat(&contact.uri, &via, source.addr)).then_some(source.addr)
+    let (via, contact) = (invite.top_via().ok()?, invite.contacts().ok()?.first()?);
+    (source.flow.is_none() && is_behind_nat(&contact.uri, via, source.addr)).then_some(source.addr)
 }

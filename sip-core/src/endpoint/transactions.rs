@@ -16,6 +16,7 @@ use crate::transaction::{
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
 
 /// A client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +37,7 @@ pub(super) struct ClientTx {
     wire: Option<Wire>,
     pub(super) exchange: Option<ExchangeId>,
     pub(super) session: Option<SessionId>,
-    pub(super) draft: Draft,
+    pub(super) draft: Arc<Draft>,
     via: Via,
     pub(super) authorization: Vec<(Name, String)>,
     /// The name that the flow's certificate carries, for what follows in the dialog.
@@ -67,7 +68,7 @@ pub(super) struct NewClient {
     pub(super) target: Target,
     pub(super) wire: Wire,
     pub(super) via: Via,
-    pub(super) draft: Draft,
+    pub(super) draft: Arc<Draft>,
     pub(super) exchange: Option<ExchangeId>,
     pub(super) session: Option<SessionId>,
     pub(super) authorization: Vec<(Name, String)>,
@@ -174,7 +175,7 @@ impl ClientTx {
     fn is_repeated(&mut self, response: &Message) -> bool {
         let Some(status) = response.status() else { return false };
         let to = response.to().ok();
-        let tag: Box<str> = to.as_ref().and_then(NameAddr::tag).unwrap_or_default().into();
+        let tag: Box<str> = to.and_then(NameAddr::tag).unwrap_or_default().into();
         if status.is_final() && !self.is_pending() && !status.is_success() {
             return true;
         }
@@ -240,7 +241,6 @@ impl Core {
         tx.machine = machine;
         if !tx.is_pending() {
             tx.wire = None;
-            tx.draft.body = None;
             self.clients.unanswered.remove(&(tx.target, id));
         }
         self.act_client(id, &actions, message);
@@ -293,8 +293,8 @@ impl Core {
         let Some(tx) = self.clients.table.get_mut(&id) else { return };
         let again = tx.nack.is_some();
         let wire = tx.nack.take().or_else(|| {
-            let to = response?.to().ok()?;
-            Some(Draft { method: Method::Ack, to, headers: Vec::new(), ..tx.draft.clone() }.follow_up(&tx.via))
+            let to = response?.to().ok()?.clone();
+            Some(Draft { method: Method::Ack, to, headers: Vec::new(), ..Draft::clone(&tx.draft) }.follow_up(&tx.via))
         });
         tx.nack.clone_from(&wire);
         let (session, target) = (tx.session, tx.target);
@@ -325,13 +325,13 @@ impl Core {
     pub(super) fn send_cancel(&mut self, id: ClientId, headers: Headers) {
         let Some(tx) = self.clients.table.get_mut(&id).filter(|tx| tx.is_proceeding() && !tx.canceled) else { return };
         tx.canceled = true;
-        let draft = Draft { method: Method::Cancel, headers, body: None, ..tx.draft.clone() };
+        let draft = Draft { method: Method::Cancel, headers, ..Draft::clone(&tx.draft) };
         let wire = draft.follow_up(&tx.via);
         let new = NewClient {
             target: tx.target,
             wire,
             via: tx.via.clone(),
-            draft,
+            draft: Arc::new(draft),
             exchange: None,
             session: tx.session,
             authorization: Vec::new(),

@@ -57,13 +57,13 @@ impl Endpoint {
             max_forwards: invite.max_forwards,
             contact: Some(invite.contact_user.clone()),
             headers: invite_headers(&self.core.config).into_iter().chain(users(invite.headers)).collect(),
-            body: invite.body.clone(),
         };
         let exchange = self.core.start_exchange(NewExchange {
             purpose: Purpose::Invite(id),
             owner: Some(Owner::Session(id)),
             session: Some(id),
             draft,
+            body: invite.body.clone(),
             way: Way::to(invite.next_hop),
             try_timeout: invite.try_timeout,
             authorization: None,
@@ -208,7 +208,7 @@ impl Endpoint {
     /// nothing where it has no dialog that the peer would let be replaced.
     #[must_use]
     pub fn replaces_header(&self, session: SessionId) -> Option<String> {
-        self.sessions.get(&session)?.replaces().map(|replaces| replaces.to_string())
+        self.sessions.get(session)?.replaces().map(|replaces| replaces.to_string())
     }
 
     /// The session whose dialog this is, as its peer names it; nothing where there is none, or it may not be replaced now.
@@ -252,13 +252,13 @@ impl Endpoint {
             cseq: request.cseq.unwrap_or(FIRST_CSEQ),
             max_forwards: MAX_FORWARDS,
             headers: request.headers,
-            body: request.body,
         };
         self.core.start_exchange(NewExchange {
             purpose: Purpose::Outside(id),
             owner: Some(Owner::Request(id)),
             session: None,
             draft,
+            body: request.body,
             way: Way::to(request.next_hop),
             try_timeout: None,
             authorization: None,
@@ -312,7 +312,7 @@ impl Endpoint {
         f: impl FnOnce(&mut Session, &mut super::core::Core) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         self.core.now = now;
-        let session = self.sessions.get_mut(&session).ok_or(Refused::State)?;
+        let session = self.sessions.get_mut(session).ok_or(Refused::State)?;
         let result = f(session, &mut self.core);
         self.pump();
         result

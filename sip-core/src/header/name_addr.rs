@@ -52,6 +52,12 @@ impl NameAddr {
         self.params.get("tag").filter(|tag| !tag.is_empty())
     }
 
+    /// Bytes that it does not exceed when it is written: each character of the display name may need a backslash.
+    pub(crate) fn at_most(&self) -> usize {
+        let name = self.display_name.as_ref().map_or(0, |name| 2 * name.len() + 3);
+        name + self.uri.as_str().len() + self.params.len() + 2
+    }
+
     /// Reads one address.
     ///
     /// # Errors

@@ -76,6 +76,11 @@ impl Params {
         })
     }
 
+    /// Bytes that they are when they are written.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// True where there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -88,14 +93,14 @@ impl Params {
         if !is_token(name.as_bytes()) {
             return;
         }
-        let mut written = format!(";{name}");
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            written.push('=');
-            written.push_str(&bare_or_quoted(value));
-        }
+        let value = value.filter(|value| !value.is_empty()).map(bare_or_quoted);
+        let parts = [";", name, value.as_ref().map_or("", |_| "="), value.as_deref().unwrap_or_default()];
         match self.place(name) {
-            Some(place) => self.0.replace_range(place, &written),
-            None => self.0.push_str(&written),
+            Some(place) => self.0.replace_range(place, &parts.concat()),
+            None => {
+                self.0.reserve(parts.iter().map(|part| part.len()).sum());
+                self.0.extend(parts);
+            }
         }
     }
 

@@ -70,6 +70,17 @@ impl Via {
         self.port.unwrap_or_else(|| self.known_transport().map_or(5060, Transport::default_port))
     }
 
+    /// What it shows before its parameters.
+    pub(crate) fn without_params(&self) -> impl fmt::Display {
+        std::fmt::from_fn(move |f| {
+            f.write_str("SIP/2.0/")?;
+            f.write_str(&self.transport)?;
+            f.write_str(" ")?;
+            write!(f, "{}", self.host)?;
+            self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        })
+    }
+
     /// Reads one value: white space may stand around every separator (RFC 4475 §3.1.1.1).
     ///
     /// # Errors
@@ -109,11 +120,7 @@ fn read_port(scan: &mut Scan<'_>) -> Result<u16, ParseError> {
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIP/2.0/{} {}", self.transport, self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        self.params.fmt(f)
+        write!(f, "{}{}", self.without_params(), self.params)
     }
 }
 

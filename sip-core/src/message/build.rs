@@ -7,6 +7,8 @@ use crate::header::{CSeq, ContentType, NameAddr, Params, Via};
 use crate::uri::Uri;
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::fmt;
+use std::io::Write as _;
 
 /// Room for a usual message, so that writing it allocates once.
 const USUAL_BYTES: usize = 1024;
@@ -27,10 +29,37 @@ impl HeaderValue {
     }
 }
 
+/// What has no place in a line.
+const fn is_stray(byte: u8) -> bool {
+    byte.is_ascii_control() && byte != b'\t'
+}
+
+/// Spaces in place of what has no place in a line.
+fn clean(value: &mut [u8]) {
+    for byte in value.iter_mut().filter(|byte| is_stray(**byte)) {
+        *byte = b' ';
+    }
+}
+
+impl From<Vec<u8>> for HeaderValue {
+    fn from(mut value: Vec<u8>) -> Self {
+        clean(&mut value);
+        let (start, end) = (value.len() - value.trim_ascii_start().len(), value.trim_ascii_end().len());
+        value.truncate(end);
+        value.drain(..start.min(end));
+        Self(value)
+    }
+}
+
 impl From<&[u8]> for HeaderValue {
     fn from(value: &[u8]) -> Self {
-        let clean = |&b: &u8| if b.is_ascii_control() && b != b'\t' { b' ' } else { b };
-        Self(trim(value).iter().map(clean).collect())
+        Self::from(trim(value).to_vec())
+    }
+}
+
+impl From<String> for HeaderValue {
+    fn from(value: String) -> Self {
+        Self::from(value.into_bytes())
     }
 }
 
@@ -50,7 +79,7 @@ macro_rules! header_value_from {
 }
 
 header_value_from! {
-    &str, String, &String, Vec<u8>, Bytes;
+    &str, &String, Bytes;
     u8, u16, u32, u64, &NameAddr, NameAddr, &Via, Via, &CSeq, CSeq, &Uri, Uri, &Params, &ContentType, &Method
 }
 
@@ -75,34 +104,88 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(start_line: &[u8]) -> Self {
-        let mut out = Vec::with_capacity(USUAL_BYTES);
-        out.extend_from_slice(start_line);
-        out.extend_from_slice(b"\r\n");
-        Self { out, content_type: None, body: Bytes::new() }
+    /// With room for a usual message.
+    pub(super) fn new() -> Self {
+        Self { out: Vec::with_capacity(USUAL_BYTES), content_type: None, body: Bytes::new() }
     }
 
-    pub(super) fn line(&mut self, name: &HeaderName, value: &HeaderValue) {
+    /// Any header, as a caller names it.
+    pub(super) fn line(&mut self, name: &HeaderName, value: HeaderValue) {
         match name.known() {
             // The writer alone knows the body's length: a second opinion would be a way to smuggle.
             Name::ContentLength => {}
-            Name::ContentType => self.content_type = Some(value.clone()),
+            Name::ContentType => self.content_type = Some(value),
             _ => self.write(name.as_str(), value.as_bytes()),
         }
     }
 
+    /// As [`Writer::line`], of a name that is a token, without a copy of either.
+    pub(super) fn text(&mut self, name: &str, value: &[u8]) {
+        match Name::from_bytes(name.as_bytes()) {
+            Name::ContentLength => {}
+            Name::ContentType => self.content_type = Some(value.into()),
+            _ => {
+                self.push(name.as_bytes());
+                self.push(b": ");
+                let start = self.out.len();
+                self.push(trim(value));
+                clean(self.out.get_mut(start..).unwrap_or_default());
+                self.push(b"\r\n");
+            }
+        }
+    }
+
+    /// A header of ours, whose value cannot end its line.
     pub(super) fn write(&mut self, name: &str, value: &[u8]) {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.out.extend_from_slice(part);
         }
     }
 
+    /// Text as it is: of a line that is put together of several.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    /// What a value shows of itself, fit for a line.
+    pub(super) fn push_shown(&mut self, value: &impl fmt::Display) {
+        let start = self.out.len();
+        // A Vec takes all that is written.
+        let _ = write!(self.out, "{value}");
+        clean(self.out.get_mut(start..).unwrap_or_default());
+    }
+
+    /// A header with a value of ours.
+    pub(super) fn show(&mut self, name: Name, value: &impl fmt::Display) {
+        self.push(name.as_str().as_bytes());
+        self.push(b": ");
+        self.push_shown(value);
+        self.push(b"\r\n");
+    }
+
     /// Writes a value that came from a peer's own message: on one line, but otherwise byte by byte, because the peer
     /// compares it. A NUL in a quoted pair is legal there (RFC 4475 §3.1.1.2).
     pub(super) fn echo(&mut self, name: Name, value: &[u8]) {
-        let clean = |&b: &u8| if matches!(b, b'\r' | b'\n') { b' ' } else { b };
-        let value: Vec<u8> = value.iter().map(clean).collect();
-        self.write(name.as_str(), &value);
+        self.push(name.as_str().as_bytes());
+        self.push(b": ");
+        self.push_echo(value);
+        self.push(b"\r\n");
+    }
+
+    /// The value alone.
+    pub(super) fn push_echo(&mut self, value: &[u8]) {
+        let start = self.out.len();
+        self.push(value);
+        for byte in self.out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\r' | b'\n')) {
+            *byte = b' ';
+        }
+    }
+
+    /// All that another has written, and its body.
+    pub(super) fn append(&mut self, other: Self) {
+        self.push(&other.out);
+        self.content_type = other.content_type;
+        self.body = other.body;
     }
 
     pub(super) fn body(&mut self, content_type: HeaderValue, body: Bytes) {
@@ -114,8 +197,8 @@ impl Writer {
         if let Some(content_type) = self.content_type.take() {
             self.write("Content-Type", content_type.as_bytes());
         }
-        let length = self.body.len().to_string();
-        self.write("Content-Length", length.as_bytes());
+        let length = self.body.len();
+        self.show(Name::ContentLength, &length);
         self.out.extend_from_slice(b"\r\n");
         self.out.extend_from_slice(&self.body);
         // What is written is held for as long as its transaction.
@@ -136,8 +219,11 @@ impl RequestBuilder {
     /// A request line. A method that is no token loses what is none.
     #[must_use]
     pub fn new(method: &Method, uri: &Uri) -> Self {
-        let method: String = method.as_str().chars().filter(|c| c.is_ascii() && is_token(&[*c as u8])).collect();
-        let writer = Writer::new(format!("{method} {uri} SIP/2.0").as_bytes());
+        let mut writer = Writer::new();
+        method.as_str().bytes().filter(|byte| is_token(&[*byte])).for_each(|byte| writer.push(&[byte]));
+        writer.push(b" ");
+        writer.push_shown(uri);
+        writer.push(b" SIP/2.0\r\n");
         Self { writer, has_max_forwards: false }
     }
 
@@ -146,7 +232,23 @@ impl RequestBuilder {
     pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
         let name = name.into();
         self.has_max_forwards |= name.known() == Name::MaxForwards;
-        self.writer.line(&name, &value.into());
+        self.writer.line(&name, value.into());
+        self
+    }
+
+    /// As [`RequestBuilder::header`]; a name that is no token is left out.
+    #[must_use]
+    pub fn text(mut self, name: &str, value: &str) -> Self {
+        if is_token(name.as_bytes()) {
+            self.has_max_forwards |= Name::from_bytes(name.as_bytes()) == Name::MaxForwards;
+            self.writer.text(name, value.as_bytes());
+        }
+        self
+    }
+
+    /// A header of ours, written where it stands.
+    fn show(mut self, name: Name, value: &impl fmt::Display) -> Self {
+        self.writer.show(name, value);
         self
     }
 
@@ -164,49 +266,50 @@ impl RequestBuilder {
     /// A Via; the first call writes the top one.
     #[must_use]
     pub fn via(self, via: &Via) -> Self {
-        self.header(Name::Via, via)
+        self.show(Name::Via, via)
     }
 
     /// Max-Forwards; 70 without this call.
     #[must_use]
-    pub fn max_forwards(self, hops: u8) -> Self {
-        self.header(Name::MaxForwards, hops)
+    pub fn max_forwards(mut self, hops: u8) -> Self {
+        self.has_max_forwards = true;
+        self.show(Name::MaxForwards, &hops)
     }
 
     /// A Route entry; first hop first.
     #[must_use]
     pub fn route(self, route: &NameAddr) -> Self {
-        self.header(Name::Route, route)
+        self.show(Name::Route, route)
     }
 
     /// From, with its tag.
     #[must_use]
     pub fn from(self, from: &NameAddr) -> Self {
-        self.header(Name::From, from)
+        self.show(Name::From, from)
     }
 
     /// To.
     #[must_use]
     pub fn to(self, to: &NameAddr) -> Self {
-        self.header(Name::To, to)
+        self.show(Name::To, to)
     }
 
     /// Call-ID.
     #[must_use]
     pub fn call_id(self, call_id: &str) -> Self {
-        self.header(Name::CallId, call_id)
+        self.show(Name::CallId, &call_id)
     }
 
     /// CSeq.
     #[must_use]
     pub fn cseq(self, seq: u32, method: &Method) -> Self {
-        self.header(Name::CSeq, CSeq { seq, method: method.clone() })
+        self.show(Name::CSeq, &format_args!("{seq} {method}"))
     }
 
     /// Contact.
     #[must_use]
     pub fn contact(self, contact: &NameAddr) -> Self {
-        self.header(Name::Contact, contact)
+        self.show(Name::Contact, contact)
     }
 
     /// The body, with its type.
@@ -220,7 +323,7 @@ impl RequestBuilder {
     #[must_use]
     pub fn build(mut self) -> Bytes {
         if !self.has_max_forwards {
-            self.writer.write("Max-Forwards", MAX_FORWARDS.to_string().as_bytes());
+            self.writer.show(Name::MaxForwards, &MAX_FORWARDS);
         }
         self.writer.finish()
     }

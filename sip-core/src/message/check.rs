@@ -5,7 +5,7 @@
 
 use super::error::{Fault, ParseError, Part, Reject};
 use super::{Message, Name};
-use crate::header::{NameAddr, Via, date};
+use crate::header::{Via, date};
 use crate::uri::Scheme;
 
 /// Headers that stand once, if at all.
@@ -18,31 +18,10 @@ const SINGLE: [Name; 5] = [Name::MaxForwards, Name::Expires, Name::Date, Name::C
 /// # Errors
 /// The answer it gets instead. An ACK gets none (RFC 3261 §17): the caller sees to that.
 pub fn check_request(message: &Message) -> Result<(), Reject> {
-    essentials(message).map(drop)
-}
-
-/// The headers of every request (RFC 3261 §8.1.1), read once for all who ask.
-#[derive(Clone, Debug)]
-pub struct Essentials {
-    /// The top Via.
-    pub via: Via,
-    /// From.
-    pub from: NameAddr,
-    /// To.
-    pub to: NameAddr,
-    /// CSeq's number.
-    pub cseq: u32,
-}
-
-/// Decides whether a request is fit to be processed, as [`check_request`], and keeps what it has read for that.
-///
-/// # Errors
-/// As [`check_request`].
-pub fn essentials(message: &Message) -> Result<Essentials, Reject> {
-    let read = check_mandatory(message)?;
+    check_mandatory(message)?;
     check_request_uri(message)?;
     check_optional(message)?;
-    Ok(read)
+    Ok(())
 }
 
 /// Decides whether a response is fit to be processed.
@@ -59,25 +38,26 @@ pub fn check_response(message: &Message) -> Result<(), ParseError> {
 }
 
 /// The headers of every message (RFC 3261 §8.1.1, §8.2.6.2).
-fn check_mandatory(message: &Message) -> Result<Essentials, ParseError> {
-    let via = check_vias(message)?;
-    let (from, to) = (message.from()?, message.to()?);
+fn check_mandatory(message: &Message) -> Result<(), ParseError> {
+    check_vias(message)?;
+    message.from()?;
+    message.to()?;
     message.call_id()?;
     let cseq = message.cseq()?;
     if message.is_request() && cseq.method != message.method() {
         return Err(ParseError::new(Part::Header(Name::CSeq), Fault::Syntax("the request's method")));
     }
-    Ok(Essentials { via, from, to, cseq: cseq.seq })
+    Ok(())
 }
 
-fn check_vias(message: &Message) -> Result<Via, ParseError> {
+fn check_vias(message: &Message) -> Result<(), ParseError> {
     let top = message.top_via()?;
     // The magic cookie promises a unique branch and nothing follows: no transaction can be told from it (RFC 4475 §3.2.1).
     if top.branch() == Some(crate::header::MAGIC_COOKIE) {
         return Err(ParseError::new(Part::Header(Name::Via), Fault::Syntax("a branch after the magic cookie")));
     }
     let malformed = message.values(Name::Via).skip(1).find_map(|value| Via::parse(&value).err());
-    malformed.map_or(Ok(top), |error| Err(error.at(Part::Header(Name::Via))))
+    malformed.map_or(Ok(()), |error| Err(error.at(Part::Header(Name::Via))))
 }
 
 fn check_request_uri(message: &Message) -> Result<(), ParseError> {

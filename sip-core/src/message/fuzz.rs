@@ -76,7 +76,7 @@ fn look_at_request(message: &Message) {
     assert_eq!(answer.call_id(), message.call_id());
     assert_eq!(answer.cseq(), message.cseq());
     assert_eq!(answer.vias().map(|vias| vias.len()), Ok(vias.len()));
-    assert_eq!(answer.top_via().ok().as_ref().and_then(Via::branch), vias.first().and_then(Via::branch));
+    assert_eq!(answer.top_via().ok().and_then(Via::branch), vias.first().and_then(Via::branch));
     assert!(answer.to().is_ok_and(|to| to.params.has("tag")));
 }
 

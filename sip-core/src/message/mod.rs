@@ -1,7 +1,7 @@
 //! SIP messages on the wire (RFC 3261 §7, §18.3, §25).
 //!
 //! [`Message`] is what has arrived: the bytes as they came and an index of their header lines, made in one pass without
-//! an allocation. Typed headers are read when they are asked for. Reading is lenient (folding, compact names, white
+//! an allocation. Typed headers are read when they are asked for; those that everybody asks for, once. Reading is lenient (folding, compact names, white
 //! space, any bytes in values, RFC 2543), writing ([`RequestBuilder`], [`ResponseBuilder`]) is strict: no value can break out
 //! of its line. [`check_request`] and [`check_response`] decide what is fit to be processed, [`Salvage`] what of a broken
 //! request can still be answered.
@@ -25,7 +25,7 @@ mod status;
 mod typed;
 
 pub use build::{HeaderValue, RequestBuilder};
-pub use check::{Essentials, check_request, check_response, essentials};
+pub use check::{check_request, check_response};
 pub use error::{Fault, ParseError, Part, Reject};
 #[doc(hidden)]
 pub use fuzz::fuzz;
@@ -38,6 +38,7 @@ pub use status::StatusCode;
 pub use typed::Contacts;
 
 use crate::header::scan::split_list;
+use crate::header::{CSeq, NameAddr, Via};
 use bytes::Bytes;
 use index::{Index, Line, Span};
 use start_line::StartLine;
@@ -67,6 +68,12 @@ struct Indexed {
     body_at: Span,
     /// Made when it is first asked for: slicing bytes that nobody shares yet costs an allocation.
     body: OnceLock<Bytes>,
+    /// What everybody asks for, read once.
+    from: OnceLock<Result<NameAddr, ParseError>>,
+    to: OnceLock<Result<NameAddr, ParseError>>,
+    top_via: OnceLock<Result<Via, ParseError>>,
+    cseq: OnceLock<Result<CSeq, ParseError>>,
+    contacts: OnceLock<Result<Vec<NameAddr>, ParseError>>,
 }
 
 impl Message {
@@ -115,7 +122,19 @@ impl Message {
             .map_err(|fault| ParseError::new(Part::Header(Name::ContentLength), fault))?;
         let body_at = Span::new(at, at + length);
         let end_of_start = end as u16;
-        Ok(Self(Arc::new(Indexed { start, end_of_start, lines, body_at, body: OnceLock::new(), bytes })))
+        Ok(Self(Arc::new(Indexed {
+            start,
+            end_of_start,
+            lines,
+            body_at,
+            body: OnceLock::new(),
+            from: OnceLock::new(),
+            to: OnceLock::new(),
+            top_via: OnceLock::new(),
+            cseq: OnceLock::new(),
+            contacts: OnceLock::new(),
+            bytes,
+        })))
     }
 
     fn each(&self, name: Name) -> impl Iterator<Item = &Line> {

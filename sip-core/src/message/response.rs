@@ -1,8 +1,10 @@
 //! Writing responses (RFC 3261 §8.2.6, §18.2.1; RFC 3581 §4).
 
 use super::build::Writer;
+use super::salvage::MAX_VIAS;
 use super::{HeaderName, HeaderValue, Message, Name, Salvage, StatusCode};
-use crate::header::{NameAddr, Via};
+use crate::header::scan::is_token;
+use crate::header::{NameAddr, Params, Via};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -11,35 +13,40 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug)]
 pub struct ResponseBuilder {
     status: StatusCode,
-    reason: HeaderValue,
-    request: Salvage,
+    reason: Option<HeaderValue>,
+    request: Request,
     source: Option<SocketAddr>,
     to_tag: Option<String>,
     with_record_route: bool,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Option<(HeaderValue, Bytes)>,
+    /// What comes after what is copied.
+    rest: Writer,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+enum Request {
+    /// One that could be read.
+    Whole(Message),
+    /// What is left of one.
+    Salvaged(Salvage),
 }
 
 impl ResponseBuilder {
     /// A response to a request.
     #[must_use]
     pub fn to_request(request: &Message, status: StatusCode) -> Self {
-        Self::to_salvage(Salvage::of_message(request), status)
+        Self::to(Request::Whole(request.clone()), status)
     }
 
     /// A response to what is left of a request.
     #[must_use]
     pub fn to_salvage(request: Salvage, status: StatusCode) -> Self {
-        Self {
-            status,
-            reason: status.reason().into(),
-            request,
-            source: None,
-            to_tag: None,
-            with_record_route: false,
-            headers: Vec::new(),
-            body: None,
-        }
+        Self::to(Request::Salvaged(request), status)
+    }
+
+    fn to(request: Request, status: StatusCode) -> Self {
+        let rest = Writer::new();
+        Self { status, reason: None, request, source: None, to_tag: None, with_record_route: false, rest }
     }
 
     /// Where the request came from: the top Via gets `received` where its host says otherwise or `rport` is asked for, and
@@ -67,90 +74,149 @@ impl ResponseBuilder {
     /// Another reason phrase.
     #[must_use]
     pub fn reason(mut self, phrase: impl Into<HeaderValue>) -> Self {
-        self.reason = phrase.into();
+        self.reason = Some(phrase.into());
         self
     }
 
     /// Any further header; names as in [`super::RequestBuilder::header`].
     #[must_use]
     pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.rest.line(&name.into(), value.into());
+        self
+    }
+
+    /// As [`super::RequestBuilder::text`].
+    #[must_use]
+    pub fn text(mut self, name: &str, value: &str) -> Self {
+        if is_token(name.as_bytes()) {
+            self.rest.text(name, value.as_bytes());
+        }
         self
     }
 
     /// Contact.
     #[must_use]
-    pub fn contact(self, contact: &NameAddr) -> Self {
-        self.header(Name::Contact, contact)
+    pub fn contact(mut self, contact: &NameAddr) -> Self {
+        self.rest.show(Name::Contact, contact);
+        self
     }
 
     /// The body, with its type.
     #[must_use]
     pub fn body(mut self, content_type: impl Into<HeaderValue>, body: Bytes) -> Self {
-        self.body = Some((content_type.into(), body));
+        self.rest.body(content_type.into(), body);
         self
     }
 
     /// The message.
     #[must_use]
     pub fn build(self) -> Bytes {
-        let mut start = format!("SIP/2.0 {} ", self.status).into_bytes();
-        start.extend_from_slice(self.reason.as_bytes());
-        let mut writer = Writer::new(&start);
-        self.write_copied(&mut writer);
-        for (name, value) in &self.headers {
-            writer.line(name, value);
+        let mut writer = Writer::new();
+        writer.push(b"SIP/2.0 ");
+        writer.push_shown(&self.status);
+        writer.push(b" ");
+        writer.push(self.reason.as_ref().map_or(self.status.reason().as_bytes(), HeaderValue::as_bytes));
+        writer.push(b"\r\n");
+        match &self.request {
+            Request::Whole(message) => self.copy_message(message, &mut writer),
+            Request::Salvaged(salvage) => self.copy_salvage(salvage, &mut writer),
         }
-        if let Some((content_type, body)) = self.body {
-            writer.body(content_type, body);
-        }
+        writer.append(self.rest);
         writer.finish()
     }
 
-    fn write_copied(&self, writer: &mut Writer) {
-        let request = &self.request;
-        for (at, via) in request.vias.iter().enumerate() {
-            let marked = self.source.filter(|_| at == 0).and_then(|source| mark_source(via, source));
-            writer.echo(Name::Via, marked.as_deref().unwrap_or(via));
+    fn copy_message(&self, request: &Message, writer: &mut Writer) {
+        for (at, via) in request.values(Name::Via).take(MAX_VIAS).enumerate() {
+            self.via(&via, request.top_via().ok().filter(|_| at == 0), writer);
         }
-        for route in request.record_routes.iter().filter(|_| self.with_record_route) {
-            writer.echo(Name::RecordRoute, route);
+        if self.with_record_route {
+            request.lines(Name::RecordRoute).for_each(|route| writer.echo(Name::RecordRoute, &route));
         }
-        let tagged = self.to_tag.as_deref().and_then(|tag| add_tag(&request.to, tag));
-        let to = tagged.as_deref().unwrap_or(&request.to);
-        let copied = [
-            (Name::From, request.from.as_slice()),
-            (Name::To, to),
-            (Name::CallId, &request.call_id),
-            (Name::CSeq, &request.cseq),
-        ];
-        for (name, value) in copied.into_iter().filter(|(_, value)| !value.is_empty()) {
-            writer.echo(name, value);
+        let first = |name, writer: &mut Writer| {
+            let value = request.lines(name).find(|value| !value.is_empty());
+            value.inspect(|value| writer.echo(name, value));
+        };
+        first(Name::From, writer);
+        if let Some(to) = request.lines(Name::To).find(|value| !value.is_empty()) {
+            self.to_header(&to, request.to().ok(), writer);
         }
-        if self.status == StatusCode::TRYING && !request.timestamp.is_empty() {
-            writer.echo(Name::Timestamp, &request.timestamp);
+        first(Name::CallId, writer);
+        first(Name::CSeq, writer);
+        if self.status == StatusCode::TRYING {
+            first(Name::Timestamp, writer);
         }
+    }
+
+    fn copy_salvage(&self, request: &Salvage, writer: &mut Writer) {
+        for (at, value) in request.vias.iter().enumerate() {
+            let via = Some(value).filter(|_| at == 0).and_then(|value| Via::parse(value).ok());
+            self.via(value, via.as_ref(), writer);
+        }
+        if self.with_record_route {
+            request.record_routes.iter().for_each(|route| writer.echo(Name::RecordRoute, route));
+        }
+        let copied = |name, value: &[u8], writer: &mut Writer| {
+            if !value.is_empty() {
+                writer.echo(name, value);
+            }
+        };
+        copied(Name::From, &request.from, writer);
+        if !request.to.is_empty() {
+            let to = NameAddr::parse(&request.to).ok();
+            self.to_header(&request.to, to.as_ref(), writer);
+        }
+        copied(Name::CallId, &request.call_id, writer);
+        copied(Name::CSeq, &request.cseq, writer);
+        if self.status == StatusCode::TRYING {
+            copied(Name::Timestamp, &request.timestamp, writer);
+        }
+    }
+
+    /// A Via; the top one, which is read, says where the request came from, where that is to be said.
+    fn via(&self, value: &[u8], top: Option<&Via>, writer: &mut Writer) {
+        match self.source.zip(top).filter(|(source, via)| says_more(via, *source)) {
+            Some((source, via)) => mark_source(via, source, writer),
+            None => writer.echo(Name::Via, value),
+        }
+    }
+
+    /// To, with our tag where it has none. Whatever cannot be read stays as it is.
+    fn to_header(&self, value: &[u8], read: Option<&NameAddr>, writer: &mut Writer) {
+        writer.push(b"To: ");
+        writer.push_echo(value);
+        if let Some(tag) = self.to_tag.as_deref().filter(|_| read.is_some_and(|to| !to.params.has("tag"))) {
+            writer.push_shown(&Params::new().with("tag", Some(tag)));
+        }
+        writer.push(b"\r\n");
     }
 }
 
-/// The Via with what the request's source shows; nothing where it is malformed or right as it is.
-fn mark_source(value: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
-    let mut via = Via::parse(value).ok()?;
+/// True where the request's source shows something that its Via does not say.
+fn says_more(via: &Via, source: SocketAddr) -> bool {
+    via.rport().is_some() || via.host.ip() != Some(source.ip().to_canonical())
+}
+
+/// The Via with what the request's source shows.
+fn mark_source(via: &Via, source: SocketAddr, writer: &mut Writer) {
     let ip = source.ip().to_canonical();
-    let wants_port = via.rport().is_some();
-    if !wants_port && via.host.ip() == Some(ip) {
-        return None;
+    writer.push(b"Via: ");
+    writer.push_shown(&via.without_params());
+    let mut has_received = false;
+    for (name, value) in via.params.iter() {
+        let is_received = name.eq_ignore_ascii_case("received");
+        writer.push(b";");
+        writer.push(name.as_bytes());
+        match value {
+            // Of two the first counts.
+            _ if is_received && !has_received => writer.push_shown(&format_args!("={ip}")),
+            _ if name.eq_ignore_ascii_case("rport") => writer.push_shown(&format_args!("={}", source.port())),
+            Some(value) => writer.push_shown(&format_args!("={value}")),
+            None => {}
+        }
+        has_received |= is_received;
     }
-    via.params.set("received", Some(&ip.to_string()));
-    if wants_port {
-        via.params.set("rport", Some(&source.port().to_string()));
+    if !has_received {
+        writer.push_shown(&format_args!(";received={ip}"));
     }
-    Some(via.to_string().into_bytes())
-}
-
-/// To with a tag; nothing where it has one or cannot be read.
-fn add_tag(to: &[u8], tag: &str) -> Option<Vec<u8>> {
-    NameAddr::parse(to).ok().filter(|to| !to.params.has("tag"))?;
-    let tagged = crate::header::Params::new().with("tag", Some(tag)).to_string();
-    Some([to, tagged.as_bytes()].concat())
+    writer.push(b"\r\n");
 }

@@ -2,12 +2,12 @@
 //! RFC 4475 §3.1.2).
 
 use super::start_line::looks_like_response;
-use super::{MAX_HEADERS, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, Message, Name};
+use super::{MAX_HEADERS, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, Name};
 use crate::header::scan::{split_list, trim, unfold};
 
 /// The most Vias that a response copies. A request with more has looped for longer than Max-Forwards allows; a list of
 /// them on few lines would otherwise be answered with a much larger message.
-const MAX_VIAS: usize = 128;
+pub(super) const MAX_VIAS: usize = 128;
 
 /// The headers of a request that its response copies, as far as they can be made out. Values are as they came, on one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,14 +37,6 @@ impl Salvage {
             found.keep(name, &unfold(value));
         }
         (!found.vias.is_empty() && !found.call_id.is_empty()).then_some(found)
-    }
-
-    pub(super) fn of_message(message: &Message) -> Self {
-        let mut found = Self::default();
-        for line in &message.0.lines {
-            found.keep(line.name, &line.value(&message.0.bytes));
-        }
-        found
     }
 
     /// Keeps a value; of a header that stands once the first.

@@ -8,11 +8,11 @@ use crate::uri::Uri;
 
 /// What Contact holds (RFC 3261 §20.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Contacts {
+pub enum Contacts<'a> {
     /// `*`: every binding there is (RFC 3261 §10.2.2).
     All,
     /// Addresses, maybe none.
-    List(Vec<NameAddr>),
+    List(&'a [NameAddr]),
 }
 
 impl Message {
@@ -22,7 +22,9 @@ impl Message {
     pub fn method(&self) -> Method {
         match &self.0.start {
             StartLine::Request { method, .. } => method.clone(),
-            StartLine::Response { .. } => self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method),
+            StartLine::Response { .. } => {
+                self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method.clone())
+            }
         }
     }
 
@@ -77,26 +79,29 @@ impl Message {
     ///
     /// # Errors
     /// Where there is none, or it is malformed.
-    pub fn top_via(&self) -> Result<Via, ParseError> {
-        let at = Part::Header(Name::Via);
-        let value = self.values(Name::Via).next().ok_or(ParseError::new(at, Fault::Missing))?;
-        Via::parse(&value).map_err(|e| e.at(at))
+    pub fn top_via(&self) -> Result<&Via, ParseError> {
+        let read = || {
+            let at = Part::Header(Name::Via);
+            let value = self.values(Name::Via).next().ok_or(ParseError::new(at, Fault::Missing))?;
+            Via::parse(&value).map_err(|e| e.at(at))
+        };
+        self.0.top_via.get_or_init(read).as_ref().map_err(Clone::clone)
     }
 
     /// From.
     ///
     /// # Errors
     /// Where it is missing, repeated or malformed.
-    pub fn from(&self) -> Result<NameAddr, ParseError> {
-        self.single(Name::From, NameAddr::parse)
+    pub fn from(&self) -> Result<&NameAddr, ParseError> {
+        self.0.from.get_or_init(|| self.single(Name::From, NameAddr::parse)).as_ref().map_err(Clone::clone)
     }
 
     /// To.
     ///
     /// # Errors
     /// As [`Message::from`].
-    pub fn to(&self) -> Result<NameAddr, ParseError> {
-        self.single(Name::To, NameAddr::parse)
+    pub fn to(&self) -> Result<&NameAddr, ParseError> {
+        self.0.to.get_or_init(|| self.single(Name::To, NameAddr::parse)).as_ref().map_err(Clone::clone)
     }
 
     /// Call-ID: compared byte by byte, with case (RFC 3261 §20.8).
@@ -119,23 +124,24 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::from`]; also where the number is 2³¹ or more.
-    pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        self.single(Name::CSeq, CSeq::parse)
+    pub fn cseq(&self) -> Result<&CSeq, ParseError> {
+        self.0.cseq.get_or_init(|| self.single(Name::CSeq, CSeq::parse)).as_ref().map_err(Clone::clone)
     }
 
     /// The addresses in Contact, across lines.
     ///
     /// # Errors
     /// Where one is malformed, and on `*`: who can make sense of that asks [`Message::contact`].
-    pub fn contacts(&self) -> Result<Vec<NameAddr>, ParseError> {
-        self.list(Name::Contact, NameAddr::parse)
+    pub fn contacts(&self) -> Result<&[NameAddr], ParseError> {
+        let read = self.0.contacts.get_or_init(|| self.list(Name::Contact, NameAddr::parse));
+        read.as_deref().map_err(Clone::clone)
     }
 
     /// Contact, `*` included.
     ///
     /// # Errors
     /// Where an address is malformed, or `*` is not alone.
-    pub fn contact(&self) -> Result<Contacts, ParseError> {
+    pub fn contact(&self) -> Result<Contacts<'_>, ParseError> {
         let mut values = self.values(Name::Contact);
         if values.next().as_deref() == Some(b"*") && values.next().is_none() {
             return Ok(Contacts::All);

@@ -4,8 +4,10 @@
 //! A key is plain text, compared whole; nothing here looks into a table.
 
 use crate::dialog::DialogId;
-use crate::header::{MAGIC_COOKIE, Via};
-use crate::message::{Essentials, Message, ParseError};
+use crate::header::MAGIC_COOKIE;
+use crate::message::{Message, ParseError};
+use crate::uri::Host;
+use std::fmt::Write as _;
 
 /// A client transaction: the branch of the top Via, and CSeq's method, since a CANCEL shares its INVITE's branch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,70 +31,54 @@ pub struct RequestParts<'a> {
     /// The method.
     pub method: &'a str,
     /// The Request-URI as it was written.
-    pub uri: &'a str,
+    pub uri: &'a [u8],
     /// `branch` of the top Via.
     pub branch: Option<&'a str>,
     /// `sent-by` of the top Via: host and port.
-    pub sent_by: &'a str,
+    pub sent_by: (&'a Host, u16),
     /// The tag of From.
     pub from_tag: Option<&'a str>,
+    /// The tag of To.
+    pub to_tag: Option<&'a str>,
     /// Call-ID.
     pub call_id: &'a str,
     /// The number of CSeq.
     pub cseq: u32,
 }
 
-/// The same, owned: what [`RequestParts`] borrows from.
-#[derive(Clone, Debug)]
-pub struct OwnedParts {
-    method: String,
-    uri: String,
-    via: Via,
-    sent_by: String,
-    from_tag: Option<String>,
-    to_tag: Option<String>,
-    call_id: String,
-    cseq: u32,
-}
-
-impl OwnedParts {
+impl<'a> RequestParts<'a> {
     /// The parts of a request.
     ///
     /// # Errors
     /// Where one of them cannot be read.
-    pub fn of(request: &Message, read: Essentials) -> Result<Self, ParseError> {
-        let Essentials { via, from, to, cseq } = read;
+    pub fn of(request: &'a Message) -> Result<Self, ParseError> {
+        let (via, cseq) = (request.top_via()?, request.cseq()?);
         Ok(Self {
-            method: request.method().as_str().to_owned(),
-            uri: String::from_utf8_lossy(request.request_uri_raw()).into_owned(),
-            sent_by: format!("{}:{}", via.host, via.port_or_default()),
-            from_tag: from.tag().map(str::to_owned),
-            to_tag: to.tag().map(str::to_owned),
-            call_id: request.call_id()?.to_owned(),
-            cseq,
-            via,
+            method: cseq.method.as_str(),
+            uri: request.request_uri_raw(),
+            branch: via.branch(),
+            sent_by: (&via.host, via.port_or_default()),
+            from_tag: request.from()?.tag(),
+            to_tag: request.to()?.tag(),
+            call_id: request.call_id()?,
+            cseq: cseq.seq,
         })
     }
 
     /// The dialog that the request is in: none where To has no tag (§12.2.2).
     #[must_use]
     pub fn dialog(&self) -> Option<DialogId> {
-        let local_tag = self.to_tag.as_deref()?;
-        Some(DialogId::new(&self.call_id, local_tag, self.from_tag.as_deref().unwrap_or_default()))
+        Some(DialogId::new(self.call_id, self.to_tag?, self.from_tag.unwrap_or_default()))
     }
 
-    /// As the keys want them.
-    #[must_use]
-    pub fn parts(&self) -> RequestParts<'_> {
-        RequestParts {
-            method: &self.method,
-            uri: &self.uri,
-            branch: self.via.branch(),
-            sent_by: &self.sent_by,
-            from_tag: self.from_tag.as_deref(),
-            call_id: &self.call_id,
-            cseq: self.cseq,
-        }
+    /// Host and port as a key has them: without regard to case.
+    fn sent_by(&self) -> Box<str> {
+        let (host, port) = self.sent_by;
+        let mut text = String::with_capacity(48);
+        // A String takes all that is written.
+        let _ = write!(text, "{host}:{port}");
+        text.make_ascii_lowercase();
+        text.into()
     }
 }
 
@@ -145,12 +131,12 @@ impl ServerKey {
 
     fn with_method(request: &RequestParts<'_>, method: &str) -> Self {
         let branch = request.branch.unwrap_or_default().to_ascii_lowercase();
-        let sent_by = request.sent_by.to_ascii_lowercase().into();
+        let sent_by = request.sent_by();
         if is_unique(&branch) {
             return Self::Branch { branch: branch.into(), sent_by, method: method.into() };
         }
         Self::Legacy {
-            uri: request.uri.into(),
+            uri: String::from_utf8_lossy(request.uri).into(),
             from_tag: request.from_tag.unwrap_or_default().into(),
             call_id: request.call_id.into(),
             cseq: request.cseq,
@@ -195,35 +181,48 @@ impl MergeKey {
 mod tests {
     use super::*;
 
-    const INVITE: RequestParts<'_> = RequestParts {
-        method: "INVITE",
-        uri: "sip:b@example.com",
-        branch: Some("z9hG4bKa1"),
-        sent_by: "Host.example:5060",
-        from_tag: Some("f"),
-        call_id: "c@x",
-        cseq: 7,
-    };
+    /// The parts of an INVITE of this sender, by this branch.
+    fn invite<'a>(host: &'a Host, branch: Option<&'a str>) -> RequestParts<'a> {
+        RequestParts {
+            method: "INVITE",
+            uri: b"sip:b@example.com",
+            branch,
+            sent_by: (host, 5060),
+            from_tag: Some("f"),
+            to_tag: None,
+            call_id: "c@x",
+            cseq: 7,
+        }
+    }
+
+    fn host(text: &str) -> Host {
+        text.parse().unwrap()
+    }
 
     #[test]
     fn an_ack_and_a_cancel_find_their_invite() {
-        let ack = RequestParts { method: "ACK", sent_by: "host.example:5060", branch: Some("Z9hg4bKA1"), ..INVITE };
-        let cancel = RequestParts { method: "CANCEL", ..INVITE };
-        assert_eq!(ServerKey::of(&ack), ServerKey::of(&INVITE));
-        assert_eq!(ServerKey::canceled_by(&cancel), ServerKey::of(&INVITE));
-        assert_ne!(ServerKey::of(&cancel), ServerKey::of(&INVITE));
+        let (upper, lower) = (host("Host.example"), host("host.example"));
+        let invited = invite(&upper, Some("z9hG4bKa1"));
+        let ack = RequestParts { method: "ACK", ..invite(&lower, Some("Z9hg4bKA1")) };
+        let cancel = RequestParts { method: "CANCEL", ..invited };
+        assert_eq!(ServerKey::of(&ack), ServerKey::of(&invited));
+        assert_eq!(ServerKey::canceled_by(&cancel), ServerKey::of(&invited));
+        assert_ne!(ServerKey::of(&cancel), ServerKey::of(&invited));
     }
 
     #[test]
     fn the_same_branch_from_another_host_is_another_transaction() {
-        let other = RequestParts { sent_by: "other.example:5060", ..INVITE };
-        assert_ne!(ServerKey::of(&other), ServerKey::of(&INVITE));
+        let (one, other) = (host("host.example"), host("other.example"));
+        let invited = invite(&one, Some("z9hG4bKa1"));
+        assert_ne!(ServerKey::of(&invite(&other, Some("z9hG4bKa1"))), ServerKey::of(&invited));
+        assert_ne!(ServerKey::of(&RequestParts { sent_by: (&one, 5061), ..invited }), ServerKey::of(&invited));
     }
 
     #[test]
     fn a_2543_peer_is_matched_by_its_call() {
+        let host = host("host.example");
         for branch in [None, Some("1"), Some("z9hG4bK")] {
-            let invite = RequestParts { branch, ..INVITE };
+            let invite = invite(&host, branch);
             let ack = RequestParts { method: "ACK", ..invite };
             let next = RequestParts { cseq: 8, ..invite };
             assert_eq!(ServerKey::of(&ack), ServerKey::of(&invite));
@@ -233,8 +232,8 @@ mod tests {
 
     #[test]
     fn a_cookie_cut_inside_a_character_is_not_a_cookie() {
-        let odd = RequestParts { branch: Some("z9hG4bé…"), ..INVITE };
-        assert!(matches!(ServerKey::of(&odd), ServerKey::Legacy { .. }));
+        let host = host("host.example");
+        assert!(matches!(ServerKey::of(&invite(&host, Some("z9hG4bé…"))), ServerKey::Legacy { .. }));
     }
 
     #[test]
@@ -245,8 +244,10 @@ mod tests {
 
     #[test]
     fn a_merged_request_is_known_by_tag_call_id_and_cseq() {
-        let twin = RequestParts { branch: Some("z9hG4bKother"), uri: "sip:c@example.com", ..INVITE };
-        assert_eq!(MergeKey::of(&twin), MergeKey::of(&INVITE));
-        assert_ne!(MergeKey::of(&RequestParts { cseq: 8, ..INVITE }), MergeKey::of(&INVITE));
+        let host = host("host.example");
+        let invited = invite(&host, Some("z9hG4bKa1"));
+        let twin = RequestParts { branch: Some("z9hG4bKother"), uri: b"sip:c@example.com", ..invited };
+        assert_eq!(MergeKey::of(&twin), MergeKey::of(&invited));
+        assert_ne!(MergeKey::of(&RequestParts { cseq: 8, ..invited }), MergeKey::of(&invited));
     }
 }

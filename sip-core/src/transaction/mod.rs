@@ -17,7 +17,7 @@ pub mod non_invite_server;
 
 pub use invite_client::InviteClient;
 pub use invite_server::InviteServer;
-pub use key::{ClientKey, MergeKey, OwnedParts, RequestParts, ServerKey};
+pub use key::{ClientKey, MergeKey, RequestParts, ServerKey};
 pub use non_invite_client::NonInviteClient;
 pub use non_invite_server::NonInviteServer;
 

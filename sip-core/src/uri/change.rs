@@ -3,6 +3,7 @@
 use super::parse::scheme_of;
 use super::{Host, Scheme, Span, Uri, escape};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 impl Uri {
     /// A SIP URI. The user is plain text and is escaped as needed; without one, `None`.
@@ -19,17 +20,20 @@ impl Uri {
 
     fn assemble(scheme: &str, user: Option<Cow<'_, str>>, host: Host, port: Option<u16>) -> Self {
         let user = user.filter(|user| !user.is_empty());
-        let mut text = format!("{scheme}:");
+        let mut text = String::with_capacity(64);
+        text.push_str(scheme);
+        text.push(':');
         let start = text.len();
         let user = user.map(|user| {
             text.push_str(&user);
             text.push('@');
             Span::new(start, text.len() - 1)
         });
-        text.push_str(&host.to_string());
-        if let Some(port) = port {
-            text.push_str(&format!(":{port}"));
-        }
+        // A String takes all that is written.
+        let _ = match port {
+            Some(port) => write!(text, "{host}:{port}"),
+            None => write!(text, "{host}"),
+        };
         let end = text.len();
         Self {
             text: text.into(),

@@ -32,6 +32,7 @@ use base::Now;
 use leg::{Hear, Leg};
 use sip_core::endpoint::{LadderEntry, ReferId};
 use sip_core::sdp::Direction;
+use std::sync::Arc;
 use std::time::Duration;
 use talking::Talk;
 
@@ -215,13 +216,13 @@ impl Call {
     }
 
     /// A message on the wire.
-    pub(crate) fn on_ladder(&mut self, entry: &LadderEntry, desk: &mut Desk, now: Now) {
+    pub(crate) fn on_ladder(&mut self, entry: LadderEntry, desk: &mut Desk, now: Now) {
         let fact = Fact::Message {
             sent: entry.sent,
-            transport: entry.transport.to_string(),
+            transport: entry.transport.as_str().into(),
             peer: entry.peer.to_string(),
-            line: entry.line.clone(),
-            cseq: entry.cseq.clone(),
+            line: entry.line,
+            cseq: entry.cseq,
             retransmission: entry.retransmission,
         };
         self.record(fact, desk, now);
@@ -367,7 +368,7 @@ impl Call {
         cdr.price = price.map(|price| price as f64 / carrier::MICRO);
         let billable = if leaves { cdr.billable_ms } else { 0 };
         desk.tally.end(&cdr.tenant, billable, price.unwrap_or_default(), now);
-        self.record(Fact::Ended(Box::new(cdr)), desk, now);
+        self.record(Fact::Ended(Arc::new(cdr)), desk, now);
         if self.leg.session.is_none() {
             self.give_back(desk, now);
         }

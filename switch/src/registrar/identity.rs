@@ -142,7 +142,7 @@ fn claimed(directory: &Directory, request: &Message) -> Option<Claim> {
     let address = if request.method() == Method::Register { request.to() } else { request.from() }.ok()?;
     let name = name_in(&address.uri).filter(|name| name.len() <= MAX_NAME)?;
     let user = directory.user(&address.uri, &name)?;
-    Some(Claim { user, address })
+    Some(Claim { user, address: address.clone() })
 }
 
 /// The credentials for a realm, among those of several (§22.3); without any of that realm, the first.

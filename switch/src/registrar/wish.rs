@@ -69,7 +69,7 @@ impl Wish {
             cseq,
             // RFC 3327 §5.3: a path that the phone does not know of is not kept.
             path: if request.supports("path") { path } else { Vec::new() },
-            via,
+            via: via.clone(),
             outbound: request.supports("outbound") && (is_direct || vouched),
             user_agent: request.header_str(Name::UserAgent).unwrap_or_default().chars().take(128).collect(),
         })
@@ -83,9 +83,11 @@ fn what(request: &Message) -> Result<What, Box<Reply>> {
         Contacts::All if expires == Some(0) => Ok(What::RemoveAll),
         Contacts::All => Err(refuse(StatusCode::BAD_REQUEST)),
         Contacts::List(contacts) if contacts.len() > MAX_BINDINGS => Err(refuse(StatusCode::FORBIDDEN)),
-        Contacts::List(contacts) => {
-            contacts.into_iter().map(|contact| asked(contact, expires)).collect::<Result<_, _>>().map(What::Each)
-        }
+        Contacts::List(contacts) => contacts
+            .iter()
+            .map(|contact| asked(contact.clone(), expires))
+            .collect::<Result<_, _>>()
+            .map(What::Each),
     }
 }
 

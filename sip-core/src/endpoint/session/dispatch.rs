@@ -181,7 +181,7 @@ impl Session {
                 self.at.path.flow = Some(flow);
             }
         }
-        match cseq.method {
+        match cseq.method.clone() {
             Method::Bye => self.on_bye(core, server, request),
             _ if matches!(self.state, State::Leaving(_)) => {
                 core.reply(server, Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));

@@ -112,10 +112,9 @@ impl Core {
             max_forwards: MAX_FORWARDS,
             contact: request.contact,
             headers: request.headers,
-            body: request.body,
         };
-        let authorization = request.authorization;
-        self.start_exchange(NewExchange { purpose, owner, session, draft, way, try_timeout: None, authorization })
+        let (body, authorization) = (request.body, request.authorization);
+        self.start_exchange(NewExchange { purpose, owner, session, draft, body, way, try_timeout: None, authorization })
     }
 
     /// What the dialogs of an INVITE of ours derive from.

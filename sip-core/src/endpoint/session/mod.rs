@@ -26,11 +26,13 @@ mod reoffer;
 mod reoffered;
 mod replaced;
 mod requests;
+mod table;
 
 pub(super) use calling::Calling;
 pub(super) use expiry::{invite_headers, too_small};
 pub(super) use in_dialog::Path;
 pub(super) use offered::Offered;
+pub(super) use table::Sessions;
 
 use super::SessionId;
 use super::command::{Body, Headers};

@@ -31,7 +31,7 @@ impl Calling {
                     if early.answer.is_some() {
                         early.agreement = Agreement::Agreed;
                     }
-                    send_prack(at, core, early, cseq);
+                    send_prack(at, core, early, cseq.clone());
                 }
                 false
             }
@@ -47,7 +47,7 @@ impl Calling {
                     Agreement::Ours if has_body => early.agreement = Agreement::Agreed,
                     _ => {}
                 }
-                send_prack(at, core, early, cseq);
+                send_prack(at, core, early, cseq.clone());
                 true
             }
         }

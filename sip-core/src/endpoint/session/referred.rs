@@ -110,7 +110,7 @@ impl Session {
             answer = answer.header(Name::ReferSub, "false");
         }
         core.reply(server, answer);
-        if let Some(Ok(cseq)) = request.map(|request| request.cseq()).filter(|_| !is_silent) {
+        if let Some(Ok(cseq)) = request.as_ref().map(Message::cseq).filter(|_| !is_silent) {
             let is_named = std::mem::replace(&mut self.at.referred.has_been, true);
             let subscription = Subscription { cseq: cseq.seq, is_named, is_sending: false, next: None };
             self.at.referred.open.insert(id, Refer::Followed(subscription));

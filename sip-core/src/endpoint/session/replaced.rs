@@ -19,7 +19,7 @@ impl Endpoint {
         // §3: the tag "0" stands for none too.
         let from_tag = replaces.from_tag.as_str();
         let found = named(from_tag).or_else(|| (from_tag == "0").then(|| named("")).flatten()).ok_or(gone)?;
-        let session = self.sessions.get(&found).ok_or(gone)?;
+        let session = self.sessions.get(found).ok_or(gone)?;
         session.replaceable(replaces.early_only).map(|()| Some(found))
     }
 }
