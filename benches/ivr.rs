@@ -3,12 +3,13 @@
 //!
 //!     cargo build --release && cargo bench --bench ivr -- [CALLS] [SECONDS]      default: 1,000 calls, 60 s
 //!
-//! `TANDEM` names the program (default: target/release/tandem). The switch is a process of its own; the scripted carrier
-//! that calls it is in this one. A call's hearing is compared with the prompts octet for octet.
+//! `TANDEM` names the program (default: target/release/tandem). The switch is a process of its own on the first core; the
+//! scripted carrier that calls it is in this one, on the others. A call's hearing is compared with the prompts octet for
+//! octet.
 //!
-//! The time from key to prompt is counted from the end of the key as the script has it: the carrier sends its first packet
-//! up to 20 ms later and repeats the last one (RFC 4733 §2.5.1.4) for 40 ms more, so it is said too long rather than too
-//! short, by up to those.
+//! The time from key to prompt is counted from the first packet that says the key's end (RFC 4733 §2.5.1.4; two more like
+//! it follow). That packet leaves with the last frame of the tone, on a grid of 20 ms that the script does not know: it is
+//! counted from the earliest time at which it can have left, so the figure is too long by up to 20 ms, and never too short.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,8 +37,9 @@ use std::time::{Duration, Instant};
 const KEYS: [char; 3] = ['1', '2', '3'];
 /// Calls begun a second.
 const RATE: u64 = 50;
-/// How long the carrier holds a key, in milliseconds.
+/// How long the carrier holds a key, in milliseconds, and how much of that has passed at least when its end is said.
 const TONE_MS: u64 = 100;
+const END_MS: u64 = TONE_MS - 20;
 /// The ports of the switch: below its RTP.
 const HTTP: u16 = 9_161;
 /// Its SIP port.
@@ -109,8 +111,14 @@ impl Switch {
         let program = std::env::var("TANDEM").unwrap_or_else(|_| "target/release/tandem".to_owned());
         let program = std::fs::canonicalize(&program).unwrap_or_else(|error| panic!("{program}: {error}"));
         let log = std::fs::File::create(dir.join("log")).unwrap();
-        let mut command = std::process::Command::new(program);
-        command.args(["serve", "--config", "tandem.toml"]).current_dir(dir).stdout(Stdio::null()).stderr(log);
+        let mut command = std::process::Command::new("taskset");
+        command
+            .args(["--cpu-list", "0"])
+            .arg(program)
+            .args(["serve", "--config", "tandem.toml"])
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .stderr(log);
         let switch = Self { process: command.spawn().unwrap() };
         let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, HTTP)).is_err() {
@@ -172,7 +180,7 @@ impl Plan {
                 let name = format!("{kind}{}", &self.keys[..depth]);
                 let heard = report.heard.iter().find(|heard| heard.prompt == name);
                 let heard = heard.ok_or_else(|| format!("{name} was not heard after {}", self.keys))?;
-                Ok(began_ms + heard.offset_ms as f64 - (self.at_ms[depth - 1] + TONE_MS) as f64)
+                Ok(began_ms + heard.offset_ms as f64 - (self.at_ms[depth - 1] + END_MS) as f64)
             })
             .collect()
     }
@@ -217,8 +225,24 @@ async fn run(
     (reports, spent)
 }
 
-#[tokio::main]
-async fn main() {
+/// Leaves the first core to the switch, before any thread is begun.
+fn keep_off_the_first_core() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores > 1 {
+        let rest = format!("1-{}", cores - 1);
+        let own = std::process::id().to_string();
+        let moved = std::process::Command::new("taskset").args(["--pid", "--cpu-list", &rest, &own]).output();
+        assert!(moved.is_ok_and(|moved| moved.status.success()), "taskset (util-linux) is not there");
+    }
+}
+
+fn main() {
+    keep_off_the_first_core();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(bench());
+}
+
+async fn bench() {
     let numbers: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let calls = numbers.first().copied().unwrap_or(1_000);
     let lasts = Duration::from_secs(numbers.get(1).copied().unwrap_or(60));

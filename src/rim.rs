@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use api::accounts::{AccountError, Accounts, Given};
-use api::errands::{Egress, EgressError, Endpoint, Errands, Means, SpeechConfig};
+use api::errands::{Egress, EgressError, Endpoint, Errands, Means, Recogniser, SpeechConfig};
 use api::secrets::Sealer;
 use api::{Commander, Directory, Flows, Origin, OwnedNumber, Store, Trunk};
 use std::collections::BTreeMap;
@@ -87,11 +87,16 @@ pub fn errands(
         voice: endpoint.voice.clone(),
         key: endpoint.key.as_ref().map(|key| key.expose().to_owned()),
     });
+    let recogniser = config.speech.recogniser.as_ref().map(|recogniser| Recogniser {
+        url: recogniser.url.clone(),
+        model: recogniser.model.clone(),
+        key: recogniser.key.as_ref().map(|key| key.expose().to_owned()),
+    });
     let cache = config.speech.cache.clone().map(|(dir, mb)| (dir, mb << 20));
     Errands::new(Means {
         egress,
         tokens: Arc::new(move |tenant: &str| accounts.known(tenant).map(|account| account.auth_token.clone())),
-        speech: SpeechConfig { endpoint, cache, ..SpeechConfig::default() },
+        speech: SpeechConfig { endpoint, recogniser, cache, ..SpeechConfig::default() },
         flows,
         commander,
         runtime: tokio::runtime::Handle::current(),

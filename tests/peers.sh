@@ -38,6 +38,13 @@ install_twilio() {
     target/peers/twilio/bin/pip install -q twilio==9.13.0 2>/dev/null || { rm -rf target/peers/twilio; echo "twilio is not installed"; }
 }
 
+# pocketsphinx (PyPI), a recogniser with its English in it, into target/peers; where pip cannot, as above.
+install_pocketsphinx() {
+  [ -x target/peers/pocketsphinx/bin/python ] && target/peers/pocketsphinx/bin/python -c 'import pocketsphinx' 2>/dev/null && return 0
+  python3 -m venv target/peers/pocketsphinx 2>/dev/null &&
+    target/peers/pocketsphinx/bin/pip install -q pocketsphinx==5.1.1 2>/dev/null || { rm -rf target/peers/pocketsphinx; echo "pocketsphinx is not installed"; }
+}
+
 # sipvicious (PyPI), the tool that strangers come with, into target/peers; where pip cannot, its tests say so and are left
 # out.
 install_sipvicious() {

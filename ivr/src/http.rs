@@ -162,7 +162,8 @@ fn policy(words: &str) -> Policy {
 
 impl HttpRequest {
     /// A request for `url` with these parameters and the timeouts that its fragment says.
-    pub(crate) fn new(url: Url, method: Method, params: Params, token: u32) -> Self {
+    #[must_use]
+    pub fn new(url: Url, method: Method, params: Params, token: u32) -> Self {
         let timeouts = overrides(&url).timeouts;
         Self { url, method, body: Body::Form(params), timeouts, token }
     }

@@ -31,8 +31,8 @@ pub mod twiml;
 
 pub use answer::{
     Action, Answer, AnswerError, Beep, Branches, Bridge, CallFlow, Callback, Conference, ConferenceOptions, Fetch,
-    Gather, Inline, Link, Mode, Play, RINGBACK, Record, RecordCall, RecordFrom, RecordOptions, Refer, Say, Sound,
-    Speech, Target, Then, Verb, Wait, are_sent,
+    Gather, Inline, Link, MachineDetection, Mode, Play, RINGBACK, Record, RecordCall, RecordFrom, RecordOptions, Refer,
+    Say, Sound, Speech, Target, Then, Verb, Wait, are_sent,
 };
 pub use context::{CallContext, Direction, Quirks};
 pub use flow::{Flow, FlowError, VOICEMAIL};

@@ -256,3 +256,126 @@ fn every_document_of_the_corpus_runs_as_it_must() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), paths.len(), wrong.join("\n"));
     assert!(paths.len() >= 120, "the corpus has {} documents", paths.len());
 }
+
+/// The mistakes that implementers make (TWILIO.md §4.3, by their numbers; 18 to 20 are of verbs that are not built), and the
+/// documents that show that none of them is made here.
+const MISTAKES: &[(u32, &[&str])] = &[
+    (
+        1,
+        &[
+            "gather-nothing-entered-goes-on",
+            "gather-nothing-entered-tells-where-it-is-asked-to",
+            "gather-finish-key-first-enters-nothing",
+        ],
+    ),
+    (
+        2,
+        &[
+            "gather-patience-begins-after-all-prompts",
+            "gather-patience-begins-anew-with-each-key",
+            "gather-first-key-stops-all-prompts",
+        ],
+    ),
+    (3, &["gather-without-a-finish-key-takes-hash-as-data", "gather-has-one-finish-key-only", "record-ended-by-a-key"]),
+    (4, &["gather-takes-what-was-typed-ahead", "gather-two-prompts-before-a-key-in-the-first"]),
+    (
+        5,
+        &[
+            "gather-without-an-action-asks-for-its-own-document",
+            "record-without-an-action-asks-for-its-own-document",
+            "dial-without-an-action-falls-through-when-nobody-answers",
+            "refer-and-fall-through",
+        ],
+    ),
+    (6, &["dial-with-an-action-never-falls-through"]),
+    (7, &["dial-caller-hangs-up-in-the-conversation"]),
+    (8, &["dial-at-most-ten", "conference-stands-alone", "dial-several-at-once"]),
+    (9, &["screening-ends-and-both-are-joined", "screening-hangs-up-and-they-are-not", "screening-calls-nobody"]),
+    (10, &["dial-answers-the-call-at-once", "dial-answers-the-call-on-its-bridge"]),
+    (
+        11,
+        &[
+            "dial-time-limit-counts-from-the-answer",
+            "dial-star-hangs-up-on-the-called",
+            "dial-star-means-nothing-unless-it-is-said",
+        ],
+    ),
+    (12, &["dial-shows-another-caller"]),
+    (13, &["record-nothing-is-told-all-the-same", "record-nothing-falls-through-where-that-is-the-quirk"]),
+    (14, &["reject-as-busy", "reject-as-rejected", "reject-after-an-answer-hangs-up"]),
+    (
+        15,
+        &[
+            "pause-before-an-answer-delays-it",
+            "redirect-does-not-answer",
+            "say-answers-the-call",
+            "play-answers-the-call",
+            "gather-answers-the-call",
+            "record-answers-the-call",
+        ],
+    ),
+    (16, &["hangup-ends-the-document", "redirect-to-itself", "redirect-to-another-document"]),
+    (17, &["conference-goes-on-with-the-next-verb", "conference-waits-in-silence"]),
+    (21, &["number-is-screened-and-told-of"]),
+    (22, &["dial-a-number-in-plain-text"]),
+    (23, &["booleans-in-whatever-case", "gather-timeout-of-nothing", "say-with-a-loop-that-is-no-number"]),
+];
+
+/// What may happen to a gather, a recording and a dial, and the documents that show it of each.
+const MATRIX: &[(&str, [&str; 3])] = &[
+    (
+        "a digit on the last millisecond",
+        [
+            "gather-key-in-the-last-millisecond",
+            "record-key-in-the-last-millisecond",
+            "dial-star-in-the-last-millisecond",
+        ],
+    ),
+    ("two keys in one packet time", ["gather-two-keys-at-once", "record-two-keys-at-once", "dial-two-stars-at-once"]),
+    (
+        "a hang-up during a prompt",
+        ["gather-hang-up-in-its-prompt", "record-hang-up-is-told", "dial-caller-hangs-up-while-it-rings"],
+    ),
+    (
+        "a hang-up during another prompt",
+        [
+            "gather-hang-up-in-its-second-prompt",
+            "record-hang-up-and-the-recorder-says-nothing",
+            "dial-caller-hangs-up-in-the-conversation",
+        ],
+    ),
+    (
+        "a hang-up while it waits",
+        [
+            "gather-hang-up-while-it-listens",
+            "record-without-an-action-and-a-hang-up-tells-its-own-document",
+            "dial-caller-hangs-up-and-nobody-reports",
+        ],
+    ),
+    ("a slow webhook", ["gather-action-is-slow", "record-action-is-slow", "dial-action-is-slow"]),
+    ("one that never answers", ["gather-action-is-silent", "record-action-is-silent", "dial-action-is-silent"]),
+    ("a dead one", ["gather-action-is-dead", "record-action-is-dead", "dial-action-is-dead"]),
+    ("one that redirects", ["gather-action-has-moved", "record-action-has-moved", "dial-action-has-moved"]),
+    (
+        "one that redirects with the form",
+        [
+            "gather-action-has-moved-with-its-form",
+            "record-action-has-moved-with-its-form",
+            "dial-action-has-moved-with-its-form",
+        ],
+    ),
+    (
+        "the wrong content type",
+        ["gather-action-is-of-another-type", "record-action-is-of-another-type", "dial-action-is-of-another-type"],
+    ),
+    ("a body over 64 KB", ["gather-action-is-too-long", "record-action-is-too-long", "dial-action-is-too-long"]),
+    ("invalid XML", ["gather-action-is-no-xml", "record-action-is-no-xml", "dial-action-is-no-xml"]),
+];
+
+#[test]
+fn each_mistake_of_implementers_and_each_mishap_of_the_three_verbs_has_its_documents() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/twiml");
+    let named = MISTAKES.iter().flat_map(|(_, names)| *names).chain(MATRIX.iter().flat_map(|(_, names)| names));
+    let missing: Vec<&&str> = named.filter(|name| !folder.join(format!("{name}.xml")).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

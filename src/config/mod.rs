@@ -118,6 +118,8 @@ pub struct Recordings {
 pub struct Speech {
     /// Who speaks; none: espeak-ng.
     pub endpoint: Option<SpeechEndpoint>,
+    /// Who understands what callers say.
+    pub recogniser: Option<Recogniser>,
     /// Where speech is kept over a restart, and how many megabytes of it.
     pub cache: Option<(PathBuf, u64)>,
 }
@@ -131,6 +133,17 @@ pub struct SpeechEndpoint {
     pub model: String,
     /// Its voice, where a program names none.
     pub voice: String,
+    /// Its key.
+    pub key: Option<carrier::Secret>,
+}
+
+/// A recogniser.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recogniser {
+    /// The whole URL.
+    pub url: url::Url,
+    /// Its model.
+    pub model: String,
     /// Its key.
     pub key: Option<carrier::Secret>,
 }

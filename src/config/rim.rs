@@ -3,12 +3,14 @@
 use super::schema::network;
 use super::section::{Found, Section};
 use super::trunk::secret;
-use super::{Recordings, Speech, SpeechEndpoint};
+use super::{Recogniser, Recordings, Speech, SpeechEndpoint};
 use std::path::PathBuf;
 
 /// What OpenAI calls its least dear model, and one of its voices.
 const MODEL: &str = "tts-1";
 const VOICE: &str = "alloy";
+/// And what it calls its first recogniser.
+const RECOGNISER: &str = "whisper-1";
 
 /// `[egress]`: the networks that may be reached beside the internet.
 pub fn egress(mut section: Section) -> Vec<ipnet::IpNet> {
@@ -24,6 +26,11 @@ fn endpoint(text: &str) -> Result<url::Url, &'static str> {
         .ok_or("write the whole URL of the endpoint, like \"http://127.0.0.1:8000/v1/audio/speech\"")
 }
 
+fn recogniser_endpoint(text: &str) -> Result<url::Url, &'static str> {
+    let instead = "write the whole URL of the endpoint, like \"http://127.0.0.1:8000/v1/audio/transcriptions\"";
+    endpoint(text).map_err(|_| instead)
+}
+
 /// `[speech]`
 pub fn speech(mut section: Section) -> Speech {
     let url = section.parsed("url", endpoint).map(|found| found.value);
@@ -31,6 +38,7 @@ pub fn speech(mut section: Section) -> Speech {
     let voice = section.text("voice");
     let before = section.faults_so_far();
     let key = secret(&mut section, "key", "key_file");
+    let recogniser = recogniser(&mut section);
     let cache_dir = section.text("cache_dir").map(|found| PathBuf::from(found.value));
     let cache_mb = section.number("cache_mb", 1..=1_048_576, 256);
     if url.is_none() && section.faults_so_far() == before {
@@ -45,7 +53,22 @@ pub fn speech(mut section: Section) -> Speech {
     let text = |found: Option<Found<String>>, usual: &str| found.map_or_else(|| usual.to_owned(), |found| found.value);
     let (model, voice) = (text(model, MODEL), text(voice, VOICE));
     let endpoint = url.map(|url| SpeechEndpoint { url, model, voice, key });
-    Speech { endpoint, cache: cache_dir.map(|dir| (dir, cache_mb)) }
+    Speech { endpoint, recogniser, cache: cache_dir.map(|dir| (dir, cache_mb)) }
+}
+
+/// `recogniser_…` of `[speech]`
+fn recogniser(section: &mut Section) -> Option<Recogniser> {
+    let before = section.faults_so_far();
+    let url = section.parsed("recogniser_url", recogniser_endpoint).map(|found| found.value);
+    let model = section.text("recogniser_model");
+    let key = secret(section, "recogniser_key", "recogniser_key_file");
+    if let (None, Some(Found { place, .. })) = (&url, &model)
+        && section.faults_so_far() == before
+    {
+        section.fault(place, "speech.recogniser_model is of a recogniser; write its recogniser_url too");
+    }
+    let model = model.map_or_else(|| RECOGNISER.to_owned(), |found| found.value);
+    url.map(|url| Recogniser { url, model, key })
 }
 
 /// `[recordings]`

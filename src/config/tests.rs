@@ -79,6 +79,8 @@ fn what_is_impossible_says_what_to_write_instead() {
         ("[speech]\nurl = \"127.0.0.1:8000\"", "/v1/audio/speech"),
         ("[speech]\nvoice = \"nova\"", "write its url too"),
         ("[speech]\nurl = \"http://h/v1/audio/speech\"\nkey_file = \"/nowhere\"", "cannot read /nowhere"),
+        ("[speech]\nrecogniser_url = \"http://h\"", "/v1/audio/transcriptions"),
+        ("[speech]\nrecogniser_model = \"base.en\"", "write its recogniser_url too"),
         ("[recordings]\nkeep_days = 0", "a number from 1"),
         ("[[tenant]]\nname = \"a\"\naccount_sid = \"AC12\"", "32 hexadecimal digits"),
         ("[[tenant]]\nname = \"a\"\nauth_token = \"t\"\nauth_token_file = \"f\"", "write one of them"),
@@ -171,6 +173,8 @@ fn what_calls_may_ask_of_the_world_is_read_and_a_secret_is_not_shown() {
         url = "http://127.0.0.1:8000/v1/audio/speech"
         key = "top-secret"
         cache_dir = "speech"
+        recogniser_url = "http://127.0.0.1:8001/v1/audio/transcriptions"
+        recogniser_key = "top-secret"
         [secrets]
         key_file = "there.key"
         [recordings]
@@ -185,6 +189,7 @@ fn what_calls_may_ask_of_the_world_is_read_and_a_secret_is_not_shown() {
     assert_eq!(config.key_file.to_str(), Some("there.key"));
     assert_eq!(config.egress_allow.len(), 2);
     assert_eq!(config.speech.endpoint.as_ref().map(|endpoint| endpoint.voice.as_str()), Some("alloy"));
+    assert_eq!(config.speech.recogniser.as_ref().map(|recogniser| recogniser.model.as_str()), Some("whisper-1"));
     assert_eq!((config.recordings.dir.to_str(), config.recordings.keep_days), (Some("there"), 7));
     assert_eq!(config.tenants[0].auth_token.as_ref().map(carrier::Secret::expose), Some("top-secret"));
     assert!(!format!("{config:?}").contains("top-secret"));

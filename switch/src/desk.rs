@@ -32,6 +32,8 @@ pub(crate) enum Wake {
     Duration,
     /// Its program asked to be woken.
     Program,
+    /// A silence that is listened to is long enough, or somebody has spoken for as long as the program lets them.
+    Hearing,
     /// What is run for it while it waits for a conference asked to be woken.
     Waiting,
     /// It should be known by now who has answered.
@@ -219,6 +221,7 @@ impl Desk {
             Wake::HandedOn,
             Wake::Machine,
             Wake::Waiting,
+            Wake::Hearing,
         ] {
             self.timers.stop(Timer::Call(sid, what));
         }

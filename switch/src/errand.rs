@@ -2,7 +2,7 @@
 //! brought ([`Brought`]); it never runs on the signalling thread, and a call that has gone meanwhile does not hear of it.
 
 use crate::CallSid;
-use ivr::{FetchFault, FetchId, Flow, HttpRequest, PlayId, Response, Say};
+use ivr::{FetchFault, FetchId, Flow, HttpRequest, ListenId, PlayId, Response, Say};
 use std::sync::Arc;
 use url::Url;
 
@@ -55,11 +55,38 @@ pub enum Asked {
         /// What, and by whom.
         say: Say,
     },
+    /// What a caller has said, to be understood.
+    WriteDown {
+        /// Named in what is brought.
+        listen: ListenId,
+        /// What was said.
+        utterance: Box<Utterance>,
+    },
     /// An HTTP exchange whose response nobody waits for; tried again as the rim sees fit.
     Callback {
         /// What is sent.
         request: HttpRequest,
     },
+}
+
+/// What a caller has said, and how it is to be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Utterance {
+    /// A WAV file: 16-bit mono PCM at 8 kHz.
+    pub wav: Vec<u8>,
+    /// Its language, as a tag such as `en-US`.
+    pub language: String,
+    /// Words that are likely, separated by commas; may be empty.
+    pub hints: String,
+}
+
+/// What was understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The words; empty where there were none.
+    pub text: String,
+    /// How sure the recogniser is, in thousandths, where it says so.
+    pub confidence: Option<u16>,
 }
 
 /// What an errand has brought.
@@ -85,6 +112,13 @@ pub enum Brought {
         play: PlayId,
         /// It is known now; or, in words, why not.
         known: Result<(), String>,
+    },
+    /// By [`Asked::WriteDown`].
+    WrittenDown {
+        /// Which.
+        listen: ListenId,
+        /// The words; or, in words of our own, why there are none.
+        result: Result<Heard, String>,
     },
     /// By [`Asked::Sound`] and [`Asked::Say`].
     Sound {

@@ -19,6 +19,8 @@ pub(crate) enum Letter {
         /// Where its early media can be heard, and in which codec.
         heard: Option<(EndpointId, Option<AudioCodec>)>,
     },
+    /// From a leg to the call that made it: its INVITE has its final response.
+    Final(Box<Called>),
     /// From a leg to the call that made it: it is answered.
     Answers {
         /// The leg.
@@ -89,6 +91,15 @@ pub(crate) enum Letter {
     Tape(Box<Taping>),
     /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.
     Flow(Direction),
+}
+
+/// A leg whose INVITE has its final response, as the program of its caller is told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    pub(crate) leg: CallSid,
+    pub(crate) sip_call_id: Option<String>,
+    /// The `X-` headers of the response.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// Why a leg is let go. What it says of itself then depends on whether it has been answered when it hears of it.

@@ -27,12 +27,14 @@ mod trunk;
 mod view;
 
 pub use call::room::{BEEP, BEEP_TONE, HOLD_MUSIC};
+pub use call::telling::Progression;
 pub use cause::{Cause, Origin};
 pub use cdr::{Cdr, StreamQuality, Timestamps};
-pub use command::{Command, EndAs, MachineDetection, MemberChange, Originate, RecordOrder, RoomOrder, Steer, Wishes};
+pub use command::{Command, EndAs, MemberChange, Originate, RecordOrder, RoomOrder, Steer, Wishes};
 pub use config::{Config, MediaAddress, Number};
-pub use errand::{Asked, Brought, Errand};
+pub use errand::{Asked, Brought, Errand, Heard, Utterance};
 pub use io::{Input, Output};
+pub use ivr::MachineDetection;
 pub use provision::{Provisioned, Provisioning, Tenant, TenantLimits};
 pub use record::{Admission, CallbackForm, Direction, Fact, GatherEnd, Record, StatusCallback};
 pub use sid::{CallSid, InvalidSid};

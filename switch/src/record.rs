@@ -74,10 +74,10 @@ pub struct StatusCallback {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackForm {
-    /// Standard Webhooks, made of the journal.
+    /// Standard Webhooks.
     #[default]
     Standard,
-    /// Twilio's, told by the call itself while it lives.
+    /// Twilio's.
     Twilio,
 }
 

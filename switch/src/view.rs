@@ -141,6 +141,9 @@ pub struct CallView {
     pub sip_call_ids: Vec<String>,
     /// Why it ended.
     pub cause: Option<Cause>,
+    /// Who has answered, where that was found out.
+    #[serde(default)]
+    pub answered_by: Option<String>,
     /// What it is in the middle of.
     #[serde(default)]
     pub engaged: Engaged,
@@ -172,6 +175,7 @@ impl CallView {
             carrier_call_id: None,
             sip_call_ids: Vec::new(),
             cause: None,
+            answered_by: None,
             engaged: Engaged::default(),
             cdr: None,
             last_seq: record.seq,
@@ -208,6 +212,7 @@ impl CallView {
                     self.status = Status::InProgress;
                 }
             }
+            Fact::AnsweredBy { answered_by, .. } => self.answered_by = Some(answered_by.clone()),
             Fact::Ended(cdr) => self.ends(cdr),
             Fact::Admitted(_)
             | Fact::AttemptFailed { .. }
@@ -229,7 +234,6 @@ impl CallView {
             | Fact::Muted { .. }
             | Fact::PutOnHold
             | Fact::TakenOffHold
-            | Fact::AnsweredBy { .. }
             | Fact::Referred { .. }
             | Fact::Warning { .. }
             | Fact::Held

@@ -8,7 +8,7 @@ use base::Now;
 use carrier_sim::{CallReport, CarrierConfig};
 use serde_json::{Value, json};
 use std::time::Duration;
-use switch::{CallSid, Command, Fact, MemberChange, RoomOrder, Steer};
+use switch::{Asked, CallSid, Command, Fact, MemberChange, RoomOrder, Steer};
 
 const SPEECH: &str =
     "wait 1500ms, say words, wait 1500ms, say words, wait 1500ms, say words, wait 1500ms, say words, wait 30s";
@@ -203,4 +203,89 @@ fn a_coach_is_heard_by_the_one_it_coaches_and_by_nobody_else() {
         _ => false,
     });
     assert!(coached, "the records say whom it coaches");
+}
+
+/// What those were told who asked for a conference's events, in order.
+fn minutes(town: &Town) -> Vec<Vec<(String, String)>> {
+    let requests = town.errands.iter().filter_map(|errand| match &errand.asked {
+        Asked::Callback { request } => Some(request.params().to_vec()),
+        _ => None,
+    });
+    requests.collect()
+}
+
+fn value<'a>(params: &'a [(String, String)], name: &str) -> &'a str {
+    params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+}
+
+/// A conference whose members all name somebody to be told, each of these events.
+fn told(events: &str) -> Conference {
+    let document = format!(
+        "<Response><Dial><Conference beep=\"false\" waitUrl=\"\" participantLabel=\"bob\" \
+         statusCallback=\"https://app.example/conf\" statusCallbackEvent=\"{events}\">team</Conference></Dial></Response>"
+    );
+    conference(&json!([{ "twiml": document }]))
+}
+
+#[test]
+fn who_asks_for_it_is_told_of_a_conference_once_and_in_order() {
+    let mut room = told("start end join leave mute hold");
+    room.at(2_000);
+    room.member(1, MemberChange { muted: Some(true), ..MemberChange::default() });
+    room.at(3_000);
+    room.member(1, MemberChange { muted: Some(false), held: Some(true), ..MemberChange::default() });
+    room.at(4_000);
+    room.member(1, MemberChange { held: Some(false), ..MemberChange::default() });
+    room.at(5_000);
+    let (calls, sid) = (room.calls.clone(), room.sid.clone());
+    room.order(RoomOrder::End);
+    let town = room.finish();
+    let minutes = minutes(&town);
+    let seen: Vec<(&str, &str)> =
+        minutes.iter().map(|one| (value(one, "StatusCallbackEvent"), value(one, "CallSid"))).collect();
+    let [first, second, third] = [0, 1, 2].map(|nth| calls[nth].to_string());
+    let wanted = [
+        ("participant-join", first.as_str()),
+        ("participant-join", &second),
+        ("conference-start", ""),
+        ("participant-join", &third),
+        ("participant-mute", &second),
+        ("participant-unmute", &second),
+        ("participant-hold", &second),
+        ("participant-unhold", &second),
+        ("participant-leave", &first),
+        ("participant-leave", &second),
+        ("participant-leave", &third),
+        ("conference-end", ""),
+    ];
+    assert_eq!(seen, wanted);
+    for (nth, one) in minutes.iter().enumerate() {
+        assert_eq!(value(one, "SequenceNumber"), (nth + 1).to_string());
+        assert_eq!((value(one, "ConferenceSid"), value(one, "FriendlyName")), (sid.as_str(), "team"));
+    }
+    assert_eq!((value(&minutes[4], "Muted"), value(&minutes[4], "ParticipantLabel")), ("true", "bob"));
+    let end = minutes.last().expect("the end");
+    assert_eq!(value(end, "ReasonConferenceEnded"), "conference-ended-via-api");
+    assert_eq!(value(end, "CallSidEndingConference"), first);
+}
+
+#[test]
+fn of_a_conference_only_what_was_asked_for_is_told_and_the_rest_counts() {
+    let mut room = told("leave end");
+    room.at(2_000);
+    let calls = room.calls.clone();
+    for (nth, call) in [2, 0, 1].into_iter().enumerate() {
+        let sid = room.calls[call];
+        room.command(Command::End { sid, how: switch::EndAs::Completed });
+        room.at(3_000 + 1_000 * nth as u64);
+    }
+    let town = room.finish();
+    let minutes = minutes(&town);
+    let seen: Vec<(&str, &str)> =
+        minutes.iter().map(|one| (value(one, "StatusCallbackEvent"), value(one, "SequenceNumber"))).collect();
+    let leave = "participant-leave";
+    assert_eq!(seen, [(leave, "5"), (leave, "6"), (leave, "7"), ("conference-end", "8")]);
+    let end = minutes.last().expect("the end");
+    assert_eq!(value(end, "ReasonConferenceEnded"), "last-participant-left");
+    assert_eq!(value(end, "CallSidEndingConference"), calls[1].to_string());
 }

@@ -206,7 +206,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
         used: [].into(),
         succeeds: false,
         recordings: "recordings".into(),
-        api_url: None,
+        api_url: "https://api.example".parse().ok(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::programs::likeness;
 use carrier_sim::{CallReport, CarrierConfig, Outcome};
 use serde_json::{Value, json};
 use std::time::Duration;
-use switch::{Asked, Brought, CallSid, Command, Fact, MachineDetection, Originate, Status, Wishes};
+use switch::{Asked, Brought, CallSid, Command, Fact, Heard, MachineDetection, Originate, Status, Utterance, Wishes};
 
 const A: &str = "+15557770001";
 const B: &str = "+15557770002";
@@ -172,22 +172,6 @@ fn callback(path: &str, events: &[&str]) -> Option<ivr::Callback> {
 }
 
 #[test]
-fn a_call_of_the_api_is_told_of_in_twilios_form_where_that_is_wanted() {
-    let progress = callback("/status", &["initiated", "ringing", "answered", "completed"]);
-    let wishes = Wishes { progress, ..Wishes::default() };
-    let (town, sid) = call("ring 100ms, answer 500ms, wait 20s", &json!({"play": "words"}), wishes);
-    let statuses: Vec<_> = told(&town, "/status")
-        .iter()
-        .map(|params| value(params, "CallStatus").unwrap_or_default().to_owned())
-        .collect();
-    assert_eq!(statuses, ["initiated", "ringing", "in-progress", "completed"]);
-    for params in told(&town, "/status") {
-        assert_eq!(value(&params, "CallSid"), Some(sid.to_string().as_str()));
-        assert_eq!(value(&params, "CallbackSource"), Some("call-progress-events"));
-    }
-}
-
-#[test]
 fn a_call_is_recorded_from_its_answer_on_where_that_is_wanted() {
     let (town, _) = call(
         "answer 500ms, wait 20s",
@@ -265,6 +249,70 @@ fn a_detection_that_nobody_waits_for_is_told_to_a_callback_while_the_program_run
 }
 
 #[test]
+fn the_action_of_a_dial_is_told_of_its_leg_whether_it_was_answered_or_not() {
+    for (script, status, code) in
+        [("answer 100ms, hangup after 3s", "completed", "200"), ("ring 100ms, busy", "busy", "486")]
+    {
+        let document = format!(
+            "<Response><Dial record=\"record-from-answer\" action=\"https://app.example/dialled\">{A}</Dial></Response>"
+        );
+        let town = run(&json!([{ "twiml": document }]), &[(A, script)], "hangup after 8s", None);
+        let request = town.errands.iter().find_map(|errand| match &errand.asked {
+            Asked::Fetch { request, .. } => Some(request.params().to_vec()),
+            _ => None,
+        });
+        let request = request.expect("the action is asked for");
+        let leg = town.records.iter().find_map(|record| match &record.fact {
+            Fact::Ended(cdr) if cdr.parent.is_some() => Some(cdr.clone()),
+            _ => None,
+        });
+        let leg = leg.expect("the leg's books");
+        assert_eq!(
+            (value(&request, "DialCallStatus"), value(&request, "DialSipResponseCode")),
+            (Some(status), Some(code))
+        );
+        assert_eq!(value(&request, "DialCallSid"), Some(leg.sid.to_string().as_str()));
+        assert_eq!(value(&request, "DialSipCallId"), leg.sip_call_ids.last().map(String::as_str));
+        let recorded = value(&request, "RecordingUrl").is_some_and(|url| url.contains("/v1/recordings/RE"));
+        assert_eq!(recorded, status == "completed", "{request:?}");
+    }
+}
+
+#[test]
+fn a_leg_shows_its_callers_number_or_one_of_ours_and_no_other() {
+    let (own, ours, strange) = ("+16665550001", "+18325550100", "+19995550123");
+    for (shown, seen) in [("", Some(own)), (own, Some(own)), (ours, Some(ours)), (strange, None)] {
+        let document = format!("<Response><Dial callerId=\"{shown}\">{A}</Dial><Play>prompt:words</Play></Response>");
+        let town = run(&json!([{ "twiml": document }]), &[(A, "answer 100ms, hangup after 2s")], "wait 20s", None);
+        let called = town.reports.iter().find(|report| report.to == A);
+        assert_eq!(called.map(|report| report.from.as_str()), seen, "callerId={shown:?}");
+        assert!(words_heard(caller(&town)) > 0.9, "the document goes on");
+    }
+}
+
+#[test]
+fn who_has_answered_a_leg_is_told_while_both_talk() {
+    let document = format!(
+        "<Response><Dial><Number machineDetection=\"Enable\" amdStatusCallback=\"https://app.example/amd\" \
+         statusCallback=\"https://app.example/leg\">{A}</Number></Dial></Response>"
+    );
+    let rules = [(A, "answer 100ms, say words loop, wait 6s, hangup after 8s")];
+    let town = run(&json!([{ "twiml": document }]), &rules, "wait 20s", None);
+    let amd = told(&town, "/amd");
+    let [params] = &amd[..] else { panic!("{amd:?}") };
+    let leg = town.records.iter().find_map(|record| match &record.fact {
+        Fact::Ended(cdr) if cdr.parent.is_some() => Some(record.sid.to_string()),
+        _ => None,
+    });
+    assert_eq!((value(params, "AnsweredBy"), value(params, "CallSid")), (Some("machine_start"), leg.as_deref()));
+    let at = |wanted: fn(&Fact) -> bool| town.records.iter().find(|record| wanted(&record.fact)).expect("a record").at;
+    assert!(at(|fact| matches!(fact, Fact::Bridged { .. })) < at(|fact| matches!(fact, Fact::AnsweredBy { .. })));
+    assert!(words_heard(caller(&town)) > 0.9, "nobody waits for it");
+    let last = told(&town, "/leg").pop().expect("the leg's end");
+    assert_eq!((value(&last, "CallStatus"), value(&last, "AnsweredBy")), (Some("completed"), Some("machine_start")));
+}
+
+#[test]
 fn who_waits_for_a_conference_hears_its_document_until_another_one_comes() {
     let document = "<Response><Dial><Conference beep=\"false\" waitUrl=\"https://app.example/wait\">team</Conference>\
                     </Dial></Response>";
@@ -290,17 +338,107 @@ fn who_waits_for_a_conference_hears_its_document_until_another_one_comes() {
     assert_eq!(asked, 1, "who comes second does not wait");
 }
 
-#[test]
-fn who_speaks_into_a_gather_that_listens_stops_its_prompt() {
-    let document = "<Response><Gather input=\"speech\" timeout=\"2\" speechTimeout=\"1\">\
-                    <Play loop=\"0\">prompt:ringback</Play></Gather><Play>prompt:words</Play></Response>";
-    let town = run(&json!([{ "twiml": document }]), &[], "wait 3s, say words, wait 10s", None);
+/// A caller who says the words after three seconds, into a gather that asks without end; and what a recogniser makes of
+/// them.
+fn speaks_into_a_gather(attributes: &str, understood: Result<Heard, String>) -> (Town, Utterance) {
+    let document = format!(
+        "<Response><Gather input=\"speech\" timeout=\"2\" speechTimeout=\"1\" {attributes}>\
+         <Play loop=\"0\">prompt:ringback</Play></Gather><Play>prompt:words</Play></Response>"
+    );
+    let (mut place, carrier) = place(&json!([{ "twiml": document }]), &[]);
+    place.call_in(carrier, "+16665550001".to_owned(), "+18325550100", "wait 3s, say words, hangup after 25s");
+    place.wait(Duration::from_secs(12));
+    let asked = place.town.errands.iter().find_map(|errand| match &errand.asked {
+        Asked::WriteDown { listen, utterance } => Some((errand.sid, *listen, (**utterance).clone())),
+        _ => None,
+    });
+    let (sid, listen, utterance) = asked.expect("what was said is to be written down");
+    place.command(Command::Brought { sid, brought: Box::new(Brought::WrittenDown { listen, result: understood }) });
+    (finish(place), utterance)
+}
+
+/// When the gather's prompt was stopped, in milliseconds from its beginning.
+fn stopped_after_ms(town: &Town) -> u64 {
     let stopped = town
         .records
         .iter()
         .find(|record| matches!(&record.fact, Fact::Played { prompt, finished: false } if prompt == "ringback"));
     let began = town.records.iter().find(|record| matches!(record.fact, Fact::Playing { .. })).expect("a prompt");
-    let after_ms = stopped.expect("the prompt is stopped").at - began.at;
-    assert!((2_900..3_600).contains(&after_ms), "{after_ms}");
-    assert!(words_heard(caller(&town)) > 0.9, "nothing was understood: the document goes on");
+    stopped.expect("the prompt is stopped").at - began.at
+}
+
+#[test]
+fn who_speaks_into_a_gather_that_listens_stops_its_prompt_and_is_understood() {
+    let understood = Heard { text: "yes please".to_owned(), confidence: Some(870) };
+    let attributes = "action=\"https://app.example/said\" language=\"en-GB\" hints=\"yes,no\"";
+    let (town, utterance) = speaks_into_a_gather(attributes, Ok(understood));
+    assert!((2_900..3_600).contains(&stopped_after_ms(&town)), "{}", stopped_after_ms(&town));
+    let wav = hound::WavReader::new(utterance.wav.as_slice()).expect("a WAV file");
+    assert_eq!((wav.spec().sample_rate, wav.spec().channels), (8_000, 1));
+    let said: Vec<i16> = wav.into_samples().map(|sample| sample.expect("a sample")).collect();
+    assert!(likeness(&said, words().samples()) > 0.9, "all of what was said is in it");
+    let longer_ms = (said.len() - words().samples().len()) / 8;
+    assert!((1_000..2_000).contains(&longer_ms), "with the silence that ended it, and little else: {longer_ms} ms");
+    assert_eq!((utterance.language.as_str(), utterance.hints.as_str()), ("en-GB", "yes,no"));
+    let request = town.errands.iter().find_map(|errand| match &errand.asked {
+        Asked::Fetch { request, .. } => Some(request.params().to_vec()),
+        _ => None,
+    });
+    let request = request.expect("the action is asked for");
+    assert_eq!((value(&request, "SpeechResult"), value(&request, "Confidence")), (Some("yes please"), Some("0.870")));
+}
+
+#[test]
+fn speech_that_nobody_understands_is_warned_of_and_the_document_goes_on() {
+    for understood in [Err("the recogniser answers 500".to_owned()), Ok(Heard::default())] {
+        let warns = understood.is_err();
+        let (town, _) = speaks_into_a_gather("", understood);
+        let warned = town.records.iter().any(
+            |record| matches!(&record.fact, Fact::Warning { message, .. } if message.contains("the recogniser answers 500")),
+        );
+        assert_eq!(warned, warns);
+        assert!(words_heard(caller(&town)) > 0.9, "nothing was understood: the document goes on");
+        assert!(
+            !town.errands.iter().any(|errand| matches!(errand.asked, Asked::Fetch { .. })),
+            "the action is not asked for"
+        );
+    }
+}
+
+#[test]
+fn speech_of_no_use_tells_its_action_where_that_is_wanted() {
+    let attributes = "action=\"https://app.example/said\" actionOnEmptyResult=\"true\"";
+    let (town, _) = speaks_into_a_gather(attributes, Ok(Heard::default()));
+    let asked = town.errands.iter().filter(|errand| matches!(errand.asked, Asked::Fetch { .. })).count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_long_silence_before_the_words_is_not_sent_along() {
+    let document = "<Response><Gather input=\"speech\" timeout=\"2\" speechTimeout=\"1\">\
+                    <Play loop=\"0\">prompt:ringback</Play></Gather></Response>";
+    let (mut place, carrier) = place(&json!([{ "twiml": document }]), &[]);
+    // The silence is taken in pieces of thirty seconds; one ends as the words begin.
+    let scripts = ["wait 29800ms, say words, hangup after 85s", "wait 70s, say words, hangup after 85s"];
+    for (nth, script) in scripts.iter().enumerate() {
+        place.call_in(carrier, format!("+1666555000{nth}"), "+18325550100", script);
+    }
+    place.wait(Duration::from_secs(90));
+    let utterances: Vec<_> = place
+        .town
+        .errands
+        .iter()
+        .filter_map(|errand| match &errand.asked {
+            Asked::WriteDown { utterance, .. } => Some(utterance.wav.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(utterances.len(), scripts.len());
+    for wav in utterances {
+        let wav = hound::WavReader::new(wav.as_slice()).expect("a WAV file");
+        let said: Vec<i16> = wav.into_samples().map(|sample| sample.expect("a sample")).collect();
+        assert!(likeness(&said, words().samples()) > 0.9, "all of what was said is in it");
+        assert!(said.len() < words().samples().len() + 2 * 8_000, "{} samples", said.len());
+    }
+    laws::check(&place.finish(Duration::from_secs(90)), 1);
 }

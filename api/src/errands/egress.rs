@@ -53,6 +53,18 @@ pub enum EgressError {
     Client(#[from] reqwest::Error),
 }
 
+/// What a request carries.
+#[derive(Debug, Default)]
+pub enum Content {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A text, whose type its headers name.
+    Text(String),
+    /// A form with files in it (RFC 7578), which names its type itself.
+    Form(reqwest::multipart::Form),
+}
+
 /// One exchange.
 #[derive(Debug)]
 pub struct Exchange {
@@ -63,7 +75,7 @@ pub struct Exchange {
     /// What is said beside our name.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Option<String>,
+    pub body: Content,
     /// How long each part may take.
     pub timeouts: Timeouts,
     /// Octets of the response's body that are read; what comes after them is not.
@@ -125,7 +137,11 @@ impl Egress {
         };
         let Exchange { method, url, headers, body, timeouts, most } = exchange;
         let request = client.request(method, url).headers(headers).timeout(ms(timeouts.total_ms));
-        let request = if let Some(body) = body { request.body(body) } else { request };
+        let request = match body {
+            Content::Nothing => request,
+            Content::Text(text) => request.body(text),
+            Content::Form(form) => request.multipart(form),
+        };
         let mut response = request.send().await.map_err(|error| fault(&error))?;
         let mut body = Vec::new();
         while body.len() < most

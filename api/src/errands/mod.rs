@@ -7,7 +7,7 @@
 //! | [`web`] | a program's requests: signed, with their token and the call's cookies |
 //! | [`callbacks`] | requests whose answers nobody waits for |
 //! | [`sound`] | sound files from the web |
-//! | [`speech`] | words, spoken |
+//! | [`speech`] | words, spoken, and words, understood |
 //!
 //! Signalling hands an errand over and never waits. Whatever becomes of it, the call hears of it once; what there is no
 //! room for fails at once.
@@ -22,7 +22,7 @@ pub mod web;
 
 pub use egress::{Egress, EgressError, Lookup, SystemLookup};
 pub use policy::Policy;
-pub use speech::{Endpoint, SpeechConfig};
+pub use speech::{Endpoint, Recogniser, SpeechConfig};
 pub use web::AuthTokens;
 
 use crate::commander::Commander;
@@ -212,6 +212,9 @@ impl Inner {
                 Some(Brought::Sound { play: *play, sound: self.sounds.bring(tenant, url).await })
             }
             Asked::Say { play, say } => Some(Brought::Sound { play: *play, sound: self.speech.bring(say).await }),
+            Asked::WriteDown { listen, utterance } => {
+                Some(Brought::WrittenDown { listen: *listen, result: self.speech.hear(utterance).await })
+            }
             // Taken by `run`.
             Asked::Callback { .. } => None,
         }
@@ -229,6 +232,7 @@ fn failed(asked: &Asked, why: &str) -> Option<Brought> {
         Asked::Sound { play, .. } | Asked::Say { play, .. } => {
             Some(Brought::Sound { play: *play, sound: Err(why.to_owned()) })
         }
+        Asked::WriteDown { listen, .. } => Some(Brought::WrittenDown { listen: *listen, result: Err(why.to_owned()) }),
         Asked::Callback { .. } => None,
     }
 }

@@ -2,7 +2,7 @@
 //! long as their server says, within [`MAX_FRESH`].
 
 use super::cache::{Cache, Kept};
-use super::egress::{Egress, Exchange, Reply};
+use super::egress::{Content, Egress, Exchange, Reply};
 use ivr::{FetchFault, Timeouts};
 use media::Prompt;
 use reqwest::header::{HeaderMap, HeaderValue, IF_NONE_MATCH};
@@ -77,7 +77,8 @@ impl Sounds {
             url.set_fragment(None);
             let method = reqwest::Method::GET;
             let most = MAX_FILE + 1;
-            let exchange = Exchange { method, url: url.clone(), headers, body: None, timeouts: TIMEOUTS, most };
+            let exchange =
+                Exchange { method, url: url.clone(), headers, body: Content::Nothing, timeouts: TIMEOUTS, most };
             let reply = self.egress.exchange(exchange).await.map_err(in_words)?;
             if reply.body.len() > MAX_FILE {
                 return Err(format!("it is longer than {} MiB", MAX_FILE >> 20));

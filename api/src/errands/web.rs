@@ -1,7 +1,7 @@
 //! A program's requests to web servers, as their own documentation has them (TWILIO.md §3): signed, with a token that a
 //! retry repeats, and with the cookies that the same call was given before.
 
-use super::egress::{Egress, Exchange, Reply};
+use super::egress::{Content, Egress, Exchange, Reply};
 use ivr::limits::MAX_BODY;
 use ivr::{FetchFault, HttpRequest, Method, Response};
 use reqwest::cookie::{CookieStore, Jar};
@@ -21,8 +21,8 @@ pub const MAX_COOKIES: usize = 256;
 /// Octets of a cookie; a longer one is not kept.
 pub const MAX_COOKIE: usize = 4_096;
 
-const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
-const TOKEN: HeaderName = HeaderName::from_static("i-twilio-idempotency-token");
+pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("i-twilio-idempotency-token");
 
 /// The auth token of a tenant, where it has one.
 pub type AuthTokens = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -54,7 +54,7 @@ impl Web {
         {
             headers.insert(SIGNATURE, signature);
         }
-        if let Ok(token) = HeaderValue::from_str(&idempotency_token(sid, request.token)) {
+        if let Ok(token) = HeaderValue::from_str(&idempotency_token(&sid.to_string(), request.token)) {
             headers.insert(TOKEN, token);
         }
         if let Some((kind, _)) = &content {
@@ -67,7 +67,7 @@ impl Web {
             Method::Get if content.is_none() => reqwest::Method::GET,
             _ => reqwest::Method::POST,
         };
-        let body = content.map(|(_, body)| body);
+        let body = content.map_or(Content::Nothing, |(_, body)| Content::Text(body));
         let exchange =
             Exchange { method, url: url.clone(), headers, body, timeouts: request.timeouts, most: MAX_BODY + 1 };
         let reply = self.egress.exchange(exchange).await?;
@@ -83,7 +83,7 @@ impl Web {
 }
 
 /// The same for each try of one request, another for each request.
-fn idempotency_token(sid: CallSid, token: u32) -> String {
+pub(crate) fn idempotency_token(sid: &str, token: u32) -> String {
     let digest = Sha256::digest(format!("{sid}:{token}"));
     let hex: String = digest.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])

@@ -205,7 +205,7 @@ impl Asked {
         let form = if wishes::speaks_twiml(&answer) { CallbackForm::Twilio } else { CallbackForm::Standard };
         let status_callback = callback::read(&mut fields, form)?.map(Box::new);
         Ok(Self {
-            wishes: wishes::read(&mut fields, status_callback.as_deref())?,
+            wishes: wishes::read(&mut fields)?,
             from: number("from", &fields.text("from")?)?,
             to: number("to", &fields.text("to")?)?,
             answer,

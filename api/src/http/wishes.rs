@@ -1,12 +1,12 @@
-//! `record` and `machine_detection` of a call that is asked for, and what `status_callback` becomes where the call runs a
-//! document: Twilio's own form.
+//! `record` and `machine_detection` of a call that is asked for, and whether its `status_callback` is told in Twilio's own
+//! form: where the call runs a document.
 
 use super::fields::Fields;
 use super::problem::Problem;
 use ivr::{Answer, Callback, Method, Verb};
 use serde_json::Value;
 use std::time::Duration;
-use switch::{CallbackForm, MachineDetection, StatusCallback, Wishes};
+use switch::{MachineDetection, Wishes};
 use url::Url;
 
 /// What `machine_detection` may say.
@@ -19,12 +19,8 @@ pub(super) fn speaks_twiml(answer: &Answer) -> bool {
 }
 
 /// `record` and `machine_detection`.
-pub(super) fn read(fields: &mut Fields, told: Option<&StatusCallback>) -> Result<Wishes, Problem> {
-    let progress = told.filter(|told| told.form == CallbackForm::Twilio).and_then(|told| {
-        let url = Url::parse(&told.url).ok()?;
-        Some(Callback { url, method: Method::Post, events: told.events.clone() })
-    });
-    Ok(Wishes { record: record(fields)?, machine: machine(fields)?, progress })
+pub(super) fn read(fields: &mut Fields) -> Result<Wishes, Problem> {
+    Ok(Wishes { record: record(fields)?, machine: machine(fields)? })
 }
 
 /// `true` (one channel), `1` or `2`: how many channels.

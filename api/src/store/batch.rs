@@ -138,6 +138,7 @@ impl EndedView {
             carrier_call_id: cdr.carrier_call_id.clone(),
             sip_call_ids: cdr.sip_call_ids.clone(),
             cause: Some(cdr.cause.clone()),
+            answered_by: None,
             engaged: switch::Engaged::default(),
             cdr: Some(Arc::new(cdr)),
             last_seq,

@@ -1,10 +1,13 @@
-//! What a status callback is told: a fold over a call's facts. Pure.
+//! What a status callback is told, in its form: a fold over a call's facts. Pure.
 
 use crate::http::{call_as_json, rfc3339};
 use crate::store::facts::kind;
+use ivr::callbacks::{self, CallEvent};
+use ivr::{CallContext, HttpRequest, Method};
 use serde_json::json;
 use std::sync::Arc;
-use switch::{CallView, CallbackForm, Fact, Record, StatusCallback};
+use switch::{CallView, CallbackForm, Direction, Fact, Progression, Record};
+use url::Url;
 
 /// The events that `status_callback_events` may name.
 pub const EVENTS: [&str; 30] = [
@@ -50,11 +53,11 @@ pub struct Delivery {
     pub id: String,
     /// The number of the fact.
     pub seq: u32,
-    /// `call.ended`.
+    /// `call.ended`; in Twilio's form `completed`.
     pub kind: String,
     /// Where to.
     pub url: String,
-    /// JSON, the same for each try.
+    /// JSON; in Twilio's form a form without the account, which is put in when it is sent. The same for each try.
     pub body: String,
     /// When it happened, milliseconds since the Unix epoch.
     pub at: u64,
@@ -67,54 +70,86 @@ pub fn deliveries<'a>(
     records: impl Iterator<Item = &'a Arc<Record>>,
     told: impl Fn(u32) -> bool,
 ) -> Vec<Delivery> {
-    // Most calls have no callback: nothing of them is copied. In Twilio's form the call itself tells it.
-    if known.is_some_and(|view| is_silent(view.status_callback.as_deref())) {
+    // Most calls have no callback: nothing of them is copied.
+    if known.is_some_and(|view| view.status_callback.is_none()) {
         return Vec::new();
     }
     let (mut view, mut deliveries) = (known.cloned(), Vec::new());
     for record in records {
-        if matches!(&record.fact, Fact::Admitted(admission) if is_silent(admission.status_callback.as_deref())) {
+        if matches!(&record.fact, Fact::Admitted(admission) if admission.status_callback.is_none()) {
             return deliveries;
         }
         let Some(view) = &mut view else {
             view = CallView::admitted(record);
             continue;
         };
+        let progress = Progression::of(view).event(&record.fact, record.at);
         view.apply(record);
         let Some(callback) = &view.status_callback else { return deliveries };
-        let event = format!("call.{}", kind(&record.fact));
-        if callback.events.contains(&event) && !told(record.seq) {
-            deliveries.push(delivery(view, record, event, callback.url.clone()));
+        let event = match (callback.form, &progress) {
+            (CallbackForm::Standard, _) => format!("call.{}", kind(&record.fact)),
+            (CallbackForm::Twilio, Some(event)) => event.progress.event().to_owned(),
+            (CallbackForm::Twilio, None) => continue,
+        };
+        if !callback.events.contains(&event) || told(record.seq) {
+            continue;
+        }
+        let url = callback.url.clone();
+        match progress.filter(|_| callback.form == CallbackForm::Twilio) {
+            Some(progress) => deliveries.extend(in_twilios_form(view, record, event, url, &progress)),
+            None => deliveries.push(delivery(view, record, event, url)),
         }
     }
     deliveries
 }
 
-fn is_silent(callback: Option<&StatusCallback>) -> bool {
-    callback.is_none_or(|callback| callback.form != CallbackForm::Standard)
+/// None where the address is no URL any more, which it was when it was admitted.
+fn in_twilios_form(
+    view: &CallView,
+    record: &Record,
+    kind: String,
+    url: String,
+    progress: &CallEvent,
+) -> Option<Delivery> {
+    let call = CallContext {
+        call_sid: view.sid.to_string(),
+        from: view.from.clone(),
+        to: view.to.clone(),
+        direction: match view.direction {
+            Direction::Inbound => ivr::Direction::Inbound,
+            Direction::OutboundApi => ivr::Direction::OutboundApi,
+            Direction::OutboundDial => ivr::Direction::OutboundDial,
+        },
+        parent_call_sid: view.parent.map(|sid| sid.to_string()),
+        answered_by: view.answered_by.clone(),
+        ..CallContext::default()
+    };
+    let request = HttpRequest::new(Url::parse(&url).ok()?, Method::Post, callbacks::status(&call, progress), 0);
+    let (_, body) = request.content()?;
+    Some(Delivery { id: id(record), seq: record.seq, kind, url, body, at: record.at })
+}
+
+fn id(record: &Record) -> String {
+    format!("msg_{}_{}", record.sid.to_string().trim_start_matches("CA"), record.seq)
 }
 
 fn delivery(view: &CallView, record: &Record, kind: String, url: String) -> Delivery {
     let body = json!({ "type": kind, "timestamp": rfc3339(record.at), "data": call_as_json(view) }).to_string();
-    let sid = record.sid.to_string();
-    let id = format!("msg_{}_{}", sid.trim_start_matches("CA"), record.seq);
-    Delivery { id, seq: record.seq, kind, url, body, at: record.at }
+    Delivery { id: id(record), seq: record.seq, kind, url, body, at: record.at }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::calls;
+    use switch::StatusCallback;
 
-    fn admitted(events: &[&str]) -> Arc<Record> {
+    fn admitted(events: &[&str], form: CallbackForm) -> Arc<Record> {
         let mut record = calls::admitted(1, 1);
         if let Fact::Admitted(admission) = &mut record.fact {
             let events = events.iter().map(|event| (*event).to_owned()).collect();
-            admission.status_callback = Some(Box::new(StatusCallback {
-                url: "https://a.example/".into(),
-                events,
-                form: CallbackForm::Standard,
-            }));
+            admission.status_callback =
+                Some(Box::new(StatusCallback { url: "https://a.example/".into(), events, form }));
         }
         Arc::new(record)
     }
@@ -122,8 +157,10 @@ mod tests {
     #[test]
     fn each_event_that_was_asked_for_is_one_delivery_with_the_call_as_it_was_then() {
         let facts = [calls::ringing(1, 1, 2), calls::message(1, 2, 3), calls::answered(1, 3, 5), calls::ended(1, 4, 9)];
-        let facts: Vec<_> =
-            [admitted(&["call.ringing", "call.ended"])].into_iter().chain(facts.map(Arc::new)).collect();
+        let facts: Vec<_> = [admitted(&["call.ringing", "call.ended"], CallbackForm::Standard)]
+            .into_iter()
+            .chain(facts.map(Arc::new))
+            .collect();
         let made = deliveries(None, facts.iter(), |_| false);
         let seen: Vec<_> = made.iter().map(|one| (one.seq, &*one.kind, one.at)).collect();
         assert_eq!(seen, [(1, "call.ringing", 2), (4, "call.ended", 9)]);
@@ -134,5 +171,26 @@ mod tests {
         assert_eq!(deliveries(Some(&view), facts[1..].iter(), |_| false), made, "over two batches");
         assert_eq!(deliveries(None, facts.iter(), |seq| seq <= 1), made[1..], "told once");
         assert!(deliveries(None, facts[1..].iter(), |_| false).is_empty(), "of a call that nobody knows");
+    }
+
+    #[test]
+    fn in_twilios_form_events_are_counted_and_only_those_that_were_asked_for_are_told() {
+        let facts = [calls::ringing(1, 1, 2), calls::message(1, 2, 3), calls::answered(1, 3, 5), calls::ended(1, 4, 9)];
+        let told = admitted(&["answered", "completed"], CallbackForm::Twilio);
+        let facts: Vec<_> = [told].into_iter().chain(facts.map(Arc::new)).collect();
+        let made = deliveries(None, facts.iter(), |_| false);
+        let seen: Vec<_> = made.iter().map(|one| (one.seq, &*one.kind, one.at)).collect();
+        assert_eq!(seen, [(3, "answered", 5), (4, "completed", 9)]);
+        let value = |nth: usize, name: &str| {
+            let form = url::form_urlencoded::parse(made[nth].body.as_bytes());
+            form.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+        };
+        // It rang before, and nobody asked for that.
+        assert_eq!((value(0, "CallStatus"), value(0, "SequenceNumber")), ("in-progress".to_owned(), "1".to_owned()));
+        assert_eq!((value(1, "CallStatus"), value(1, "SequenceNumber")), ("completed".to_owned(), "2".to_owned()));
+        assert_eq!(value(1, "CallSid"), facts[0].sid.to_string());
+        let mut view = CallView::admitted(&facts[0]).unwrap();
+        facts[1..4].iter().for_each(|record| view.apply(record));
+        assert_eq!(deliveries(Some(&view), facts[4..].iter(), |_| false), made[1..], "over two batches");
     }
 }

@@ -1,4 +1,5 @@
-//! Webhooks: what becomes of a call, told to its `status_callback`, signed by Standard Webhooks.
+//! Webhooks: what becomes of a call, told to its `status_callback`, signed by Standard Webhooks; of a call that runs a document
+//! from its beginning, in Twilio's form and with Twilio's signature.
 //!
 //! A delivery is a row that the projector writes with the fact; this sends the rows that are due, and writes down what
 //! came of it. Of one call one at a time and in order; calls beside each other. A delivery whose receiver fails is tried
@@ -12,16 +13,18 @@ pub use event::{Delivery, EVENTS, USUAL, deliveries};
 pub use sign::sign;
 
 use crate::Wall;
-use crate::accounts::Accounts;
+use crate::accounts::{Account, Accounts};
 use crate::errands::Egress;
-use crate::errands::egress::Exchange;
+use crate::errands::egress::{Content, Exchange};
+use crate::errands::web::{SIGNATURE, TOKEN, idempotency_token};
 use crate::ledger::Progress;
 use crate::secrets::random;
 use crate::store::Store;
 use crate::store::deliveries::DeliveryRow;
-use ivr::{FetchFault, Timeouts};
+use ivr::{FetchFault, HttpRequest, Timeouts};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -180,13 +183,20 @@ impl Try {
         let delivery = &self.row.delivery;
         let url = Url::parse(&delivery.url).map_err(|error| error.to_string())?;
         let account = self.accounts.of(&self.row.tenant).await.map_err(|error| error.to_string())?;
-        let headers = headers(&account.webhook_secret, &delivery.id, (self.wall)() / 1_000, &delivery.body)
-            .ok_or_else(|| "it cannot be signed".to_owned())?;
-        let body = Some(delivery.body.clone());
-        let (timeouts, most) = (self.pace.timeouts, MAX_ANSWER);
+        let standard = delivery.kind.starts_with("call.");
+        let signed = if standard {
+            headers(&account.webhook_secret, &delivery.id, (self.wall)() / 1_000, &delivery.body)
+                .map(|headers| (headers, delivery.body.clone()))
+        } else {
+            in_twilios_form(url.clone(), &self.row, &account)
+        };
+        let (headers, body) = signed.ok_or_else(|| "it cannot be signed".to_owned())?;
+        let (timeouts, most, body) = (self.pace.timeouts, MAX_ANSWER, Content::Text(body));
         let exchange = Exchange { method: Method::POST, url, headers, body, timeouts, most };
         let reply = self.egress.exchange(exchange).await.map_err(said)?;
         match reply.status {
+            // Beside an overload or a fault of its own, what it answers is its own matter (TWILIO.md §3.4).
+            status if !standard && status != 429 && status < 500 => Ok(status),
             200..=299 => Ok(reply.status),
             300..=399 => Err(format!("HTTP {}: redirections are not followed", reply.status)),
             status => Err(format!("HTTP {status}")),
@@ -213,6 +223,22 @@ fn headers(secret: &str, id: &str, timestamp: u64, body: &str) -> Option<HeaderM
     let signature = sign(secret, id, timestamp, body)?;
     headers.insert(HeaderName::from_static("webhook-signature"), HeaderValue::from_str(&signature).ok()?);
     Some(headers)
+}
+
+/// A form with the account in it, and what signs it (TWILIO.md §3.3).
+fn in_twilios_form(url: Url, row: &DeliveryRow, account: &Account) -> Option<(HeaderMap, String)> {
+    let with_account = |(name, value): (Cow<'_, str>, Cow<'_, str>)| match &*name {
+        "AccountSid" => (name.into_owned(), account.account_sid.clone()),
+        _ => (name.into_owned(), value.into_owned()),
+    };
+    let params = url::form_urlencoded::parse(row.delivery.body.as_bytes()).map(with_account).collect();
+    let request = HttpRequest::new(url, ivr::Method::Post, params, row.delivery.seq);
+    let (kind, body) = request.content()?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(SIGNATURE, HeaderValue::from_str(&request.signature(&account.auth_token)).ok()?);
+    headers.insert(TOKEN, HeaderValue::from_str(&idempotency_token(&row.sid, row.delivery.seq)).ok()?);
+    Some((headers, body))
 }
 
 /// A wait, give or take a quarter: what failed together does not come back together.

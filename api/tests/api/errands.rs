@@ -2,20 +2,20 @@
 
 use crate::support::{BUILTIN, Inbox, PATIENCE, commander, until};
 use api::errands::callbacks::BACKOFF;
-use api::errands::egress::{Exchange, USER_AGENT};
-use api::errands::{Egress, Endpoint, Lookup, MAX_OF_TENANT, Means, Policy, SpeechConfig, SystemLookup};
+use api::errands::egress::{Content, Exchange, USER_AGENT};
+use api::errands::{Egress, Endpoint, Lookup, MAX_OF_TENANT, Means, Policy, Recogniser, SpeechConfig, SystemLookup};
 use api::{Errands, Flows, Prompts, Store};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use ivr::limits::MAX_BODY;
-use ivr::{FetchFault, FetchId, HttpRequest, Method, PlayId, Say, Timeouts};
+use ivr::{FetchFault, FetchId, HttpRequest, ListenId, Method, PlayId, Say, Timeouts};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use switch::{Asked, Brought, CallSid, Command, Errand};
+use switch::{Asked, Brought, CallSid, Command, Errand, Heard, Utterance};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use url::Url;
@@ -49,7 +49,7 @@ async fn asked(State(server): State<Server>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let path = head.uri.path_and_query().unwrap().to_string();
-    let seen = (head.method.to_string(), path, head.headers, String::from_utf8(body.to_vec()).unwrap());
+    let seen = (head.method.to_string(), path, head.headers, String::from_utf8_lossy(&body).into_owned());
     server.seen.lock().unwrap().push(seen);
     let mut answers = server.answers.lock().unwrap();
     let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
@@ -131,6 +131,15 @@ impl Rim {
         }
     }
 
+    async fn heard(&self) -> Result<Heard, String> {
+        let wav = include_bytes!("../../../sounds/welcome.wav").to_vec();
+        let utterance = Box::new(Utterance { wav, language: "en-GB".into(), hints: "yes,no".into() });
+        match self.bring(4, Asked::WriteDown { listen: ListenId(5), utterance }).await {
+            Brought::WrittenDown { listen: ListenId(5), result } => result,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn sound(&self, asked: Asked) -> Result<Arc<media::Prompt>, String> {
         match self.bring(2, asked).await {
             Brought::Sound { play: PlayId(3), sound } => sound,
@@ -166,7 +175,7 @@ async fn exchange(egress: &Egress, url: &str) -> Result<u16, FetchFault> {
         method: reqwest::Method::GET,
         url: Url::parse(url).unwrap(),
         headers: Default::default(),
-        body: None,
+        body: Content::Nothing,
         timeouts: Timeouts::default(),
         most: 100,
     };
@@ -460,4 +469,47 @@ async fn an_endpoint_speaks_and_what_it_said_is_on_disk_after_a_restart() {
     assert_eq!(after.sound(say("hello")).await.unwrap().samples(), first.samples());
     assert_eq!(server.seen().len(), 1);
     assert_eq!(after.sound(say("other words")).await.unwrap_err(), "the speech endpoint answers 500");
+}
+
+#[tokio::test]
+async fn a_recogniser_gets_the_utterance_in_the_form_of_openai_and_its_words_come_back() {
+    let (server, addr) = Server::new(vec![
+        answers(200, &[("content-type", "application/json")], r#"{"text": " Yes please. ", "confidence": 0.87}"#),
+        answers(200, &[("content-type", "application/json")], r#"{"text": ""}"#),
+        answers(200, &[("content-type", "text/plain")], "yes"),
+        answers(503, &[], ""),
+    ])
+    .await;
+    let recogniser = Recogniser {
+        url: Url::parse(&format!("http://{addr}/v1/audio/transcriptions")).unwrap(),
+        model: "whisper-1".into(),
+        key: Some("secret".into()),
+    };
+    let rim = Rim::new(SpeechConfig { recogniser: Some(recogniser), ..SpeechConfig::default() }).await;
+    assert_eq!(rim.heard().await, Ok(Heard { text: "Yes please.".into(), confidence: Some(870) }));
+    let seen = &server.seen()[0];
+    assert_eq!((seen.0.as_str(), header(seen, "authorization")), ("POST", "Bearer secret"));
+    assert!(header(seen, "content-type").starts_with("multipart/form-data; boundary="), "{:?}", seen.2);
+    let fields = [("model", "whisper-1"), ("language", "en"), ("prompt", "yes,no"), ("response_format", "json")];
+    for (name, value) in fields {
+        let field = format!("name=\"{name}\"\r\n\r\n{value}\r\n");
+        assert!(seen.3.contains(&field), "{field:?} in {}", seen.3);
+    }
+    assert!(seen.3.contains("name=\"file\"; filename=\"utterance.wav\"\r\nContent-Type: audio/wav\r\n\r\nRIFF"));
+    assert_eq!(rim.heard().await, Ok(Heard::default()));
+    let garbage = rim.heard().await.unwrap_err();
+    assert!(garbage.contains("is no {\"text\""), "{garbage}");
+    assert_eq!(rim.heard().await.unwrap_err(), "the recogniser answers 503");
+}
+
+#[tokio::test]
+async fn where_nobody_understands_speech_the_error_says_what_to_configure() {
+    let why = Rim::new(SpeechConfig::default()).await.heard().await.unwrap_err();
+    assert!(why.contains("recogniser_url in [speech]"), "{why}");
+    let (_, addr) = garbage().await;
+    let url = Url::parse(&format!("http://{addr}/v1/audio/transcriptions")).unwrap();
+    let recogniser = Recogniser { url, model: "whisper-1".into(), key: None };
+    let rim = Rim::new(SpeechConfig { recogniser: Some(recogniser), ..SpeechConfig::default() }).await;
+    let why = rim.heard().await.unwrap_err();
+    assert!(why.starts_with("the recogniser: "), "{why}");
 }

@@ -1,5 +1,6 @@
 //! Webhooks: what a receiver gets, however it behaves, over real sockets on loopback.
 
+use crate::records;
 use crate::support::{Board, PATIENCE, call, call_with, databases, until};
 use api::errands::{Egress, Policy, SystemLookup};
 use api::webhooks::{Pace, Sender, sign};
@@ -182,6 +183,54 @@ for body, headers in asked['seen']:
     let file = std::fs::File::open(&input).unwrap();
     let done = Command::new("python3").args(["-c", VERIFY]).env("PYTHONPATH", dir.path()).stdin(file).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_runs_a_document_is_told_of_in_twilios_form_until_it_is_taken_also_after_a_restart() {
+    for (url, dir) in databases().await {
+        let receiver = Receiver::new(false).await;
+        let board = Board::open(dir, &url, 64 << 20).await;
+        let mut body = receiver.to("/well");
+        body["answer"] = json!({ "url": "https://app.example/voice" });
+        body["status_callback_events"] = json!(["initiated", "ringing", "answered", "completed"]);
+        let sid = made(&board, body).await;
+        board.happens(sid, vec![records::ringing(0, 0, 1_764_000_001_000), records::answered(0, 0, 1_764_000_002_000)]);
+        sends(&board, MANY, LOOPBACK);
+        until("a second try", async || receiver.seen().len() > 1).await;
+        // It ends while the call lives: the next start writes the call's end, and tells it.
+        let board = board.again().await;
+        assert_eq!(board.recovered.interrupted, [sid]);
+        receiver.works.store(true, Ordering::Relaxed);
+        sends(&board, MANY, LOOPBACK);
+        until("all are delivered", async || listed(&board, "delivered").await.len() == 3).await;
+        let account = board.get("/v1/account").await.json();
+        let token = account["auth_token"].as_str().unwrap();
+        let mut statuses = Vec::new();
+        for seen in receiver.seen() {
+            let params: Vec<(String, String)> = url::form_urlencoded::parse(seen.2.as_bytes()).into_owned().collect();
+            let value = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            assert_eq!(header(&seen, "content-type"), "application/x-www-form-urlencoded");
+            assert_eq!(header(&seen, "user-agent"), api::errands::egress::USER_AGENT);
+            assert_eq!(
+                header(&seen, "x-twilio-signature"),
+                ivr::signature(token, &format!("{}/well", receiver.url), &params)
+            );
+            assert_eq!(value("AccountSid"), account["account_sid"].as_str());
+            assert_eq!(
+                (value("CallSid"), value("CallbackSource")),
+                (Some(&*sid.to_string()), Some("call-progress-events"))
+            );
+            let told = ["CallStatus", "SequenceNumber"].map(|name| value(name).unwrap_or_default().to_owned());
+            statuses.push((told, header(&seen, "i-twilio-idempotency-token")));
+        }
+        statuses.dedup();
+        let told: Vec<[&str; 2]> = statuses.iter().map(|(told, _)| told.each_ref().map(String::as_str)).collect();
+        assert_eq!(
+            told,
+            [["ringing", "0"], ["in-progress", "1"], ["completed", "2"]],
+            "each under one token, in order"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@
 use super::documents::action;
 use super::parse::{Parsed, Table, error, flag, number, prompt, show, wrong};
 use super::target::target;
-use super::{Callback, Then, write};
+use super::{Callback, MachineDetection, Then, write};
 use crate::http::Method;
 use crate::limits::{DEFAULT_RING_S, MAX_RING_S, MAX_TALK_S, MAX_TARGET_ADDRESS, MAX_TARGETS};
 use crate::prompt::PromptName;
@@ -80,6 +80,9 @@ pub struct Target {
     /// Who is told of its progress ([`callbacks::status`](crate::callbacks::status)).
     #[serde(skip)]
     pub callback: Option<Callback>,
+    /// How it is found out who has answered; nobody waits for it.
+    #[serde(skip)]
+    pub machine: Option<Box<MachineDetection>>,
     /// Credentials for a SIP target that challenges.
     #[serde(skip)]
     pub credentials: Option<(String, String)>,

@@ -6,6 +6,7 @@
 pub(crate) mod bridge;
 pub(crate) mod documents;
 mod gather;
+mod machine;
 pub(crate) mod parse;
 mod rooms;
 pub(crate) mod sound;
@@ -15,6 +16,7 @@ mod words;
 mod write;
 
 pub use bridge::{Bridge, Mode, RINGBACK, RecordCall, RecordFrom, Target};
+pub use machine::MachineDetection;
 pub(crate) use parse::is_key;
 pub use sound::{Play, Say, Sound};
 pub use target::are_sent;

@@ -1,7 +1,9 @@
 //! An output as one line of a transcript: what a simulation prints, and what tests compare.
 
 use super::io::Output;
-use crate::answer::{Bridge, Callback, ConferenceOptions, Mode, RecordFrom, RecordOptions, Say, Speech, Wait};
+use crate::answer::{
+    Bridge, Callback, ConferenceOptions, MachineDetection, Mode, RecordFrom, RecordOptions, Say, Speech, Wait,
+};
 use crate::http::{Body, HttpRequest, Method};
 use std::fmt;
 use url::Url;
@@ -109,6 +111,12 @@ fn bridges(f: &mut fmt::Formatter<'_>, bridge: u32, with: &Bridge) -> fmt::Resul
         value(f, "screened", target.screening.as_ref().map(|(url, method)| place(url, *method)).as_deref())?;
         value(f, "keys", target.send_digits.as_deref())?;
         value(f, "told", target.callback.as_ref().map(told).as_deref())?;
+        if let Some(machine) = &target.machine {
+            let MachineDetection { until_end, limit, speech_ms, speech_end_ms, silence_ms, callback, .. } = &**machine;
+            let (mode, limit_s) = (if *until_end { "until-its-end" } else { "machine" }, limit.as_secs());
+            write!(f, " {mode}={limit_s}s/{speech_ms}/{speech_end_ms}/{silence_ms}")?;
+            value(f, "machine-told", callback.as_ref().map(told).as_deref())?;
+        }
         value(f, "as", target.credentials.as_ref().map(|(name, _)| name.as_str()))?;
         for (name, header) in &target.headers {
             write!(f, " {name}:{header}")?;

@@ -1,6 +1,6 @@
 //! Attributes: what each may say, its default, and the warning where it says something else (TWILIO.md §4.1).
 
-use super::{Compiler, NO_URL, brief};
+use super::{Compiler, NO_URL, brief, vocabulary};
 use crate::answer::{Action, Callback, Link, nearest};
 use crate::http::{Method, link};
 use crate::limits::MAX_WORD;
@@ -13,8 +13,11 @@ pub(super) type Element<'a, 'i> = Node<'a, 'i>;
 
 impl Compiler<'_> {
     /// Warns of attributes that the element does not have, and of those that this version does not heed yet.
-    pub(super) fn attributes(&mut self, node: &Element<'_, '_>, known: &[&str], later: &[&str]) {
+    pub(super) fn attributes(&mut self, node: &Element<'_, '_>) {
         let name = node.tag_name().name();
+        let inside_refer = name == "Sip" && node.parent().is_some_and(|parent| parent.has_tag_name("Refer"));
+        let words = vocabulary::of(name).filter(|_| !inside_refer);
+        let (known, later) = words.map_or((&[][..], &[][..]), |words| (words.known, words.later));
         for attribute in node.attributes().filter(|attribute| attribute.namespace().is_none()) {
             let word = attribute.name();
             if later.contains(&word) {

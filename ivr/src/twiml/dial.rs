@@ -10,26 +10,7 @@ use roxmltree::Node;
 
 impl Compiler<'_> {
     pub(super) fn dial(&mut self, node: &Element<'_, '_>) -> Result<Option<Verb>, TwimlError> {
-        let known = [
-            "action",
-            "method",
-            "timeout",
-            "timeLimit",
-            "hangupOnStar",
-            "callerId",
-            "answerOnBridge",
-            "ringTone",
-            "record",
-            "recordingTrack",
-            "trim",
-            "recordingStatusCallback",
-            "recordingStatusCallbackMethod",
-            "recordingStatusCallbackEvent",
-            "sequential",
-            "referUrl",
-            "referMethod",
-        ];
-        self.attributes(node, &known, &["events"]);
+        self.attributes(node);
         let then = self.action(node).map_or(Then::Next, Then::Ask);
         let limit = self.number(node, "timeLimit", 1..=MAX_TALK_S, DEFAULT_DIAL_LIMIT_S);
         let star = self.flag(node, "hangupOnStar", false);

@@ -8,6 +8,7 @@ mod attributes;
 mod dial;
 mod nouns;
 mod verbs;
+mod vocabulary;
 
 use crate::answer::Verb;
 use crate::limits::{MAX_BODY, MAX_VERBS, MAX_WARNINGS, MAX_XML_DEPTH};
@@ -107,7 +108,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn response(&mut self, root: &Node<'_, '_>) -> Result<Vec<Verb>, TwimlError> {
         let mut verbs = Vec::new();
-        self.attributes(root, &[], &[]);
+        self.attributes(root);
         for node in root.children() {
             if node.is_element() {
                 self.count(&node)?;

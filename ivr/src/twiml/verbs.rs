@@ -52,7 +52,7 @@ impl Compiler<'_> {
             "Reject" => Some(self.reject(node)),
             "Refer" => self.refer(node),
             "Hangup" => {
-                self.attributes(node, &[], &[]);
+                self.attributes(node);
                 Some(Verb::Hangup)
             }
             other => {
@@ -75,7 +75,7 @@ impl Compiler<'_> {
     }
 
     fn say(&mut self, node: &Element<'_, '_>) -> Option<Sound> {
-        self.attributes(node, &["voice", "language", "loop"], &[]);
+        self.attributes(node);
         let markup = node.children().any(|child| child.is_element());
         let whole = if markup { inside(node) } else { text_of(node) };
         if whole.is_empty() {
@@ -100,7 +100,7 @@ impl Compiler<'_> {
     }
 
     fn play(&mut self, node: &Element<'_, '_>) -> Option<Sound> {
-        self.attributes(node, &["loop", "digits"], &[]);
+        self.attributes(node);
         if let Some(keys) = node.attribute("digits") {
             return self.keys(node, "digits", keys).map(Sound::Digits);
         }
@@ -139,31 +139,12 @@ impl Compiler<'_> {
     }
 
     fn pause(&mut self, node: &Element<'_, '_>) -> Sound {
-        self.attributes(node, &["length"], &[]);
+        self.attributes(node);
         Sound::Pause { seconds: self.number(node, "length", 1..=MAX_PAUSE_S, 1) }
     }
 
     fn gather(&mut self, node: &Element<'_, '_>) -> Result<Gather, TwimlError> {
-        let known = [
-            "action",
-            "method",
-            "input",
-            "timeout",
-            "finishOnKey",
-            "numDigits",
-            "actionOnEmptyResult",
-            "speechTimeout",
-            "maxSpeechTime",
-            "language",
-            "hints",
-            "profanityFilter",
-            "speechModel",
-            "enhanced",
-            "partialResultCallback",
-            "partialResultCallbackMethod",
-            "bargeIn",
-        ];
-        self.attributes(node, &known, &["debug"]);
+        self.attributes(node);
         let timeout_s = self.number(node, "timeout", 0..=MAX_TWIML_TIMEOUT_S, DEFAULT_TIMEOUT_S);
         let (keys, speaks) = self.input(node);
         Ok(Gather {
@@ -242,21 +223,7 @@ impl Compiler<'_> {
     }
 
     fn record(&mut self, node: &Element<'_, '_>) -> Record {
-        let known = [
-            "action",
-            "method",
-            "timeout",
-            "finishOnKey",
-            "maxLength",
-            "playBeep",
-            "trim",
-            "recordingStatusCallback",
-            "recordingStatusCallbackMethod",
-            "recordingStatusCallbackEvent",
-            "transcribe",
-            "transcribeCallback",
-        ];
-        self.attributes(node, &known, &["recordingTrack", "recordingChannels"]);
+        self.attributes(node);
         let transcribes = self.flag(node, "transcribe", false) || node.attribute("transcribeCallback").is_some();
         if transcribes {
             self.warn(node, "`transcribe` is not built yet: the recording is made and not transcribed");
@@ -288,24 +255,24 @@ impl Compiler<'_> {
     }
 
     fn redirect(&mut self, node: &Element<'_, '_>) -> Verb {
-        self.attributes(node, &["method"], &[]);
+        self.attributes(node);
         let action = Action { link: self.link(Some(&text_of(node))), method: self.method(node, "method") };
         Verb::Fetch(Box::new(Fetch { action, fallback: None }))
     }
 
     fn reject(&mut self, node: &Element<'_, '_>) -> Verb {
-        self.attributes(node, &["reason"], &[]);
+        self.attributes(node);
         Verb::Reject { status: self.choice(node, "reason", &[("rejected", 404), ("busy", 486)], 404) }
     }
 
     fn refer(&mut self, node: &Element<'_, '_>) -> Option<Verb> {
-        self.attributes(node, &["action", "method"], &[]);
+        self.attributes(node);
         let then = self.action(node).map_or(Then::Next, Then::Ask);
         let Some(sip) = node.children().find(|child| child.has_tag_name("Sip")) else {
             self.warn(node, "`Refer` holds a `Sip`: without one it is left out");
             return None;
         };
-        self.attributes(&sip, &[], &[]);
+        self.attributes(&sip);
         let to = text_of(&sip);
         if !to.starts_with("sip") || to.len() > MAX_TARGET_ADDRESS {
             self.warn(&sip, format!("`Sip` is a URI such as sip:bob@example.com, not {:?}", brief(&to)));

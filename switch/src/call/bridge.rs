@@ -8,7 +8,7 @@ use super::taping::For;
 use super::{Call, Stage};
 use crate::desk::Desk;
 use crate::ending::Ending;
-use crate::letter::{Letter, Release};
+use crate::letter::{Called, Letter, Release};
 use crate::route::Caller;
 use crate::{CallSid, Fact, Origin, Status};
 use base::Now;
@@ -20,6 +20,16 @@ use std::collections::VecDeque;
 
 /// The ringing that an answered caller hears while others are called: no program numbers its prompts so high.
 pub(super) const RINGBACK: PlayId = PlayId(u64::MAX);
+
+/// Whether a leg may show this number whosever it is: that of the far end of the call that makes it, which is what it shows
+/// where nothing is said (TWILIO.md §4.3, 12).
+fn may_show(shown: Option<&str>, about: &crate::Admission) -> bool {
+    match about.direction {
+        crate::Direction::Inbound => shown.is_none_or(|shown| shown == about.from),
+        crate::Direction::OutboundApi => shown == Some(&about.to),
+        crate::Direction::OutboundDial => false,
+    }
+}
 
 /// What a call says that ends because the other end of its bridge did.
 const OTHER_ENDED: &str = "the other leg has ended";
@@ -48,6 +58,10 @@ pub(crate) struct Bridging {
     answered: Option<(CallSid, u64)>,
     /// How it is recorded.
     record: Option<ivr::RecordCall>,
+    /// The recording that is made of it.
+    recording: Option<ivr::Recording>,
+    /// The last leg whose INVITE has its final response.
+    called: Option<Box<Called>>,
 }
 
 impl Call {
@@ -72,6 +86,8 @@ impl Call {
             ringback: with.ringback.as_str().to_owned(),
             answered: None,
             record: with.record,
+            recording: None,
+            called: None,
         });
         self.call_out(first, desk, now);
     }
@@ -86,6 +102,10 @@ impl Call {
             let told = record.callback.clone().map(|callback| (callback, "DialVerb"));
             let tape = |tape: media::RecordOptions| media::RecordOptions { source, trim: record.trim, ..tape };
             self.tape(For::Others(told), tape, desk, now);
+            let recording = self.recording_of_others(desk);
+            if let Some(bridge) = &mut self.bridge {
+                bridge.recording = recording;
+            }
         }
         if let Some(bridge) = id {
             self.on_program(ivr::Input::BridgeAnswered { bridge }, desk, now);
@@ -125,9 +145,7 @@ impl Call {
         let caller = Caller {
             tenant: self.about.tenant.clone(),
             from: bridge.caller_id.clone().unwrap_or_else(|| self.about.from.clone()),
-            passes: bridge.caller_id.is_none()
-                && self.about.direction == crate::Direction::Inbound
-                && self.trunk.is_some(),
+            passes: self.trunk.is_some() && may_show(bridge.caller_id.as_deref(), &self.about),
             trunks: bridge.trunks,
         };
         let routed = match self.hops {
@@ -168,6 +186,7 @@ impl Call {
     pub(crate) fn on_letter(&mut self, letter: Letter, desk: &mut Desk, now: Now) {
         match letter {
             Letter::Rings { leg, sip_status, heard } => self.on_ringing(leg, sip_status, heard, desk, now),
+            Letter::Final(called) => self.on_final(called),
             Letter::Answers { leg, media, codec } => self.on_leg_answered(leg, media, codec, desk, now),
             Letter::Joined { with } => self.join(with, desk, now),
             Letter::Over { call, ending } => self.on_other_over(call, ending, desk, now),
@@ -197,6 +216,12 @@ impl Call {
         if !self.on_hold && self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
             // The one before held it.
             self.reoffer(Direction::SendRecv, desk, now);
+        }
+    }
+
+    fn on_final(&mut self, called: Box<Called>) {
+        if let Some(bridge) = self.bridge.as_mut().filter(|bridge| bridge.legs.contains(&called.leg)) {
+            bridge.called = Some(called);
         }
     }
 
@@ -471,6 +496,8 @@ impl Bridging {
             ringback: ivr::RINGBACK.to_owned(),
             answered: None,
             record: None,
+            recording: None,
+            called: None,
         }
     }
 
@@ -478,10 +505,14 @@ impl Bridging {
     fn end(&self, ending: &Ending, now: Now) -> ivr::BridgeEnd {
         const SECOND: u64 = 1_000_000_000;
         let seconds = |at: u64| u32::try_from(now.mono.saturating_sub(at) / SECOND).unwrap_or(u32::MAX);
+        let called = self.called.as_deref();
         ivr::BridgeEnd {
-            sid: self.answered.map(|(leg, _)| leg.to_string()),
+            sid: self.answered.map(|(leg, _)| leg).or(called.map(|called| called.leg)).map(|leg| leg.to_string()),
             duration_s: self.answered.map(|(_, at)| seconds(at)),
             bridged: self.answered.is_some(),
+            recording: self.recording.clone(),
+            sip_call_id: called.and_then(|called| called.sip_call_id.clone()),
+            sip_headers: called.map(|called| called.headers.clone()).unwrap_or_default(),
             ..end_of_bridge(ending)
         }
     }

@@ -2,11 +2,10 @@
 //! while it runs. The media engine decides; here is what is made of it.
 
 use super::Call;
-use crate::command::MachineDetection;
 use crate::desk::{Desk, Timer, Wake};
 use crate::{Asked, Fact};
 use base::Now;
-use ivr::Input;
+use ivr::{Input, MachineDetection};
 use media::Detect;
 use media::detect::beep::BeepConfig;
 use media::detect::machine::{Answerer, Decision, MachineConfig, Reason};
@@ -45,7 +44,7 @@ impl Call {
                 detect.voice = Some(VoiceConfig { hangover_ms, ..VoiceConfig::default() });
                 detect.beep = Some(BeepConfig::default());
             }
-            Some(detecting) => detect.machine = Some(detecting.how.config()),
+            Some(detecting) => detect.machine = Some(config(&detecting.how)),
             None => {}
         }
         self.with_media(desk, |id| media::Command::Detect { id, detect });
@@ -101,14 +100,13 @@ impl Call {
     }
 }
 
-impl MachineDetection {
-    fn config(&self) -> MachineConfig {
-        MachineConfig {
-            initial_silence_ms: self.silence_ms,
-            greeting_ms: self.speech_ms,
-            after_greeting_ms: self.after_speech_ms,
-            limit_ms: u32::try_from(self.limit.as_millis()).unwrap_or(u32::MAX),
-            ..MachineConfig::default()
-        }
+/// As the media engine has it.
+fn config(how: &MachineDetection) -> MachineConfig {
+    MachineConfig {
+        initial_silence_ms: how.silence_ms,
+        greeting_ms: how.speech_ms,
+        after_greeting_ms: how.after_speech_ms,
+        limit_ms: u32::try_from(how.limit.as_millis()).unwrap_or(u32::MAX),
+        ..MachineConfig::default()
     }
 }

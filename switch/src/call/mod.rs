@@ -11,13 +11,14 @@ mod info;
 pub(crate) mod leg;
 mod live;
 mod machine;
+mod minutes;
 mod outbound;
 mod program;
 mod referral;
 pub(crate) mod room;
 mod talking;
 pub(crate) mod taping;
-mod telling;
+pub(crate) mod telling;
 mod transfer;
 mod waiting;
 
@@ -245,6 +246,7 @@ impl Call {
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
             Wake::Keys => self.press_next(desk, now),
+            Wake::Hearing => self.on_hearing_limit(desk, now),
             Wake::Waiting => self.on_waiting(ivr::Input::Timeout, desk, now),
             Wake::Machine => self.on_machine_limit(desk, now),
             Wake::Afterlife => {

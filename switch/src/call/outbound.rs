@@ -9,7 +9,7 @@ use crate::book::Book;
 use crate::command::{Originate, Wishes};
 use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
-use crate::letter::Letter;
+use crate::letter::{Called, Letter};
 use crate::record::Admission;
 use crate::trunk::{NoPermit, Trunks, path_failure};
 use crate::{CallSid, Direction, Fact, Origin, Status};
@@ -31,6 +31,9 @@ const QUEUE_TIME_LIMIT: Duration = Duration::from_secs(600);
 
 /// Characters of a Call-ID: 142 bits.
 const CALL_ID_LENGTH: usize = 24;
+/// Headers of a response that programs are told of, and the longest, its name included. The others are left out.
+const MAX_HEADERS: usize = 16;
+const MAX_HEADER: usize = 256;
 /// How much longer than the call the user agent lets it ring.
 const RING_MARGIN: Duration = Duration::from_secs(5);
 
@@ -135,7 +138,6 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         status_callback: None,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
-    call.telling = asked.wishes.progress.clone().map(Telling::new);
     let refused = desk.may_leave(&call.about.tenant, &asked.to, now).err();
     desk.tally.begin(&call.about.tenant, true, now);
     if let Some(ending) = refused {
@@ -428,6 +430,7 @@ impl Call {
                     carrier_call_id: self.carrier_call_id.clone(),
                 };
                 self.record(fact, desk, now);
+                self.tell_of_final(response, desk);
                 self.begin(dialing.session, dialing.waiting, &negotiated, desk, now);
             }
             Err(error) => {
@@ -438,10 +441,20 @@ impl Call {
         }
     }
 
+    /// The call that has made this leg is told of the final response.
+    fn tell_of_final(&self, response: &Message, desk: &mut Desk) {
+        if let Some(boss) = self.boss {
+            let (leg, sip_call_id) = (self.sid, self.sip_call_ids.last().cloned());
+            let called = Called { leg, sip_call_id, headers: headers_for_programs(response) };
+            desk.letters.push_back((boss, Letter::Final(Box::new(called))));
+        }
+    }
+
     /// Both sides agree: its program begins, or what is run on a leg before it is joined with its caller.
     fn begin(&mut self, session: SessionId, waiting: Waiting, negotiated: &sdp::Negotiated, desk: &mut Desk, now: Now) {
         let Waiting { answer, wishes, target, .. } = waiting;
         let context = self.context(desk);
+        let of_leg = target.as_ref().and_then(|target| target.machine.as_deref().cloned());
         let talk = match target {
             Some(target) => Talk::of_leg(session, Program::before_joining(&target, context)),
             None => Talk::new(session, answer, context),
@@ -451,7 +464,7 @@ impl Call {
         if let Some(dual) = wishes.record {
             self.record_from_answer(dual, desk, now);
         }
-        if !self.detect_machine(wishes.machine, desk, now) {
+        if !self.detect_machine(of_leg.or(wishes.machine), desk, now) {
             self.on_program(ivr::Input::Start, desk, now);
         }
         if joins {
@@ -500,6 +513,9 @@ impl Call {
             desk.wake(self.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
             desk.timers.set(crate::desk::Timer::Queue, now.mono);
         } else {
+            if let Failure::Response(response) = failure {
+                self.tell_of_final(response, desk);
+            }
             self.stage = Stage::Opening(waiting);
             self.end(ending, desk, now);
         }
@@ -510,6 +526,17 @@ impl Call {
             self.carrier_call_id = Some(String::from_utf8_lossy(&id).into_owned());
         }
     }
+}
+
+/// The `X-` headers of a response, as far as programs are told of them: the first [`MAX_HEADERS`], each of at most
+/// [`MAX_HEADER`] octets; the others are left out.
+fn headers_for_programs(response: &Message) -> Vec<(String, String)> {
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let own = response.headers().filter(|(name, value)| {
+        name.first_chunk().is_some_and(|start: &[u8; 2]| start.eq_ignore_ascii_case(b"X-"))
+            && name.len() + value.len() <= MAX_HEADER
+    });
+    own.take(MAX_HEADERS).map(|(name, value)| (text(name), text(&value))).collect()
 }
 
 fn no_port(reason: &str) -> Ending {

@@ -198,7 +198,7 @@ impl Call {
             Output::Callback { request } => self.errand(Asked::Callback { request }, desk),
             Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
             Output::Warning(warning) => self.warn(warning.code, warning.message, desk, now),
-            Output::Listen { listen, speech } => self.begin_hearing(listen, &speech, desk, now),
+            Output::Listen { listen, speech } => self.begin_hearing(listen, speech, desk, now),
             Output::StopListen { listen } => self.end_hearing(listen, desk),
             Output::Join => self.screened(desk),
             Output::Reject { status } => {
@@ -233,6 +233,7 @@ impl Call {
             Brought::Response { fetch, result } => self.on_program(Input::Fetched { fetch, result }, desk, now),
             Brought::Flow { fetch, flow } => self.on_program(Input::FlowFound { fetch, flow }, desk, now),
             Brought::Sound { play, sound } => self.on_sound(play, sound, desk, now),
+            Brought::WrittenDown { listen, result } => self.on_written_down(listen, result, desk, now),
             Brought::Prompt { play, known } => {
                 let name =
                     self.running().and_then(|talk| talk.playing.get(&play.0)).map(|playing| playing.name.clone());

@@ -1,6 +1,7 @@
 //! A call in a conference: it enters, is heard as its options say, and leaves, or is told that the conference is over.
 
 use super::Call;
+use super::minutes::{Closing, Minute, Minutes};
 use super::taping::For;
 use crate::desk::Desk;
 use crate::letter::Letter;
@@ -20,6 +21,10 @@ pub const BEEP_TONE: &str = "1000/150";
 const MEMBER_HOLD: PlayId = PlayId(u64::MAX - 2);
 /// Samples a second at which a conference is mixed at least: nobody hears more of those who have G.711 or G.722.
 const LEAST_RATE: u32 = 16_000;
+/// Why a conference is over, in Twilio's words: nobody is left, one has gone who takes it along, the API wants it.
+const LAST_LEFT: &str = "last-participant-left";
+const TAKEN_ALONG: &str = "participant-with-end-conference-on-exit-left";
+const BY_API: &str = "conference-ended-via-api";
 /// The prefix of a conference's sid.
 const PREFIX: &str = "CF";
 
@@ -30,7 +35,7 @@ pub(crate) type RoomKey = (String, String);
 #[derive(Debug)]
 pub(crate) struct Held {
     id: RoomId,
-    sid: String,
+    pub(super) sid: String,
     members: Vec<CallSid>,
     /// Samples a second of its mix.
     rate: u32,
@@ -39,6 +44,10 @@ pub(crate) struct Held {
     opened: bool,
     /// It has begun: two were in it once it was opened.
     begun: bool,
+    /// Who is told of it.
+    pub(super) minutes: Option<Minutes>,
+    /// Why it is about to end.
+    pub(super) closing: Option<Closing>,
 }
 
 /// The conferences that are held.
@@ -60,6 +69,8 @@ pub(super) struct Stay {
     /// Whom it coaches.
     coaches: Option<CallSid>,
     held: bool,
+    /// What it is called there.
+    label: Option<String>,
 }
 
 impl Held {
@@ -80,19 +91,32 @@ impl Rooms {
             self.last = next;
             let sid = crate::sid::tagged(PREFIX, rng);
             let (members, rate) = (Vec::new(), rate.max(LEAST_RATE));
-            Held { id: RoomId(next), sid, members, rate, recorded: false, opened: false, begun: false }
+            Held {
+                id: RoomId(next),
+                sid,
+                members,
+                rate,
+                recorded: false,
+                opened: false,
+                begun: false,
+                minutes: None,
+                closing: None,
+            }
         })
     }
 
-    /// Takes a member out; those who are left.
-    fn leave(&mut self, key: &RoomKey, member: CallSid) -> Vec<CallSid> {
+    pub(super) fn held_mut(&mut self, key: &RoomKey) -> Option<&mut Held> {
+        self.held.get_mut(key)
+    }
+
+    /// Takes a member out, with whose going the conference may be over: `why` where it is; those who are left.
+    fn leave(&mut self, key: &RoomKey, member: CallSid, why: &'static str) -> Vec<CallSid> {
         let Some(held) = self.held.get_mut(key) else { return Vec::new() };
         held.members.retain(|other| *other != member);
-        let left = held.members.clone();
-        if left.is_empty() {
-            self.held.remove(key);
+        if held.members.is_empty() || why != LAST_LEFT {
+            held.closing.get_or_insert(Closing { reason: why, by: member });
         }
-        left
+        held.members.clone()
     }
 }
 
@@ -133,7 +157,13 @@ impl Call {
         self.record(Fact::Joined { conference: sid.clone(), name: key.1.clone() }, desk, now);
         let coaches = options.coach.as_deref().filter(|_| coach.is_some()).and_then(|sid| sid.parse().ok());
         let ends_it = options.end_on_exit;
-        self.stay = Some(Stay { conference, key, sid, ends_it, member, coaches, held: false });
+        let stay = Stay { conference, key, sid, ends_it, member, coaches, held: false, label: options.label.clone() };
+        desk.rooms.tell_to(&stay.key, options.callback.clone(), self.sid);
+        self.minute(&stay, Minute::Join, desk, now);
+        if begins {
+            desk.minute(&stay.key, Minute::Start, None, now);
+        }
+        self.stay = Some(stay);
         if member.muted || coaches.is_some() {
             self.tell_member(desk, now);
         }
@@ -184,7 +214,12 @@ impl Call {
                     self.with_media(desk, |id| media::Command::StopRecord { id, record });
                 }
             }
-            RoomOrder::End => self.leave_room(desk, now),
+            RoomOrder::End => {
+                if let Some(held) = self.stay.as_ref().and_then(|stay| desk.rooms.held_mut(&stay.key)) {
+                    held.closing.get_or_insert(Closing { reason: BY_API, by: self.sid });
+                }
+                self.leave_room(desk, now);
+            }
         }
     }
 
@@ -209,6 +244,12 @@ impl Call {
                     self.with_media(desk, |id| media::Command::Play { id, play, prompt, repeat: 0 });
                 }
                 None => self.with_media(desk, |id| media::Command::StopPlay { id, play: MEMBER_HOLD }),
+            }
+        }
+        if let Some(stay) = &self.stay {
+            let changes = [(muted != before.0, Minute::Muted(muted)), (held != before.2, Minute::Held(held))];
+            for (_, minute) in changes.into_iter().filter(|(changed, _)| *changed) {
+                self.minute(stay, minute, desk, now);
             }
         }
         self.tell_member(desk, now);
@@ -241,7 +282,12 @@ impl Call {
     pub(super) fn vacate(&mut self, desk: &mut Desk, now: Now) -> Option<Stay> {
         let stay = self.stay.take()?;
         self.end_waiting(desk);
-        let left = desk.rooms.leave(&stay.key, self.sid);
+        self.minute(&stay, Minute::Leave, desk, now);
+        let left = desk.rooms.leave(&stay.key, self.sid, if stay.ends_it { TAKEN_ALONG } else { LAST_LEFT });
+        if left.is_empty() {
+            desk.minute(&stay.key, Minute::End, None, now);
+            desk.rooms.held.remove(&stay.key);
+        }
         if let Some(heir) = left.first() {
             self.hand_tapes(*heir, desk);
         }
@@ -266,6 +312,23 @@ impl Desk {
 }
 
 impl Stay {
+    pub(super) const fn key(&self) -> &RoomKey {
+        &self.key
+    }
+
+    /// As the conference's events show it.
+    pub(super) fn as_member(&self, sid: CallSid) -> ivr::callbacks::Member {
+        ivr::callbacks::Member {
+            call_sid: sid.to_string(),
+            label: self.label.clone(),
+            muted: self.member.muted,
+            hold: self.held,
+            coaching: self.coaches.is_some(),
+            start_on_enter: self.member.moderator,
+            end_on_exit: self.ends_it,
+        }
+    }
+
     /// What the program is told of its end.
     pub(super) fn over(&self) -> ivr::Input {
         ivr::Input::ConferenceEnded { conference: self.conference, end: ConferenceEnd::default() }

@@ -124,11 +124,11 @@ impl Call {
             Event::Closed { report, .. } => self.on_media_closed(&report, desk, now),
             Event::SpeechStarted { .. } => self.on_speech_started(desk, now),
             Event::SpeechEnded { .. } => self.on_speech_ended(desk, now),
+            Event::Captured { capture, .. } => self.on_captured(capture, desk),
             Event::Beep { .. } => self.on_greeting_over("machine_end_beep", desk, now),
             Event::Answered { decision, .. } => self.on_decision(&decision, desk, now),
             Event::FirstPacket { .. }
             | Event::Quality { .. }
-            | Event::Captured { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
             | Event::Speaker { .. } => {}

@@ -111,6 +111,12 @@ impl Call {
         }
     }
 
+    /// The bridge's, as it begins.
+    pub(super) fn recording_of_others(&self, desk: &Desk) -> Option<ivr::Recording> {
+        let tape = self.tapes.iter().rev().find(|tape| matches!(tape.whose, For::Others(_)))?;
+        Some(tape.recording(0, None, desk))
+    }
+
     /// Those of the bridge, which is over, end with it.
     pub(super) fn stop_recordings_of_others(&mut self, desk: &mut Desk) {
         let Some(media) = self.leg.media else { return };

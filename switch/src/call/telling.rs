@@ -1,9 +1,10 @@
-//! Who is told of a call's progress in Twilio's form (TWILIO.md §3.2): of a leg by the document that has made it, of a call
-//! by whoever asked for it with a document. It is a projection of the call's own facts.
+//! A call's progress in Twilio's form (TWILIO.md §3.2): a projection of the call's own facts. Of a leg whoever the document
+//! names that has made it is told by the leg itself; of a call whoever asked for it is told out of the journal, by the same
+//! count.
 
 use super::Call;
 use crate::desk::Desk;
-use crate::{Asked, Fact, Status};
+use crate::{Asked, CallView, Fact, Status};
 use ivr::Callback;
 use ivr::callbacks::{self, CallEvent, FinalStatus, Progress};
 
@@ -14,14 +15,30 @@ const SECOND_MS: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Telling {
     callback: Callback,
+    progression: Progression,
+}
+
+impl Telling {
+    pub(super) fn new(callback: Callback) -> Self {
+        Self { callback, progression: Progression::default() }
+    }
+}
+
+/// How far a call is, as its callbacks count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progression {
     /// Events so far, those that nobody has asked for included.
     sequence: u32,
     rung: bool,
 }
 
-impl Telling {
-    pub(super) const fn new(callback: Callback) -> Self {
-        Self { callback, sequence: 0, rung: false }
+impl Progression {
+    /// Of a call that is seen so.
+    #[must_use]
+    pub fn of(view: &CallView) -> Self {
+        let rung = view.at.ringing.is_some() || view.at.early_media.is_some();
+        let events = [view.at.sent.is_some(), rung, view.at.answered.is_some()];
+        Self { sequence: events.into_iter().map(u32::from).sum(), rung }
     }
 
     /// The event that a fact is, and the status that it brings.
@@ -43,8 +60,8 @@ impl Telling {
         }
     }
 
-    /// The event of this fact, where it is one, numbered.
-    fn event(&mut self, fact: &Fact, at_ms: u64) -> Option<CallEvent> {
+    /// The event of this fact, where it is one, numbered. `at_ms`: when it happened, milliseconds since the Unix epoch.
+    pub fn event(&mut self, fact: &Fact, at_ms: u64) -> Option<CallEvent> {
         let (progress, sip_status) = self.progress(fact)?;
         let sequence = self.sequence;
         self.sequence += 1;
@@ -65,7 +82,9 @@ const fn final_status(status: Status) -> FinalStatus {
 impl Call {
     /// Tells of a fact whoever wants to hear of it.
     pub(super) fn tell(&mut self, fact: &Fact, at_ms: u64, desk: &mut Desk) {
-        let Some(event) = self.telling.as_mut().and_then(|telling| telling.event(fact, at_ms)) else { return };
+        let Some(event) = self.telling.as_mut().and_then(|telling| telling.progression.event(fact, at_ms)) else {
+            return;
+        };
         let Some(telling) = &self.telling else { return };
         let wanted = event.progress.event();
         if telling.callback.events.iter().any(|name| name == wanted) {

@@ -2,7 +2,7 @@
 //! policy of egress is asked.
 
 use super::{markup, voices};
-use crate::errands::egress::{Egress, Exchange};
+use crate::errands::egress::{Content, Egress, Exchange};
 use crate::errands::sound::in_words;
 use ivr::{Say, Timeouts};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -34,6 +34,14 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
+/// What proves a key; in words, why it cannot be sent.
+pub(super) fn bearer(key: &str) -> Result<HeaderValue, String> {
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
+        .map_err(|_| "the key of [speech] cannot stand in a header".to_owned())?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
 impl Endpoint {
     /// `say`, spoken: a WAV file; in words, why not.
     pub(super) async fn speak(&self, egress: &Egress, say: &Say) -> Result<Vec<u8>, String> {
@@ -45,17 +53,12 @@ impl Endpoint {
             body["language"] = language.as_str().into();
         }
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if let Some(key) = &self.key {
-            let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
-                .map_err(|_| "the key of [speech] cannot stand in a header".to_owned())?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
+        headers.extend(self.key.as_deref().map(bearer).transpose()?.map(|bearer| (AUTHORIZATION, bearer)));
         let exchange = Exchange {
             method: reqwest::Method::POST,
             url: self.url.clone(),
             headers,
-            body: Some(body.to_string()),
+            body: Content::Text(body.to_string()),
             timeouts: TIMEOUTS,
             most: MAX_SPEECH + 1,
         };

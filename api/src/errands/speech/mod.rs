@@ -1,13 +1,15 @@
 //! Words, spoken: by an HTTP endpoint where one is configured, by espeak-ng where not, and kept by the digest of what was
-//! said by whom, in memory and on disk.
+//! said by whom, in memory and on disk. And words heard, written down by a recogniser.
 
 mod disk;
 mod endpoint;
 mod espeak;
 mod markup;
+mod recogniser;
 mod voices;
 
 pub use endpoint::Endpoint;
+pub use recogniser::Recogniser;
 
 use super::cache::{Cache, Kept};
 use super::egress::Egress;
@@ -19,6 +21,7 @@ use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use switch::{Heard, Utterance};
 use tokio::sync::Semaphore;
 
 /// Texts spoken at the same time; a further one waits.
@@ -32,6 +35,8 @@ pub const CACHE: usize = 64 << 20;
 pub struct SpeechConfig {
     /// Who speaks; none: espeak-ng does.
     pub endpoint: Option<Endpoint>,
+    /// Who understands what callers say; none: nobody does.
+    pub recogniser: Option<Recogniser>,
     /// The program espeak-ng: a name that is looked for in `PATH`, or a path.
     pub espeak: OsString,
     /// Where speech is kept over a restart, and how many octets of it.
@@ -40,14 +45,14 @@ pub struct SpeechConfig {
 
 impl Default for SpeechConfig {
     fn default() -> Self {
-        Self { endpoint: None, espeak: "espeak-ng".into(), cache: None }
+        Self { endpoint: None, recogniser: None, espeak: "espeak-ng".into(), cache: None }
     }
 }
 
 /// Speaks.
 pub(super) struct Speech {
     config: SpeechConfig,
-    /// For the endpoint: everywhere.
+    /// For the endpoints: everywhere.
     egress: Egress,
     decoder: Decoder,
     cache: Cache,
@@ -56,7 +61,7 @@ pub(super) struct Speech {
 }
 
 impl Speech {
-    /// By `config`; `egress` leads to the endpoint.
+    /// By `config`; `egress` leads to the endpoints.
     pub(super) fn new(config: SpeechConfig, egress: Egress, decoder: Decoder) -> Self {
         let disk = config.cache.clone().map(|(dir, most)| Disk::new(dir, most));
         Self { config, egress, decoder, cache: Cache::new(CACHE), disk, at_once: Semaphore::new(SPEAKING) }
@@ -90,6 +95,13 @@ impl Speech {
         };
         self.cache.put(&key, Kept { sound: Arc::clone(&sound), fresh_until: None, etag: None });
         Ok(sound)
+    }
+
+    /// What was said; in words, why that is not known.
+    pub(super) async fn hear(&self, utterance: &Utterance) -> Result<Heard, String> {
+        let recogniser = self.config.recogniser.as_ref();
+        let recogniser = recogniser.ok_or("there is no recogniser: name one as recogniser_url in [speech]")?;
+        recogniser.hear(&self.egress, utterance).await
     }
 
     async fn speak(&self, say: &Say) -> Result<Vec<u8>, String> {
