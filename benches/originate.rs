@@ -34,6 +34,8 @@ const WARM: u64 = 5;
 const CLIENTS: usize = 100;
 /// Connections at the same time. Where all are waiting for an answer, the call that is due has failed.
 const CONNECTIONS: u64 = 1_500;
+/// A connection is not used again that has been silent so long: the switch closes it after 10 s.
+const IDLE: Duration = Duration::from_secs(5);
 /// A request's longest time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -156,13 +158,14 @@ fn start_switch(carrier: u16) -> Switch {
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    used: Instant,
 }
 
 impl Connection {
     async fn open(http: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(http).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(4_096) })
+        Ok(Self { stream, buffer: Vec::with_capacity(4_096), used: Instant::now() })
     }
 
     /// One request and its answer: the status and the body.
@@ -178,6 +181,7 @@ impl Connection {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
             if self.buffer.len() >= end + 4 + length {
+                self.used = Instant::now();
                 return Ok((head[9..12].parse().unwrap(), self.buffer[end + 4..].to_vec()));
             }
         }
@@ -212,10 +216,21 @@ struct Pool {
     open: AtomicU64,
 }
 
+impl Pool {
+    /// A connection that the switch has not closed for having been silent.
+    fn idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap();
+        let all = idle.len();
+        idle.retain(|connection| connection.used.elapsed() < IDLE);
+        self.open.fetch_sub((all - idle.len()) as u64, Ordering::Relaxed);
+        idle.pop()
+    }
+}
+
 async fn one(http: SocketAddr, pool: &Pool, nth: usize, due: u64) -> Done {
     let left = now();
     let asked = async {
-        let idle = pool.idle.lock().unwrap().pop();
+        let idle = pool.idle();
         let mut connection = match idle {
             Some(connection) => connection,
             None if pool.open.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS => {
