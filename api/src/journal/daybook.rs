@@ -104,8 +104,8 @@ impl Daybook {
 fn short(record: &Record) -> Arc<Record> {
     let mut record = record.clone();
     if let Fact::Admitted(admission) = &mut record.fact {
-        admission.answer = serde_json::Value::Null;
-        admission.metadata = serde_json::Value::Null;
+        admission.answer = Default::default();
+        admission.metadata = Default::default();
     }
     Arc::new(record)
 }
@@ -164,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_program_is_left_out_and_a_torn_slot_is_none() {
+    fn what_is_long_is_left_out_and_a_torn_slot_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let (daybook, _) = open(dir.path());
         let mut long = calls::admitted(1, 1);
         if let Fact::Admitted(admission) = &mut long.fact {
-            admission.answer = serde_json::json!([{ "say": "x".repeat(SLOT) }]);
+            admission.metadata = serde_json::json!({ "note": "x".repeat(SLOT) });
         }
         daybook.note(&Arc::new(long));
         daybook.note(&Arc::new(calls::admitted(2, 2)));
@@ -177,6 +177,6 @@ mod tests {
         let noted = open(dir.path()).1;
         assert_eq!(sids(&noted), [(1, calls::sid(1))]);
         let Fact::Admitted(admission) = &noted[0].1.fact else { panic!("no admission") };
-        assert!(admission.answer.is_null() && admission.to == "+18325550199");
+        assert!(admission.answer.is_null() && admission.metadata.is_null() && admission.to == "+18325550199");
     }
 }
