@@ -14,11 +14,14 @@
 
 pub mod audio;
 pub mod baresip;
+pub mod caller;
 pub mod carrier;
+pub mod hooks;
 pub mod http;
 pub mod kamailio;
 pub mod linphone;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod rtp;
 pub mod sipp;

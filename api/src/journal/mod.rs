@@ -6,12 +6,14 @@
 //! | [`segment`] | one file: its header, its reading, its appending |
 //! | [`directory`] | which segments there are, and what is right with each |
 //! | [`spool`] | what waits in memory for the writer |
+//! | [`daybook`] | what signalling admitted and the writer has not got yet |
 //! | [`writer`] | the one thread that writes: group commit, rotation, checkpoints |
 //! | [`tail`] | what has just come to lie on disk, in memory |
 //! | [`space`] | how full and how well the disk is |
 //!
 //! Nothing here knows what a fact means; it may not look into a record except to find that it is an admission.
 
+pub mod daybook;
 pub mod directory;
 pub mod frame;
 pub mod segment;

@@ -21,6 +21,8 @@ pub struct Job {
     pub entry: Entry,
     /// Who waits for it: an admission by HTTP. Told once it is on disk, or refused.
     pub waiter: Option<oneshot::Sender<Result<(), Refused>>>,
+    /// Its number in the [`Daybook`](super::daybook::Daybook); 0 where it does not stand there.
+    pub note: u64,
 }
 
 /// What [`Spool::take`] found.
@@ -117,9 +119,9 @@ impl Spool {
         }
         if let Some(entry) = with {
             // Somebody waits for it, as far as a failing disk is concerned: it goes when the admission goes.
-            state.put(Job { entry, waiter: Some(oneshot::channel().0) });
+            state.put(Job { entry, waiter: Some(oneshot::channel().0), note: 0 });
         }
-        let wake = state.put(Job { entry, waiter: Some(waiter) });
+        let wake = state.put(Job { entry, waiter: Some(waiter), note: 0 });
         drop(state);
         self.wake(wake);
         Ok(done)
@@ -128,6 +130,11 @@ impl Spool {
     /// Puts a fact in. Beyond [`LINES_BELOW`] a ladder line is dropped; after [`Spool::close`] everything is, and false
     /// is returned.
     pub fn append(&self, entry: Entry) -> bool {
+        self.append_noted(entry, 0)
+    }
+
+    /// As [`Spool::append`], of a fact that has this number in the daybook.
+    pub fn append_noted(&self, entry: Entry, note: u64) -> bool {
         let mut state = self.state();
         if state.closed {
             return false;
@@ -136,7 +143,7 @@ impl Spool {
             state.dropped += 1;
             return true;
         }
-        let wake = state.put(Job { entry, waiter: None });
+        let wake = state.put(Job { entry, waiter: None, note });
         drop(state);
         self.wake(wake);
         true

@@ -8,6 +8,7 @@
 //! in a new segment every [`RETRY`], and [`Space`] refuses new calls meanwhile.
 
 use super::Position;
+use super::daybook::Daybook;
 use super::frame::{Entry, HEAD, encode};
 use super::segment::{JournalId, Segment};
 use super::space::Space;
@@ -65,6 +66,8 @@ pub struct Writer {
     pub next_number: u64,
     /// What waits.
     pub spool: Arc<Spool>,
+    /// Told which of its admissions are written; `None` where there is none.
+    pub daybook: Option<Arc<Daybook>>,
     /// How the disk is.
     pub space: Arc<Space>,
     /// Where the projector takes from.
@@ -136,7 +139,7 @@ impl Writer {
                 if timed.elapsed() < CHECKPOINT_AFTER || !(self.lives)() {
                     continue;
                 }
-                backlog.extend(vec![Job { entry: Entry::Checkpoint((self.wall)()), waiter: None }]);
+                backlog.extend(vec![Job { entry: Entry::Checkpoint((self.wall)()), waiter: None, note: 0 }]);
             }
             match self.commit(&mut backlog, taken.closed) {
                 Ok(()) => {
@@ -179,6 +182,7 @@ impl Writer {
         let start = segment.written();
         let mut bytes = Vec::with_capacity(jobs.len() * 384);
         let mut ends = Vec::with_capacity(jobs.len());
+        let noted = jobs.iter().map(|job| job.note).max().unwrap_or(0);
         for job in jobs {
             let begin = bytes.len();
             let fits = encode(&job.entry, &mut bytes);
@@ -198,6 +202,9 @@ impl Writer {
         }
         self.end = end;
         backlog.since.get_or_insert_with(Instant::now);
+        if let (Some(daybook), 1..) = (&self.daybook, noted) {
+            daybook.written(noted);
+        }
         Ok(())
     }
 
@@ -232,7 +239,7 @@ impl Writer {
         let listened = self.events.receiver_count() > 0;
         let end = places.iter().rev().find_map(|place| place.as_ref().map(|place| place.to));
         let (mut durable, mut told) = (Vec::with_capacity(jobs.len()), Vec::new());
-        for (Job { entry, waiter }, place) in jobs.into_iter().zip(places) {
+        for (Job { entry, waiter, .. }, place) in jobs.into_iter().zip(places) {
             if let Some(waiter) = waiter {
                 told.push((waiter, place.is_some()));
             }
@@ -297,6 +304,7 @@ mod tests {
             segment: Some(segment),
             next_number: 2,
             spool: Arc::default(),
+            daybook: None,
             space: Arc::new(Space::new(dir, 1 << 30, 0)),
             tail: Arc::default(),
             durable,

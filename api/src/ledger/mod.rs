@@ -19,6 +19,7 @@ pub use project::Progress;
 use crate::Wall;
 use crate::commander::TRY_AGAIN;
 use crate::idempotency::{Keyed, REMEMBERED_MS, Remembered};
+use crate::journal::daybook::Daybook;
 use crate::journal::directory;
 use crate::journal::frame::Entry;
 use crate::journal::segment::{JournalId, Segment};
@@ -29,6 +30,7 @@ use crate::journal::writer::Writer;
 use crate::metrics::Calls;
 use crate::store::{Store, StoreError};
 use rustix::fs::{FlockOperation, flock};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +83,8 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// Entries of a version that this one does not understand, passed over.
     pub unreadable: u64,
+    /// Calls that signalling had admitted and the journal had not been given; taken up from the daybook.
+    pub noted: usize,
     /// Calls that were live when the process died, closed now with the cause `interrupted`.
     pub interrupted: Vec<CallSid>,
 }
@@ -94,6 +98,7 @@ pub struct Ledger {
 struct Inner {
     live: Arc<Live>,
     spool: Arc<Spool>,
+    daybook: Option<Arc<Daybook>>,
     space: Arc<Space>,
     store: Store,
     events: broadcast::Sender<Event>,
@@ -119,7 +124,7 @@ impl Ledger {
     /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
     pub async fn open(config: JournalConfig, store: Store, wall: Wall) -> Result<(Self, Recovered), LedgerError> {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
-        let Opened { dir, lock, id, mut segment, space, first, mut recovery, mut recovered } = found;
+        let Opened { dir, lock, id, mut segment, space, first, mut recovery, mut recovered, daybook } = found;
         let position = store.position(id).await?;
         let taken = store.last_segment().await?;
         if recovered.entries == 0 && segment.end().segment <= taken && position == Position::default() {
@@ -132,6 +137,9 @@ impl Ledger {
             tracing::error!(?position, journal = ?segment.end(), "the journal ends before what the database has taken");
             segment = Segment::create(&dir, id, position.segment + 1).map_err(LedgerError::System)?;
         }
+        let lacking = lacking(&store, recovery.noted()).await?;
+        lacking.values().for_each(|record| recovery.admit(record));
+        recovered.noted = lacking.len();
         let remembered = Remembered::default();
         let keyed = store.keyed(wall().saturating_sub(REMEMBERED_MS)).await?;
         // The journal's come last: they are the newer ones.
@@ -161,6 +169,9 @@ impl Ledger {
             recovery.live().map(|view| view.sid),
         );
         recovery.live().for_each(|view| live.restore(view));
+        for (note, record) in lacking {
+            spool.append_noted(Entry::Record(Arc::new(record)), note);
+        }
         for end in recovery.interrupted() {
             recovered.interrupted.push(end.sid);
             let end = Arc::new(end);
@@ -175,6 +186,7 @@ impl Ledger {
             next_number: segment.end().segment + 1,
             segment: Some(segment),
             spool: spool.clone(),
+            daybook: daybook.clone(),
             space: space.clone(),
             tail,
             durable,
@@ -190,8 +202,21 @@ impl Ledger {
         let projector = tokio::spawn(projector.run());
         let workers = Mutex::new(Some(Workers { writer, projector }));
         let (durable, progress, counts) = (durable_seen, progress_seen, Calls::default());
-        let inner =
-            Inner { live, spool, space, store, events, durable, progress, wanted, remembered, counts, wall, workers };
+        let inner = Inner {
+            live,
+            spool,
+            daybook,
+            space,
+            store,
+            events,
+            durable,
+            progress,
+            wanted,
+            remembered,
+            counts,
+            wall,
+            workers,
+        };
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
@@ -248,9 +273,13 @@ impl Ledger {
     pub fn append(&self, mut record: Record) {
         only_finite(&mut record.fact);
         let record = Arc::new(record);
+        let note = match (&record.fact, &self.inner.daybook) {
+            (Fact::Admitted(_), Some(daybook)) => daybook.note(&record),
+            _ => 0,
+        };
         self.inner.counts.count(&record.fact);
         self.inner.live.apply(&record);
-        if !self.inner.spool.append(Entry::Record(record.clone())) {
+        if !self.inner.spool.append_noted(Entry::Record(record.clone()), note) {
             tracing::error!(sid = %record.sid, seq = record.seq, "a fact came after the journal was closed and is lost");
         }
     }
@@ -416,6 +445,7 @@ struct Opened {
     first: u64,
     recovery: recover::Recovery,
     recovered: Recovered,
+    daybook: Option<Arc<Daybook>>,
 }
 
 impl Opened {
@@ -424,7 +454,8 @@ impl Opened {
         let io = |error| OpenError::Io { dir: dir.display().to_string(), error };
         std::fs::create_dir_all(&dir).map_err(io)?;
         let lock = lock(&dir)?;
-        let mut recovery = recover::Recovery::default();
+        let (daybook, noted) = Daybook::open_if_possible(&dir, config.max_octets);
+        let mut recovery = recover::Recovery::new(noted);
         let found = directory::scan(&dir, |entry| recovery.see(entry))?;
         let id = match found.id {
             Some(id) => id,
@@ -446,10 +477,22 @@ impl Opened {
             octets,
             damage: found.damage,
             unreadable: found.unreadable,
+            noted: 0,
             interrupted: Vec::new(),
         };
-        Ok(Self { dir, lock, id, segment, space, first, recovery, recovered })
+        Ok(Self { dir, lock, id, segment, space, first, recovery, recovered, daybook })
     }
+}
+
+/// What the database has not got either, of admissions that the journal lacks: where the machine has lost its power, the
+/// daybook may be older than both.
+async fn lacking(store: &Store, mut noted: BTreeMap<u64, Record>) -> Result<BTreeMap<u64, Record>, StoreError> {
+    let sids: Vec<CallSid> = noted.values().map(|record| record.sid).collect();
+    for sids in sids.chunks(500) {
+        let known = store.known(sids).await?;
+        noted.retain(|_, record| !known.contains_key(&record.sid));
+    }
+    Ok(noted)
 }
 
 fn report(dir: &Path, damage: &Damage) {

@@ -15,9 +15,29 @@ pub struct Recovery {
     live: BTreeMap<CallSid, CallView>,
     alive_at: u64,
     keyed: Vec<Keyed>,
+    /// What the daybook holds and no entry so far, with its number.
+    noted: BTreeMap<CallSid, (u64, Record)>,
 }
 
 impl Recovery {
+    /// Begins with what the daybook holds.
+    pub fn new(noted: Vec<(u64, Record)>) -> Self {
+        let noted = noted.into_iter().map(|(number, record)| (record.sid, (number, record)));
+        Self { noted: noted.collect(), ..Self::default() }
+    }
+
+    /// What the daybook held and the journal does not, by number.
+    pub fn noted(&mut self) -> BTreeMap<u64, Record> {
+        std::mem::take(&mut self.noted).into_values().collect()
+    }
+
+    /// Takes in an admission that only the daybook had.
+    pub fn admit(&mut self, record: &Record) {
+        let alive_at = self.alive_at.max(record.at);
+        self.fact(record);
+        self.alive_at = alive_at;
+    }
+
     /// Takes in the next entry. Facts of calls whose admission is gone belong to calls that have ended.
     pub fn see(&mut self, entry: Entry) {
         match entry {
@@ -37,6 +57,7 @@ impl Recovery {
         self.alive_at = record.at;
         match &record.fact {
             Fact::Admitted(_) => {
+                self.noted.remove(&record.sid);
                 if let Some(view) = CallView::admitted(record) {
                     self.live.entry(record.sid).or_insert(view);
                 }

@@ -20,7 +20,7 @@ use crate::errands::web::{SIGNATURE, TOKEN, idempotency_token};
 use crate::ledger::Progress;
 use crate::secrets::random;
 use crate::store::Store;
-use crate::store::deliveries::DeliveryRow;
+use crate::store::deliveries::{DeliveryRow, LEFT_OUT};
 use ivr::{FetchFault, HttpRequest, Timeouts};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -126,15 +126,26 @@ impl Sender {
         }
     }
 
+    /// Begins what may begin; again where a tenant has come to its share on the way, which may have hidden another's.
     async fn begin(&self, tasks: &mut JoinSet<()>, under_way: &mut UnderWay) {
-        if under_way.len() >= AT_ONCE {
-            return;
+        let mut before = None;
+        while under_way.len() < AT_ONCE && before != Some(under_way.len()) {
+            before = Some(under_way.len());
+            let tenants = full(under_way);
+            let mut names = [""; LEFT_OUT];
+            names.iter_mut().zip(&tenants).for_each(|(name, tenant)| *name = tenant);
+            // Those under way are due too.
+            match self.store.due_deliveries((self.wall)(), names, 4 * AT_ONCE).await {
+                Ok(due) => self.take(due, tasks, under_way),
+                Err(error) => return tracing::debug!(%error, "webhooks wait for the database"),
+            }
+            if full(under_way).len() == tenants.len() {
+                return;
+            }
         }
-        // Those under way are due too.
-        let due = match self.store.due_deliveries((self.wall)(), 4 * AT_ONCE).await {
-            Ok(due) => due,
-            Err(error) => return tracing::debug!(%error, "webhooks wait for the database"),
-        };
+    }
+
+    fn take(&self, due: Vec<DeliveryRow>, tasks: &mut JoinSet<()>, under_way: &mut UnderWay) {
         for row in due {
             let of_tenant = under_way.values().filter(|(_, tenant)| *tenant == row.tenant).count();
             let of_call = under_way.values().any(|(sid, _)| *sid == row.sid);
@@ -148,6 +159,14 @@ impl Sender {
             under_way.insert(tasks.spawn(one.run()).id(), who);
         }
     }
+}
+
+/// The tenants whose share is under way.
+fn full(under_way: &UnderWay) -> Vec<String> {
+    let mut shares: HashMap<&str, usize> = HashMap::new();
+    under_way.values().for_each(|(_, tenant)| *shares.entry(tenant).or_default() += 1);
+    let full = shares.into_iter().filter(|(_, share)| *share >= AT_ONCE_OF_A_TENANT);
+    full.map(|(tenant, _)| tenant.to_owned()).collect()
 }
 
 /// One try of one delivery.

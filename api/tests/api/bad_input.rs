@@ -1,6 +1,6 @@
 //! What is wrong with a request, and what it gets: every line of the issue's *Bad input* that is HTTP's, and more.
 
-use crate::support::{Board, KEY, call, call_with};
+use crate::support::{Board, KEY, call, call_with, databases};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use futures_util::StreamExt;
@@ -163,7 +163,12 @@ async fn parameters_are_known_ones_and_stand_once() {
 
 #[tokio::test]
 async fn injections_are_text_or_refused_and_never_a_500() {
-    let board = Board::new().await;
+    for (url, dir) in databases().await {
+        inject(&Board::open(dir, &url, 64 << 20).await).await;
+    }
+}
+
+async fn inject(board: &Board) {
     let sid = board.call().await;
     board.completes(sid);
     board.settle().await;

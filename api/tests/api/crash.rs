@@ -2,6 +2,7 @@
 
 use crate::records;
 use crate::support::{PATIENCE, number, until};
+use api::journal::daybook::Daybook;
 use api::ledger::Position;
 use api::{JournalConfig, Ledger, Recovered, Store, Wall};
 use proptest::prelude::*;
@@ -278,4 +279,47 @@ async fn a_damaged_older_segment_is_read_as_far_as_it_goes_and_said() {
     ledger.shutdown().await;
     let [calls, cdrs, ..] = rows(&database).await;
     assert!(calls == cdrs && calls > 30, "{calls} calls, {cdrs} CDRs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_was_taken_and_not_written_yet_when_the_process_died_is_booked_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = (dir.path().join("journal"), dir.path().join("a.db"));
+    let (ledger, _) = open(&journal, &database).await;
+    for n in 0..3 {
+        ledger.append(records::admitted(n, 1_000 + n));
+        ledger.append(records::ended(n, 1, 2_000 + n));
+    }
+    settle(&ledger).await;
+    ledger.shutdown().await;
+    // As signalling leaves it that dies before the writer has come to it: what came before is in the journal.
+    let (daybook, lacking) = Daybook::open(&journal, SMALL).unwrap();
+    assert_eq!(lacking, []);
+    for n in 3..5 {
+        daybook.note(&Arc::new(records::admitted(n, 3_000 + n)));
+    }
+    drop(daybook);
+    let (ledger, recovered) = open(&journal, &database).await;
+    assert_eq!((recovered.noted, recovered.interrupted), (2, vec![records::sid(3), records::sid(4)]));
+    settle(&ledger).await;
+    assert!(ledger.live().is_empty());
+    ledger.append(records::admitted(5, 4_000));
+    ledger.shutdown().await;
+    assert_eq!(rows(&database).await, [6, 5, 2, 0]);
+    let (ledger, recovered) = open(&journal, &database).await;
+    assert_eq!((recovered.noted, recovered.interrupted), (0, vec![records::sid(5)]));
+    settle(&ledger).await;
+    ledger.shutdown().await;
+    assert_eq!(rows(&database).await, [6, 6, 3, 0]);
+    // A daybook that is older than the journal and the database: what they have is not taken up again.
+    let path = journal.join("daybook");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..8].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    for (_, segment) in segments(&journal) {
+        std::fs::remove_file(segment).unwrap();
+    }
+    let (ledger, recovered) = open(&journal, &database).await;
+    assert_eq!((recovered.noted, recovered.interrupted), (0, vec![]));
+    ledger.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! The journal on a disk that is full (FAULTS.md row 14): a tmpfs of one mebibyte.
+//! The journal and the database on a disk that is full (FAULTS.md row 14): a tmpfs.
 
 use crate::support::{Board, call_with, number, until};
 use serde_json::json;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    fn mount(at: &Path) -> Option<Self> {
+    fn mount(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).output();
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(at).output();
         if done.is_ok_and(|output| output.status.success()) {
             return Some(Self(at.to_owned()));
         }
@@ -29,7 +29,7 @@ impl Drop for Tmpfs {
 
 async fn on_a_small_disk() -> Option<(Board, Tmpfs)> {
     let dir = Arc::new(tempfile::tempdir().unwrap());
-    let disk = Tmpfs::mount(&dir.path().join("journal"))?;
+    let disk = Tmpfs::mount(&dir.path().join("journal"), "size=1m")?;
     let url = format!("sqlite://{}/test.db", dir.path().display());
     Some((Board::open(dir, &url, 1 << 20).await, disk))
 }
@@ -100,4 +100,33 @@ async fn a_disk_that_takes_nothing_loses_no_fact() {
     assert_eq!(number(&board.url, "SELECT count(*) FROM events WHERE kind = 'message'").await, 399);
     assert_eq!(number(&board.url, "SELECT count(*) FROM cdrs").await, 1);
     until("calls are admitted again", async || board.post("/v1/calls", heavy()).await.status.as_u16() == 201).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_disk_is_full_costs_no_call_and_has_every_row_once_there_is_room() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let Some(disk) = Tmpfs::mount(&dir.path().join("database"), "size=16m") else { return };
+    let url = format!("sqlite://{}/database/test.db", dir.path().display());
+    let board = Board::open(dir, &url, 64 << 20).await;
+    let ballast = disk.0.join("ballast");
+    assert!(std::fs::write(&ballast, vec![0; 32 << 20]).is_err(), "the disk is full");
+    let mut made = 0;
+    // Until it has run out of what it had.
+    while board.ledger.progress().connected {
+        assert!(made < 5_000, "a full disk takes everything");
+        let sid = board.post("/v1/calls", heavy()).await.sid();
+        board.completes(sid);
+        made += 1;
+    }
+    let health = board.get("/health").await;
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (200, &json!("degraded")));
+    for _ in 0..10 {
+        let sid = board.post("/v1/calls", heavy()).await.sid();
+        board.completes(sid);
+        made += 1;
+    }
+    std::fs::remove_file(&ballast).unwrap();
+    board.settle().await;
+    assert_eq!(number(&board.url, "SELECT count(*) FROM cdrs").await, made);
+    assert_eq!(board.get("/health").await.json()["status"], "healthy");
 }

@@ -145,9 +145,11 @@ async fn no_key_is_in_any_log_at_the_lowest_level() {
     let wrong = format!("tandem_{}", "w".repeat(43));
     board.get_as(&wrong, &format!("/v1/calls?key={wrong}")).await.is_problem(401, "invalid_key");
     board.get(&format!("/v1/calls?key={KEY}")).await.is_problem(400, "unknown_parameter");
+    board.get("/v1/calls/x%0d%0a%1b[31mERROR%20made%20up%0d%0a").await;
     drop((logging, second));
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("/v1/calls") && text.contains("status=201"), "the log is heard: {text}");
+    assert!(!text.contains('\u{1b}') && !text.contains("\nERROR made up"), "a client writes lines of the log: {text}");
     for secret in [KEY, &made, &wrong, "+18325550199"] {
         assert!(!text.contains(secret), "{secret} in: {text}");
     }

@@ -215,3 +215,40 @@ async fn a_stream_of_events_is_silent_about_another_tenants_calls() {
         assert_eq!((name.as_str(), first["sid"].as_str()), ("admitted", Some(own.sid().to_string().as_str())));
     }
 }
+
+/// The files of the HTTP surface.
+fn sources(dir: &std::path::Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn no_route_is_served_that_the_document_and_so_the_walk_does_not_know() {
+    let mut files = Vec::new();
+    sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http"), &mut files);
+    let mut beside = Vec::new();
+    for (file, text) in &files {
+        // `routes!` takes a handler with its description; these take one without.
+        let ways = [".route(", ".route_service(", ".nest_service(", ".fallback_service("];
+        let lines = text.lines().filter(|line| ways.iter().any(|way| line.contains(way)));
+        beside.extend(lines.map(|line| format!("{file}: {}", line.trim())));
+    }
+    assert_eq!(beside.len(), 3, "{beside:#?}");
+    assert!(beside.iter().all(|line| line.contains("\"/docs")), "not in the document: {beside:#?}");
+}
+
+#[tokio::test]
+async fn a_route_whose_id_the_walk_does_not_know_fails_it() {
+    let theirs = Theirs::make(&Board::new().await).await;
+    for new in ["/v1/queues/{name}", "/v1/calls/{sid}/legs/{leg}"] {
+        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| theirs.path(new)));
+        assert!(walked.is_err(), "{new} is walked with nobody's id");
+    }
+    assert_eq!(theirs.path("/v1/calls/{sid}/events"), format!("/v1/calls/{}/events", theirs.call));
+}

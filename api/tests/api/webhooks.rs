@@ -3,7 +3,7 @@
 use crate::records;
 use crate::support::{Board, PATIENCE, call, call_with, databases, until};
 use api::errands::{Egress, Policy, SystemLookup};
-use api::webhooks::{Pace, Sender, sign};
+use api::webhooks::{AT_ONCE, AT_ONCE_OF_A_TENANT, Pace, Sender, sign};
 use api::{Scope, system_wall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -76,6 +76,10 @@ fn header(seen: &Seen, name: &str) -> String {
 
 /// Sends what `board` has to send; `allow` may be reached beside the internet.
 fn sends(board: &Board, attempts: u32, allow: &[&str]) {
+    sends_within(board, attempts, allow, Timeouts { connect_ms: 2_000, read_ms: 300, total_ms: 600 });
+}
+
+fn sends_within(board: &Board, attempts: u32, allow: &[&str], timeouts: Timeouts) {
     let policy = Policy::new(allow.iter().map(|net| net.parse().unwrap()).collect());
     let sender = Sender {
         store: board.ledger.store().clone(),
@@ -88,7 +92,7 @@ fn sends(board: &Board, attempts: u32, allow: &[&str]) {
             longest: Duration::from_millis(20),
             attempts,
             look: Duration::from_millis(5),
-            timeouts: Timeouts { connect_ms: 2_000, read_ms: 300, total_ms: 600 },
+            timeouts,
         },
     };
     tokio::spawn(sender.run());
@@ -261,6 +265,39 @@ async fn a_receiver_that_hangs_redirects_or_never_ends_holds_nobody_up() {
     assert_eq!(of(listed(&board, "delivered").await), [pair("endless", "HTTP 200"), pair("well", "HTTP 204")]);
     let seen = |path: &str| receiver.seen().iter().filter(|seen| seen.0 == path).count();
     assert_eq!((seen("/well"), seen("/away"), seen("/hang")), (1, 2, 2), "only what was meant for it");
+    for path in ["/away", "/hang"] {
+        let mut ids: Vec<_> =
+            receiver.seen().iter().filter(|seen| seen.0 == path).map(|seen| header(seen, "webhook-id")).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), 1, "{path} was sent {ids:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_much_waits_for_a_receiver_that_hangs_calls_are_made_and_another_tenants_are_told() {
+    let board = Board::new().await;
+    let receiver = Receiver::new(true).await;
+    let other = api::create_key(board.ledger.store(), "other", &[Scope::Admin], 1).await.unwrap();
+    // More than are looked at in one go, and all of them due before the other tenant's.
+    for _ in 0..4 * AT_ONCE + AT_ONCE_OF_A_TENANT {
+        let sid = made(&board, receiver.to("/hang")).await;
+        board.completes(sid);
+    }
+    board.settle().await;
+    let mut body = receiver.to("/well");
+    body["from"] = json!("+18325550101");
+    let told = board.post_as(&other, "/v1/calls", body).await;
+    board.completes(told.sid());
+    board.settle().await;
+    // Nothing that hangs is given up within this test.
+    sends_within(&board, MANY, LOOPBACK, Timeouts { connect_ms: 2_000, read_ms: 600_000, total_ms: 600_000 });
+    until("the other tenant's is told", async || receiver.seen().iter().any(|seen| seen.0 == "/well")).await;
+    let hanging = receiver.seen().iter().filter(|seen| seen.0 == "/hang").count();
+    assert!(hanging <= AT_ONCE_OF_A_TENANT, "{hanging} of one tenant at once");
+    let sid = made(&board, receiver.to("/hang")).await;
+    board.completes(sid);
+    board.settle().await;
+    assert_eq!(board.get(&format!("/v1/calls/{sid}")).await.json()["status"], "completed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
