@@ -2,8 +2,9 @@
 //!
 //! Signalling never waits, and what it appends is written when the writer comes to it: some milliseconds later, in which a
 //! call that came in has been answered already. A process that is killed in between has told somebody of a call that is in
-//! no book. So each admission is put here first, into a file of a fixed size, by one write that the operating system keeps
-//! in memory; it is never synced. What stands here outlives the process, and a start takes up what the journal lacks. Of a
+//! no book. So the admission of each call that comes in is put here first, into a file of a fixed size, by one write that
+//! the operating system keeps in memory; it is never synced. (A call that the API asks for is told of when it is on disk,
+//! and a leg is part of a call.) What stands here outlives the process, and a start takes up what the journal lacks. Of a
 //! machine that loses its power nothing is kept that is not synced, here as there.
 //!
 //! A file of slots, each for the admission whose number falls on it: number, then a frame as in a segment. The first slot

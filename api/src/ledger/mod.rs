@@ -35,7 +35,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use switch::{CallSid, Fact, Record};
+use switch::{CallSid, Direction, Fact, Record};
 use tokio::sync::{broadcast, watch};
 
 /// Facts that a subscriber may be behind. One that is further behind is told how many it missed and goes on with the
@@ -273,8 +273,11 @@ impl Ledger {
     pub fn append(&self, mut record: Record) {
         only_finite(&mut record.fact);
         let record = Arc::new(record);
+        // What we ask for ourselves is told to nobody before the journal has it, or is part of a call that it has.
         let note = match (&record.fact, &self.inner.daybook) {
-            (Fact::Admitted(_), Some(daybook)) => daybook.note(&record),
+            (Fact::Admitted(admission), Some(daybook)) if admission.direction == Direction::Inbound => {
+                daybook.note(&record)
+            }
             _ => 0,
         };
         self.inner.counts.count(&record.fact);
