@@ -120,6 +120,30 @@ fn each_hears_exactly_the_others_at_every_rate_and_packet_time() {
 }
 
 #[test]
+fn a_hundred_hear_exactly_those_who_talk_while_members_come_go_and_are_muted_and_coached() {
+    let codecs = [(Codec::Pcmu, 20), (Codec::Pcma, 20), (Codec::G722, 20), (Codec::Opus, 20)];
+    let members: Vec<(Codec, u16)> = codecs.into_iter().cycle().take(100).collect();
+    let mut conference = Conference::new(16_000, &members[..99]);
+    (0..3).for_each(|member| conference.say(member));
+    let expected = |talkers: &[usize], members: usize| -> Vec<Vec<usize>> {
+        let others = |member| talkers.iter().copied().filter(|talker| *talker != member).collect();
+        (0..members).map(others).collect()
+    };
+    assert_eq!(conference.hears(99), expected(&[0, 1, 2], 99));
+    // One more comes, and one of the talkers is muted.
+    conference.call(99, members[99].0, members[99].1);
+    conference.join(99, 16_000, MemberOptions::default());
+    conference.update(1, MemberOptions { muted: true, ..MemberOptions::default() });
+    assert_eq!(conference.hears(100), expected(&[0, 2], 100));
+    // It whispers to a member that is silent; another leaves.
+    conference.update(1, MemberOptions { coach: Some(leg(50)), ..MemberOptions::default() });
+    conference.lab.command(Command::Leave { id: leg(60) });
+    let mut coached = expected(&[0, 2], 100);
+    (coached[50], coached[60]) = (vec![0, 1, 2], NOBODY);
+    assert_eq!(conference.hears(100), coached);
+}
+
+#[test]
 fn members_come_go_and_are_muted_deafened_and_coached() {
     let mut conference = Conference::new(16_000, &[(Codec::Pcmu, 20), (Codec::G722, 20), (Codec::Pcma, 20)]);
     (0..3).for_each(|member| conference.say(member));

@@ -25,6 +25,12 @@ const REROUTED: f64 = 20_000.0;
 /// the same side, it moves.
 const DOUBTFUL: f64 = 3_000.0;
 
+/// What comes so much sooner than the quickest packet is of another timeline (microseconds). So is what comes too late to be
+/// heard for so long, each packet about as late as the first: what was only held up comes all at once.
+const EARLY: f64 = 100_000.0;
+const LATE_FOR: i64 = 60_000;
+const AS_LATE: f64 = 40_000.0;
+
 /// Windows of a second that the delay looks back on: after a burst it has come down when they have passed.
 const LOOK_BACK: usize = 4;
 
@@ -49,6 +55,8 @@ pub(super) struct Clock {
     quickest: Option<f64>,
     /// By how much the window before missed the line, where that was doubtful.
     doubt: Option<f64>,
+    /// How late the first was of those that come too late, when it came, and what the jitter was until then.
+    late: Option<(f64, i64, Jitter)>,
     window: i64,
     /// `None`: the delay adapts.
     fixed: Option<i64>,
@@ -75,6 +83,7 @@ impl Clock {
             windows: 0,
             quickest: None,
             doubt: None,
+            late: None,
             window: 0,
             fixed: None,
             jitter: Jitter::default(),
@@ -107,9 +116,29 @@ impl Clock {
         }
     }
 
+    /// Whether the sender's clock was set, and nobody said so. `over`: the packet of that transit time is too late to be heard.
+    pub(super) fn is_elsewhere(&mut self, transit: i64, over: bool, now: Now) -> bool {
+        let now = now.mono as i64 / 1_000;
+        if !self.begun {
+            return false;
+        }
+        let behind = transit as f64 - self.line(now);
+        let late = self.late.filter(|(first, ..)| over && (behind - first).abs() < AS_LATE);
+        self.late = over.then(|| late.unwrap_or((behind, now, self.jitter)));
+        match late.filter(|(_, since, _)| now - since >= LATE_FOR) {
+            Some((_, _, before)) => {
+                // It was no jitter.
+                self.jitter = before;
+                true
+            }
+            None => behind < -EARLY,
+        }
+    }
+
     /// Another timeline begins where the old one stands: where its line is, its first second says.
     pub(super) fn begin_again(&mut self, now: Now) {
         (self.windows, self.quickest, self.window) = (0, None, now.mono as i64 / 1_000);
+        (self.doubt, self.late) = (None, None);
     }
 
     fn line(&self, now: i64) -> f64 {

@@ -129,15 +129,28 @@ impl Playout {
         let clock_rate = i64::from(codec.clock_rate());
         let same_clock = std::mem::replace(&mut self.clock_rate, clock_rate) == clock_rate;
         let leaps = leaps || !same_clock;
-        let place = self.place(timestamp, leaps, now);
-        let (start, samples) = (place * self.rate / self.clock_rate, ticks * self.rate / self.clock_rate);
+        let samples = ticks * self.rate / self.clock_rate;
+        let mut start = self.place(timestamp, leaps, now) * self.rate / self.clock_rate;
+        if self.clock.is_elsewhere(self.transit(start, now), self.is_over(start + samples), now) {
+            start = self.place(timestamp, true, now) * self.rate / self.clock_rate;
+        }
         self.noise = None;
-        self.clock.heard(now.mono as i64 / 1_000 - start * 1_000_000 / self.rate, samples * 1_000 / self.rate, now);
-        if self.started && start + samples <= self.read + self.length as i64 {
+        self.clock.heard(self.transit(start, now), samples * 1_000 / self.rate, now);
+        if self.is_over(start + samples) {
             self.counts.late += 1;
             return;
         }
         self.packets.insert(codec, start, samples, payload);
+    }
+
+    /// The transit time of what begins at `start` and has come now.
+    fn transit(&self, start: i64, now: Now) -> i64 {
+        now.mono as i64 / 1_000 - start * 1_000_000 / self.rate
+    }
+
+    /// What ends there comes too late.
+    fn is_over(&self, end: i64) -> bool {
+        self.started && end <= self.read + self.length as i64
     }
 
     /// Takes comfort noise (RFC 3389 §3): until audio comes again, noise of that level, in dB below full scale.
