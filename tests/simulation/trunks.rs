@@ -15,7 +15,7 @@ const OTHER: [u8; 4] = [10, 0, 0, 3];
 /// Packets take up to so much longer than others: less than what trunks leave between two seconds.
 const JITTER: Impairment = Impairment { delay: Duration::from_millis(5), jitter: Duration::from_millis(15), ..GOOD };
 /// Seeds of the law of the rate where nothing else is said; `SIM_SEEDS=5000` tries it longer.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 /// A carrier whose calls meet these, by weight.
 fn meets(ip: [u8; 4], mix: &[(u32, &str)]) -> CarrierConfig {
