@@ -54,8 +54,8 @@ async fn a_call_that_runs_a_document_is_told_of_in_twilios_form() {
         });
         let asked = board.asked(fields).await;
         board.happens(asked.sid, vec![records::ringing(0, 0, 5), records::answered(0, 0, 7), records::ended(0, 0, 9)]);
-        board.ledger.projected().await.unwrap();
     }
+    board.settle().await;
     let listed = board.get("/v1/webhooks").await.json();
     let kinds: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|delivery| &delivery["type"]).collect();
     assert_eq!(kinds, ["completed", "completed"], "and in no other form: {listed:#}");
