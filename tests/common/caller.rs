@@ -163,11 +163,12 @@ impl Line {
     }
 
     fn answered(&self, text: &str, status: u16) {
-        if let Some(known) = self.answers.lock().unwrap().get_mut(number(text)) {
-            if *known == 0 && status > 100 {
-                *known = status;
-                self.taken.fetch_add(usize::from(status < 300), Ordering::Relaxed);
-            }
+        if let Some(known) = self.answers.lock().unwrap().get_mut(number(text))
+            && *known == 0
+            && status > 100
+        {
+            *known = status;
+            self.taken.fetch_add(usize::from(status < 300), Ordering::Relaxed);
         }
         if status < 200 {
             return;
