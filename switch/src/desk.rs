@@ -30,6 +30,8 @@ pub(crate) enum Wake {
     Ring,
     /// It has lasted too long.
     Duration,
+    /// What is kept for it of its tenant's day is used up.
+    Day,
     /// Its program asked to be woken.
     Program,
     /// What is run for it while it waits for a conference asked to be woken.
@@ -214,6 +216,7 @@ impl Desk {
             Wake::Queue,
             Wake::Ring,
             Wake::Duration,
+            Wake::Day,
             Wake::Program,
             Wake::Keys,
             Wake::HandedOn,
