@@ -44,10 +44,22 @@ impl Deck {
         if billable_ms == 0 {
             return Some(0);
         }
-        let increment = u64::from(rate.increment_s.max(1));
-        let seconds = billable_ms.div_ceil(1_000).max(rate.minimum_s.into());
-        let counted = seconds.div_ceil(increment) * increment;
-        Some(rate.per_minute.saturating_mul(counted).div_ceil(60))
+        Some(rate.per_minute.saturating_mul(rate.counted_s(billable_ms)).div_ceil(60))
+    }
+
+    /// How long, in milliseconds, a call may last for what it costs that was answered for so long.
+    #[must_use]
+    pub fn paid_ms(&self, to: &Number, billable_ms: u64) -> Option<u64> {
+        self.rate(to).map(|rate| rate.counted_s(billable_ms).saturating_mul(1_000))
+    }
+}
+
+impl Rate {
+    /// The seconds that a call is counted for.
+    fn counted_s(&self, billable_ms: u64) -> u64 {
+        let increment = u64::from(self.increment_s.max(1));
+        let seconds = billable_ms.div_ceil(1_000).max(self.minimum_s.into());
+        seconds.div_ceil(increment) * increment
     }
 }
 
@@ -67,5 +79,8 @@ mod tests {
         assert_eq!(price("+14165550100", 1), Some(6_000), "a minute");
         assert_eq!(price("+14165550100", 60_001), Some(12_000));
         assert_eq!(price("+4930901820", 1), None);
+        let paid = |number: &str, ms| deck.paid_ms(&number.parse().unwrap(), ms);
+        assert_eq!((paid("+18325550100", 6_000), paid("+18325550100", 6_001)), (Some(6_000), Some(12_000)));
+        assert_eq!(paid("+14165550100", 1), Some(60_000));
     }
 }

@@ -78,6 +78,11 @@ impl Book {
         self.answered.is_some()
     }
 
+    /// Since its answer, in milliseconds; `None` where it was not answered.
+    pub(crate) fn elapsed_ms(&self, now: Now) -> Option<u64> {
+        self.answered.map(|answered| now.mono.saturating_sub(answered) / MILLI)
+    }
+
     /// Answer to end, in milliseconds; 0 where it was not answered.
     pub(crate) fn billable_ms(&self) -> u64 {
         let ended = self.ended.unwrap_or_default();

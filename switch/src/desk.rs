@@ -30,6 +30,8 @@ pub(crate) enum Wake {
     Ring,
     /// It has lasted too long.
     Duration,
+    /// What is kept for it of its tenant's day is used up.
+    Day,
     /// Its program asked to be woken.
     Program,
     /// A silence that is listened to is long enough, or somebody has spoken for as long as the program lets them.
@@ -216,6 +218,7 @@ impl Desk {
             Wake::Queue,
             Wake::Ring,
             Wake::Duration,
+            Wake::Day,
             Wake::Program,
             Wake::Keys,
             Wake::HandedOn,

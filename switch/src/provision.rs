@@ -30,7 +30,7 @@ pub struct TenantLimits {
     pub concurrent_calls: Option<u32>,
     /// Calls a second that leave over trunks; more are refused and do not wait.
     pub calls_per_second: Option<u32>,
-    /// Minutes of answered calls over trunks, a day (UTC). What lives when it is reached goes on.
+    /// Minutes of answered calls over trunks, a day (UTC). What lives when it is reached is cut.
     pub minutes_per_day: Option<u32>,
     /// What they cost by the rate deck, a day, in millionths of its currency.
     pub spend_per_day: Option<u64>,

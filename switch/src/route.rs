@@ -6,7 +6,7 @@ use crate::call::{Device, Way};
 use crate::config::Number;
 use crate::desk::Desk;
 use crate::ending::Ending;
-use crate::provision::{Provisioning, Tenant};
+use crate::provision::{Provisioning, Tenant, TenantLimits};
 use crate::registrar::UserId;
 use crate::tally::{Reached, check_destination};
 use crate::{Origin, Status};
@@ -88,6 +88,11 @@ impl Plan {
         let host = provisioning.registrar.domains.first().cloned();
         let (tenants, rates) = (provisioning.tenants.clone(), provisioning.rates.clone());
         Self { numbers, owners, tenants, rates, first, host }
+    }
+
+    /// How much of everything a tenant may have; `None` where it is not known.
+    pub(crate) fn limits_of(&self, tenant: &str) -> Option<&TenantLimits> {
+        self.tenants.get(tenant).map(|known| &known.limits)
     }
 
     /// Whether callers of this tenant reach trunks.

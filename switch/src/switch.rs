@@ -290,6 +290,11 @@ impl Switch {
         for sid in stranded {
             self.with(sid, |call, desk| call.strand(desk, now));
         }
+        // Limits of a day may have come, or be others.
+        let sids: Vec<CallSid> = self.calls.keys().copied().collect();
+        for sid in sids {
+            self.with(sid, |call, desk| call.meter(desk, now));
+        }
         self.run_queue(now);
     }
 

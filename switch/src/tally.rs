@@ -1,6 +1,10 @@
 //! What tenants use, and what of it is too much: calls at once, calls a second, minutes and money a day, and where calls go
 //! (FAULTS 23). Every call that is to leave over a trunk is judged here, whoever asks for it: the API, a program's
 //! `bridge`, a transfer, a phone.
+//!
+//! A day's minutes and money are kept for a call before it uses them, part by part ([`Tally::keep`]): from its beginning,
+//! so that those that ring at the same time do not use the same minute, and again whenever a part is used up. Where
+//! nothing is left to be kept, the call is cut. What was kept and not used goes back at its end.
 
 use crate::ending::Ending;
 use crate::provision::TenantLimits;
@@ -22,15 +26,38 @@ const MAX_RECENT: usize = 10_000;
 pub struct Usage {
     /// Calls and legs that live.
     pub live: u32,
-    /// Milliseconds of answered calls over trunks today that have ended.
+    /// Milliseconds of answered calls over trunks today that have ended, and those that are kept for live ones.
     pub billable_ms: u64,
     /// What they cost, in millionths of the deck's currency.
     pub spent: u64,
 }
 
+/// The parts of its tenant's day that are kept for a live call. Nothing is where the tenant's day has no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    ms: u64,
+    micros: u64,
+}
+
+/// What a call costs from its answer on, and how long that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paid {
+    /// Millionths of the deck's currency.
+    pub(crate) micros: u64,
+    /// Milliseconds after the answer.
+    pub(crate) until_ms: u64,
+}
+
+/// The least and the most that is kept of a day's minutes at a time, in milliseconds. In between it is a half of what is
+/// left, shared by all of the tenant's calls: so little is lost where some end before they have used their part.
+const PART_MS: (u64, u64) = (1_000, 60_000);
+
 #[derive(Debug, Default)]
 struct Account {
+    /// Live calls, and what ended ones have used.
     usage: Usage,
+    /// What is kept for live ones.
+    kept: Kept,
     /// When the last calls began to leave (monotonic nanoseconds).
     recent: VecDeque<u64>,
 }
@@ -49,7 +76,7 @@ pub(crate) struct Reached(pub(crate) &'static str);
 impl Tally {
     /// What tenants have used today by now, as an earlier process has counted it.
     pub(crate) fn new(used: &BTreeMap<String, Usage>, now: Now) -> Self {
-        let account = |usage: &Usage| Account { usage: Usage { live: 0, ..*usage }, recent: VecDeque::new() };
+        let account = |usage: &Usage| Account { usage: Usage { live: 0, ..*usage }, ..Account::default() };
         let accounts = used.iter().map(|(tenant, usage)| (tenant.clone(), account(usage))).collect();
         Self { day: now.wall / DAY_MS, accounts }
     }
@@ -80,10 +107,31 @@ impl Tally {
         }
     }
 
-    /// It is over; for so long it was answered, over a trunk, and cost so much.
-    pub(crate) fn end(&mut self, tenant: &str, billable_ms: u64, spent: u64, now: Now) {
+    /// Keeps more of its tenant's day for a call that was answered `elapsed_ms` ago: time, where minutes are limited and
+    /// what was kept is used up; money, where that is limited and the call is to cost more. How long after its answer the
+    /// call has to ask again; `None`: never.
+    pub(crate) fn keep(
+        &mut self,
+        tenant: &str,
+        limits: &TenantLimits,
+        kept: &mut Kept,
+        elapsed_ms: u64,
+        paid: Option<Paid>,
+        now: Now,
+    ) -> Result<Option<u64>, Reached> {
         self.turn(now);
         let account = self.accounts.entry(tenant.to_owned()).or_default();
+        let time = limits.minutes_per_day.map(|most| account.keep_time(u64::from(most) * 60_000, kept, elapsed_ms));
+        let money = limits.spend_per_day.zip(paid).map(|(most, paid)| account.keep_money(most, kept, paid));
+        Ok(time.transpose()?.into_iter().chain(money.transpose()?).min())
+    }
+
+    /// It is over, and what was kept for it is not any more; for so long it was answered, over a trunk, and cost so much.
+    pub(crate) fn end(&mut self, tenant: &str, kept: Kept, (billable_ms, spent): (u64, u64), now: Now) {
+        self.turn(now);
+        let account = self.accounts.entry(tenant.to_owned()).or_default();
+        account.kept.ms = account.kept.ms.saturating_sub(kept.ms);
+        account.kept.micros = account.kept.micros.saturating_sub(kept.micros);
         account.usage.live = account.usage.live.saturating_sub(1);
         account.usage.billable_ms = account.usage.billable_ms.saturating_add(billable_ms);
         account.usage.spent = account.usage.spent.saturating_add(spent);
@@ -107,13 +155,53 @@ impl Tally {
         if limits.calls_per_second.is_some_and(|most| within >= (most as usize).min(MAX_RECENT)) {
             return Err(Reached("calls_per_second"));
         }
-        let usage = if now.wall / DAY_MS == self.day { account.usage } else { Usage::default() };
+        let usage = if now.wall / DAY_MS == self.day { account.used() } else { Usage::default() };
         limits.of_the_day(&usage).map_err(Reached)
     }
 
     /// What each tenant uses.
     pub(crate) fn usage(&self) -> BTreeMap<String, Usage> {
-        self.accounts.iter().map(|(tenant, account)| (tenant.clone(), account.usage)).collect()
+        self.accounts.iter().map(|(tenant, account)| (tenant.clone(), account.used())).collect()
+    }
+}
+
+impl Account {
+    /// With what is kept.
+    fn used(&self) -> Usage {
+        Usage {
+            live: self.usage.live,
+            billable_ms: self.usage.billable_ms.saturating_add(self.kept.ms),
+            spent: self.usage.spent.saturating_add(self.kept.micros),
+        }
+    }
+
+    /// Until when there is time, in milliseconds after the answer.
+    fn keep_time(&mut self, most_ms: u64, kept: &mut Kept, elapsed_ms: u64) -> Result<u64, Reached> {
+        if kept.ms > elapsed_ms {
+            return Ok(kept.ms);
+        }
+        // Nothing was kept of what has gone by where the limit is younger than the call.
+        let behind = elapsed_ms - kept.ms;
+        let left = most_ms.saturating_sub(self.used().billable_ms).saturating_sub(behind);
+        if left == 0 {
+            return Err(Reached("minutes_per_day"));
+        }
+        let shared = left / (2 * (u64::from(self.usage.live) + 1));
+        let part = behind + shared.clamp(PART_MS.0, PART_MS.1).min(left);
+        kept.ms += part;
+        self.kept.ms += part;
+        Ok(kept.ms)
+    }
+
+    /// Until when it is paid for: an increment is begun where any money is left.
+    fn keep_money(&mut self, most: u64, kept: &mut Kept, paid: Paid) -> Result<u64, Reached> {
+        let more = paid.micros.saturating_sub(kept.micros);
+        if more > 0 && self.used().spent >= most {
+            return Err(Reached("spend_per_day"));
+        }
+        kept.micros += more;
+        self.kept.micros += more;
+        Ok(paid.until_ms)
     }
 }
 
@@ -136,8 +224,16 @@ impl TenantLimits {
 impl Reached {
     /// How a call ends that is too much.
     pub(crate) fn ending(self) -> Ending {
-        let reason = format!("limits.{} of the tenant is reached", self.0);
-        Ending::new(Status::Failed, Origin::Limit, 403, reason)
+        Ending::new(Status::Failed, Origin::Limit, 403, self.reason())
+    }
+
+    /// How a call ends that was answered and has used up what there was.
+    pub(crate) fn cut(self) -> Ending {
+        Ending::cleared(Origin::Limit, &self.reason())
+    }
+
+    fn reason(self) -> String {
+        format!("limits.{} of the tenant is reached", self.0)
     }
 }
 
@@ -174,16 +270,16 @@ mod tests {
         assert_eq!(tally.may_leave("a", &limits, at(0)), Ok(()));
         tally.begin("a", true, at(1));
         assert_eq!(tally.may_leave("a", &limits, at(1)), Err(Reached("concurrent_calls")));
-        tally.end("a", 0, 0, at(2));
+        tally.end("a", Kept::default(), (0, 0), at(2));
         tally.begin("a", true, at(2));
-        tally.end("a", 0, 0, at(3));
+        tally.end("a", Kept::default(), (0, 0), at(3));
         assert_eq!(tally.may_leave("a", &limits, at(3)), Err(Reached("calls_per_second")));
         assert_eq!(tally.may_leave("a", &limits, at(1_001)), Ok(()));
-        tally.end("a", 59_999, 0, at(1_002));
+        tally.end("a", Kept::default(), (59_999, 0), at(1_002));
         assert_eq!(tally.may_leave("a", &limits, at(1_002)), Ok(()));
-        tally.end("a", 1, 0, at(1_003));
+        tally.end("a", Kept::default(), (1, 0), at(1_003));
         assert_eq!(tally.may_leave("a", &limits, at(2_003)), Err(Reached("minutes_per_day")));
-        tally.end("b", 0, 500, at(2_003));
+        tally.end("b", Kept::default(), (0, 500), at(2_003));
         assert_eq!(tally.may_leave("b", &limits, at(2_003)), Err(Reached("spend_per_day")));
         assert_eq!(tally.may_leave("c", &limits, at(2_003)), Ok(()));
         assert_eq!(tally.may_leave("a", &TenantLimits::default(), at(2_003)), Ok(()), "nothing is said");
@@ -197,5 +293,61 @@ mod tests {
         assert_eq!(tally.may_leave("a", &limits, at(DAY_MS)), Ok(()));
         tally.begin("a", true, at(DAY_MS));
         assert_eq!(tally.usage()["a"], Usage { live: 1, ..Usage::default() });
+    }
+
+    #[test]
+    fn what_is_kept_for_live_calls_is_used_and_what_they_did_not_use_goes_back() {
+        let (mut tally, limits) = (Tally::new(&BTreeMap::new(), DAY), limits());
+        tally.begin("a", true, at(0));
+        let mut kept = Kept::default();
+        // A quarter of the minute: half of it, for this call and another.
+        assert_eq!(tally.keep("a", &limits, &mut kept, 0, None, at(0)), Ok(Some(15_000)));
+        assert_eq!(tally.keep("a", &limits, &mut kept, 14_999, None, at(0)), Ok(Some(15_000)), "there is some left");
+        let mut until = 15_000;
+        let cut_at = loop {
+            match tally.keep("a", &limits, &mut kept, until, None, at(0)) {
+                Ok(next) => until = next.unwrap(),
+                Err(reached) => break (until, reached),
+            }
+        };
+        assert_eq!(cut_at, (60_000, Reached("minutes_per_day")), "to the millisecond");
+        assert_eq!(tally.may_leave("a", &limits, at(2_000)), Err(Reached("minutes_per_day")));
+        tally.end("a", kept, (20_000, 0), at(3_000));
+        assert_eq!(tally.may_leave("a", &limits, at(3_000)), Ok(()));
+        assert_eq!(tally.usage()["a"], Usage { live: 0, billable_ms: 20_000, spent: 0 });
+    }
+
+    #[test]
+    fn increments_are_begun_while_any_money_is_left_whoever_begins_them() {
+        let (mut tally, limits) =
+            (Tally::new(&BTreeMap::new(), DAY), TenantLimits { minutes_per_day: None, ..limits() });
+        let (mut one, mut two) = (Kept::default(), Kept::default());
+        tally.begin("a", true, at(0));
+        tally.begin("a", true, at(0));
+        let paid = |minutes: u64| Some(Paid { micros: minutes * 200, until_ms: minutes * 60_000 });
+        assert_eq!(tally.keep("a", &limits, &mut one, 0, paid(1), at(0)), Ok(Some(60_000)));
+        assert_eq!(tally.keep("a", &limits, &mut two, 0, paid(1), at(0)), Ok(Some(60_000)));
+        assert_eq!(
+            tally.keep("a", &limits, &mut one, 60_000, paid(2), at(0)),
+            Ok(Some(120_000)),
+            "the last, begun at 400"
+        );
+        assert_eq!(tally.keep("a", &limits, &mut two, 60_000, paid(2), at(0)), Err(Reached("spend_per_day")));
+        assert_eq!(tally.keep("a", &limits, &mut one, 61_000, paid(2), at(0)), Ok(Some(120_000)), "it is paid for");
+        assert_eq!(tally.usage()["a"].spent, 600);
+        tally.end("a", one, (0, 400), at(0));
+        tally.end("a", two, (0, 200), at(0));
+        assert_eq!(tally.usage()["a"].spent, 600);
+    }
+
+    #[test]
+    fn a_limit_that_is_younger_than_a_call_counts_what_the_call_has_used() {
+        let (mut tally, limits) = (Tally::new(&BTreeMap::new(), DAY), limits());
+        tally.begin("a", true, at(0));
+        let mut kept = Kept::default();
+        assert_eq!(tally.keep("a", &limits, &mut kept, 59_500, None, at(59_500)), Ok(Some(60_000)));
+        let mut late = Kept::default();
+        let reached = tally.keep("a", &limits, &mut late, 1, None, at(60_001));
+        assert_eq!(reached, Err(Reached("minutes_per_day")));
     }
 }

@@ -15,6 +15,7 @@ mod fork;
 mod hosts;
 mod laws;
 mod legs;
+mod limits;
 mod live;
 mod nightly;
 mod phone;

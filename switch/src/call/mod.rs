@@ -11,6 +11,7 @@ mod info;
 pub(crate) mod leg;
 mod live;
 mod machine;
+mod meter;
 mod minutes;
 mod outbound;
 mod program;
@@ -27,6 +28,7 @@ use crate::cdr::{Cdr, StreamQuality};
 use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::record::Admission;
+use crate::tally::Kept;
 use crate::{CallSid, Fact, Origin, Status};
 use base::Now;
 use leg::{Hear, Leg};
@@ -136,6 +138,10 @@ pub(crate) struct Call {
     hear: Hear,
     /// The trunk's name, once one is chosen.
     trunk: Option<String>,
+    /// The number that it calls over a trunk.
+    dialled: Option<carrier::Number>,
+    /// What is kept for it of its tenant's day.
+    kept: Kept,
     /// All that is logged of this call is logged in here.
     pub(crate) span: tracing::Span,
 }
@@ -179,6 +185,8 @@ impl Call {
             figures: None,
             hear: Hear::NamedHost,
             trunk,
+            dialled: None,
+            kept: Kept::default(),
             span: tracing::info_span!("call", %sid),
         }
     }
@@ -244,6 +252,7 @@ impl Call {
             Wake::Queue => self.end(outbound::queue_limit(), desk, now),
             Wake::Ring => self.end(Ending::no_answer(), desk, now),
             Wake::Duration => self.end(Ending::cleared(Origin::Limit, "max_duration_s is over"), desk, now),
+            Wake::Day => self.meter(desk, now),
             Wake::Program => self.on_program(ivr::Input::Timeout, desk, now),
             Wake::Keys => self.press_next(desk, now),
             Wake::Hearing => self.on_hearing_limit(desk, now),
@@ -364,10 +373,10 @@ impl Call {
         let leaves = self.outbound() && cdr.trunk.is_some();
         // An answered call has begun its first increment, however short it was.
         let begun = cdr.billable_ms.max(cdr.at.answered.is_some().into());
-        let price = cdr.to.parse().ok().and_then(|to| desk.plan.rates.price(&to, begun)).filter(|_| leaves);
+        let price = self.dialled.as_ref().and_then(|to| desk.plan.rates.price(to, begun)).filter(|_| leaves);
         cdr.price = price.map(|price| price as f64 / carrier::MICRO);
         let billable = if leaves { cdr.billable_ms } else { 0 };
-        desk.tally.end(&cdr.tenant, billable, price.unwrap_or_default(), now);
+        desk.tally.end(&cdr.tenant, self.kept, (billable, price.unwrap_or_default()), now);
         self.record(Fact::Ended(Arc::new(cdr)), desk, now);
         if self.leg.session.is_none() {
             self.give_back(desk, now);

@@ -147,6 +147,8 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         let reason = desk.trunks.none_for(&asked.to);
         return stillborn(call, Status::Failed, &reason, desk, now);
     }
+    call.dialled = Some(asked.to.clone());
+    call.keep_beginning(desk, now);
     desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
     let way = Way::Trunks { from: asked.from, to: asked.to, candidates };
     let waiting = Waiting::new(way, Some(asked.answer), asked.timeout, MAX_FORWARDS);
@@ -185,6 +187,10 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     };
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
     desk.tally.begin(&call.about.tenant, matches!(asked.way, Way::Trunks { .. }), now);
+    if let Way::Trunks { to, .. } = &asked.way {
+        call.dialled = Some(to.clone());
+        call.keep_beginning(desk, now);
+    }
     call.boss = Some(asked.boss);
     call.telling = asked.target.callback.clone().map(Telling::new);
     let timeout = Duration::from_secs(asked.target.timeout_s.into());
@@ -470,6 +476,7 @@ impl Call {
         if joins {
             self.screened(desk);
         }
+        self.meter(desk, now);
     }
 
     /// A leg is to be joined with its caller.
