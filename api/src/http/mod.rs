@@ -44,6 +44,7 @@ mod path;
 mod problem;
 mod provision;
 mod query;
+mod range;
 mod recordings;
 mod resource;
 mod serve;

@@ -13,6 +13,7 @@ use super::{Api, App, callback, json, wishes};
 use crate::directory::Directory;
 use crate::idempotency::{Begun, MAX_KEY, UnderWay};
 use crate::keys::Scope;
+use crate::ledger::Room;
 use crate::store::read::Facts;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -167,15 +168,20 @@ async fn admit(app: &App, tenant: String, asked: Asked, under_way: Option<UnderW
     let queued_at = ledger.wall();
     let record = asked.admission(app.new_sid(), tenant, queued_at);
     let view = CallView::admitted(&record).ok_or_else(Problem::overloaded)?;
-    let limit = app.inner.directory.load().limits.concurrent_calls;
+    let room = room(&app.inner.directory.load(), &view.tenant);
     let keyed = under_way.as_ref().map(|under_way| under_way.keyed(view.sid, queued_at));
-    ledger.admit_within(record, keyed, limit as usize).await?;
+    ledger.admit_within(record, keyed, room).await?;
     if let Some(under_way) = under_way {
         under_way.done(view.sid, queued_at);
     }
     let originate = asked.originate(&view);
     app.inner.commander.send(Command::Originate(Box::new(originate))).await?;
     Ok(view)
+}
+
+fn room(directory: &Directory, tenant: &str) -> Room {
+    let of_tenant = directory.tenants.get(tenant).and_then(|tenant| tenant.limits.concurrent_calls);
+    Room { all: directory.limits.concurrent_calls as usize, tenant: of_tenant.map(|most| most as usize) }
 }
 
 /// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.
@@ -240,7 +246,8 @@ impl Asked {
         }
     }
 
-    /// The limits of the tenant: each refuses by its own name. The switch judges again, with what phones and programs do.
+    /// The limits of the tenant but for its calls at once, of which one is taken when the call is admitted: each refuses by
+    /// its own name. The switch judges again, with what phones and programs do.
     fn check_limits(&self, app: &App, tenant: &str, directory: &Directory) -> Result<(), Problem> {
         let Some(limits) = directory.tenants.get(tenant).map(|tenant| &tenant.limits) else { return Ok(()) };
         limits
@@ -250,7 +257,6 @@ impl Asked {
         let reached = |limit: &'static str, retry_after_s| {
             let detail = format!("limits.{limit} of this tenant is reached");
             let code = match limit {
-                "concurrent_calls" => "concurrent_calls_reached",
                 "calls_per_second" => "calls_per_second_reached",
                 "minutes_per_day" => "minutes_per_day_reached",
                 _ => "spend_per_day_reached",
@@ -260,12 +266,6 @@ impl Asked {
         let usage = app.inner.sip.load().usage.get(tenant).copied().unwrap_or_default();
         let midnight = (DAY_MS - app.inner.ledger.wall() % DAY_MS).div_ceil(1_000);
         limits.of_the_day(&usage).map_err(|limit| reached(limit, midnight))?;
-        if let Some(most) = limits.concurrent_calls {
-            let live = app.inner.ledger.live().collect(|view| view.tenant == tenant && !view.status.is_final(), |_| ());
-            if live.len() >= most as usize {
-                return Err(reached("concurrent_calls", 1));
-            }
-        }
         match limits.calls_per_second {
             Some(most) if !app.inner.leaving.take(tenant, most) => Err(reached("calls_per_second", 1)),
             _ => Ok(()),
