@@ -26,6 +26,10 @@ pub enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Copy the journal, the database (SQLite) and the key file into a new folder, also while the switch runs
+    Backup(BackupArgs),
+    /// Put such a copy back, where there is nothing yet
+    Restore(RestoreArgs),
     /// One call through a running switch's API, followed live
     Call(CallArgs),
     /// Trunks, calls and health of a running switch
@@ -55,6 +59,28 @@ pub struct CheckArgs {
     pub probe: bool,
 }
 
+/// `tandem backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The configuration file: it says where everything is
+    #[arg(long, value_name = "FILE", default_value = "tandem.toml")]
+    pub config: PathBuf,
+    /// The folder, which is made
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+/// `tandem restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The configuration file: it says where everything goes
+    #[arg(long, value_name = "FILE", default_value = "tandem.toml")]
+    pub config: PathBuf,
+    /// The folder that `tandem backup` made
+    #[arg(value_name = "DIR")]
+    pub from: PathBuf,
+}
+
 /// `tandem demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -77,7 +103,7 @@ pub enum KeyCommand {
         /// Whose key
         #[arg(long)]
         tenant: String,
-        /// What it may do: admin, calls, read (may be given more than once)
+        /// What it may do: read, calls, admin, operator (may be given more than once)
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<String>,
     },

@@ -57,6 +57,8 @@ async fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + S
         Command::Key(KeyCommand::Create { config, tenant, scopes }) => {
             commands::create_key(&config, &tenant, &scopes).await
         }
+        Command::Backup(args) => commands::backup(&args.config, &args.to).await,
+        Command::Restore(args) => commands::restore(&args.config, &args.from),
         Command::Call(args) => commands::call(args).await,
         Command::Status(api) => commands::status(api).await,
         Command::Carrier(args) => commands::carrier(args).await,

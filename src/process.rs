@@ -282,9 +282,13 @@ impl Process {
         .await?;
         net.set_known(&carriers(&directory.load()));
         let journal = JournalConfig { dir: config.journal_dir.clone(), max_octets: config.journal_max_mb << 20 };
-        let (ledger, recovered) = Ledger::open(journal, store.clone(), api::system_wall()).await?;
-        if !recovered.interrupted.is_empty() {
-            tracing::warn!(calls = recovered.interrupted.len(), "calls that the last process left live were closed");
+        let dir = config.recordings.dir.clone();
+        std::fs::create_dir_all(&dir).map_err(|error| StartError::Recordings { dir: dir.clone(), error })?;
+        let recordings = Recordings::new(dir, config.recordings.keep_days);
+        let (ledger, recovered) = Ledger::open(journal, store.clone(), &recordings, api::system_wall()).await?;
+        if !recovered.interrupted.is_empty() || recovered.recordings > 0 {
+            let (calls, recordings) = (recovered.interrupted.len(), recovered.recordings);
+            tracing::warn!(calls, recordings, "calls and recordings that the last process left open were closed");
         }
         if let Err(refused) = ledger.admits() {
             tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
@@ -335,9 +339,6 @@ impl Process {
         let thread = signalling.start()?;
         registry.load_prompts().await?;
         load_sounds(&prompts).await;
-        let dir = config.recordings.dir.clone();
-        std::fs::create_dir_all(&dir).map_err(|error| StartError::Recordings { dir: dir.clone(), error })?;
-        let recordings = Recordings::new(dir, config.recordings.keep_days);
         let sweep = tokio::spawn(recordings.clone().keep(store.clone(), api::system_wall()));
         let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
         let keys = Keys::open(store, bootstrap).await?;

@@ -3,6 +3,7 @@
 mod common;
 
 use common::carrier::Carrier;
+use common::http::Http;
 use common::process::Process;
 use common::switch::{CALLED, KEY, OWNED, Setup, Switch, tandem};
 use common::{audio, secs};
@@ -88,4 +89,20 @@ fn check_tells_what_it_would_bind_and_dial_and_touches_nothing() {
     let mut check = run(&setup, &["check", "--config", "tandem.toml"]);
     assert_prints(&mut check, true, &["far-away", &setup.sip_port.to_string(), &setup.http_port.to_string()]);
     assert!(!setup.dir().join("tandem.db").exists() && !setup.dir().join("journal").exists());
+}
+
+#[test]
+fn a_key_is_made_for_a_tenant_of_the_file_or_of_http_and_for_nobody_else() {
+    let setup = Setup::new();
+    let switch = setup.start();
+    let operator = run(&setup, &["key", "create", "--tenant", "default", "--scope", "operator"]);
+    let key = operator.output().lines().find(|line| line.starts_with("tandem_")).expect("a key").to_owned();
+    let http = Http::new(setup.http_port, &key);
+    let made = http.post("/v1/tenants", &serde_json::json!({ "name": "made" }));
+    assert_eq!(made.status, 201, "{made:?}");
+    let mut of_http = run(&setup, &["key", "create", "--tenant", "made", "--scope", "read"]);
+    assert_prints(&mut of_http, true, &["This key is shown once"]);
+    let mut nobody = run(&setup, &["key", "create", "--tenant", "nobody", "--scope", "read"]);
+    assert_prints(&mut nobody, false, &["there is no tenant \"nobody\"; there is default, made"]);
+    drop(switch);
 }

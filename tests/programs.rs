@@ -196,3 +196,47 @@ fn a_document_inside_our_network_is_not_fetched_where_egress_does_not_name_it() 
     assert!(told.iter().any(|data| data["message"].as_str().unwrap().contains("loopback")), "{events:#?}");
     assert!(seen.try_recv().is_err());
 }
+
+#[test]
+fn what_was_being_recorded_when_the_switch_was_killed_is_heard_by_http_after_the_next_start() {
+    let (setup, _carrier, mut switch) = town("\"127.0.0.1\"");
+    let sid = switch.http.place(&call(json!([{ "record": true, "max_s": 600, "timeout_s": 0, "beep": false }])));
+    let begun = until("the recording begins", secs(60), || {
+        of_kind(&switch.http.events(&sid), "recording").first().map(|data| data["recording"].clone())
+    });
+    let recording = begun.as_str().unwrap().to_owned();
+    let file = setup.dir().join("recordings").join(format!("{recording}.wav"));
+    // Two seconds of it are on the disk: whatever comes after the kill has at least those.
+    until("two seconds are written", secs(60), || {
+        std::fs::metadata(&file).ok().filter(|meta| meta.len() > 44 + 32_000).map(|_| ())
+    });
+    switch.process.kill();
+    drop(switch);
+    let switch = setup.start();
+    let path = format!("/v1/recordings/{recording}");
+    let one = switch.http.get(&path).body;
+    assert_eq!(
+        (&one["status"], &one["reason"], &one["call_sid"]),
+        (&json!("completed"), &json!("interrupted"), &json!(sid))
+    );
+    let sound = hound::WavReader::open(&file).unwrap();
+    let heard_ms = u64::from(sound.duration()) * 1_000 / u64::from(sound.spec().sample_rate);
+    assert!(heard_ms >= 2_000, "{heard_ms} ms");
+    assert_eq!(
+        (one["duration_ms"].as_u64(), one["octets"].as_u64()),
+        (Some(heard_ms), Some(file.metadata().unwrap().len()))
+    );
+    assert_eq!(switch.http.get(&format!("{path}.wav")).status, 200);
+    let ended = switch.http.call(&sid);
+    assert_eq!(
+        (&ended["status"], &ended["cause"]["origin"]),
+        (&json!("completed"), &json!("interrupted")),
+        "{ended:#}"
+    );
+    let kinds: Vec<String> =
+        switch.http.events(&sid).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+    assert!(kinds.ends_with(&["recorded".to_owned(), "ended".to_owned()]), "{kinds:?}");
+    let (head, _) = ask(&setup, "DELETE", &path, "");
+    assert!(head.starts_with("HTTP/1.1 204"), "{head}");
+    assert!(!file.exists());
+}

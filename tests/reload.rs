@@ -67,6 +67,9 @@ fn a_faulty_file_is_refused_with_its_lines_and_the_old_one_goes_on() {
     until("the prompt is missed", secs(20), || switch.process.output().contains("not-there").then_some(()));
     assert_eq!(switch.http.get("/v1/numbers/menu").code(), "number_not_found");
     is_known(&switch, &format!("/v1/numbers/{OWNED}")).expect("the old file is in force");
+    reload(&setup, &switch, "# nothing yet\n");
+    until("the empty file is said", secs(60), || switch.process.output().contains("says nothing").then_some(()));
+    is_known(&switch, &format!("/v1/numbers/{OWNED}")).expect("the old file is in force");
     let restart = setup.text().replace("[media]", "[media]\ntimeout_s = 77");
     reload(&setup, &switch, &restart);
     until("what takes a restart is said", secs(20), || {

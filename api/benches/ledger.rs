@@ -134,7 +134,8 @@ fn main() {
     let config = JournalConfig { dir: dir.path().join("journal"), max_octets: 1 << 30 };
     let ledger = runtime.block_on(async {
         let store = Store::open(&url).await.unwrap();
-        Ledger::open(config, store, api::system_wall()).await.unwrap().0
+        let recordings = api::Recordings::new(dir.path().join("recordings"), 30);
+        Ledger::open(config, store, &recordings, api::system_wall()).await.unwrap().0
     });
     let (before, began, commits) = (cpu(), Instant::now(), ledger.commits());
     let playing = ledger.clone();

@@ -17,6 +17,7 @@
 //! | [`prompts`] | prompts by name, decoded off the call path |
 //! | [`flows`] | flows by name |
 //! | [`recordings`], [`mp3`] | the files of recordings, and what they are encoded with |
+//! | [`backup`] | a copy of the journal, the database and the key file |
 //! | [`errands`] | what calls ask of the world outside: web servers, voices, files |
 //! | [`commander`] | the way to signalling |
 //!
@@ -24,6 +25,7 @@
 //! state of a call of its own.
 
 pub mod accounts;
+pub mod backup;
 pub mod commander;
 pub mod directory;
 pub mod errands;

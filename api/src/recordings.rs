@@ -1,8 +1,13 @@
-//! Recordings: the files that the media engine has written, and their going.
+//! Recordings: the files that the media engine has written, what a killed process has left of them, and their going.
+
+mod mend;
+
+pub use mend::Held;
 
 use crate::Wall;
 use crate::mp3::Encoders;
 use crate::store::{Store, StoreError};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +71,15 @@ impl Recordings {
         }
     }
 
+    /// Makes the files of these recordings true, which nobody writes any more, and says what each holds. One that cannot
+    /// be read holds nothing, with a word in the log.
+    pub async fn mend(&self, sids: Vec<String>) -> BTreeMap<String, Held> {
+        let files: Vec<_> = sids.into_iter().filter_map(|sid| Some((self.file(&sid)?, sid))).collect();
+        let mended =
+            tokio::task::spawn_blocking(move || files.into_iter().map(|(file, sid)| (sid, mended(&file))).collect());
+        mended.await.unwrap_or_default()
+    }
+
     /// Sweeps now and then, for as long as it is polled.
     pub async fn keep(self, store: Store, wall: Wall) {
         loop {
@@ -101,6 +115,13 @@ impl Recordings {
         let strays = tokio::task::spawn_blocking(move || strays(&dir, age));
         Ok(swept + strays.await.map_err(io::Error::other)??)
     }
+}
+
+fn mended(file: &Path) -> Held {
+    mend::mend(file).unwrap_or_else(|error| {
+        tracing::error!(file = %file.display(), %error, "a recording that was being made cannot be read");
+        Held::NOTHING
+    })
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Why a call is not admitted: what the journal and the ledger say, and what HTTP makes a problem of.
 
-/// Why a call is not admitted. Each is a 503 that goes by itself.
+/// Why a call is not admitted. Each goes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The journal has reached `journal.max_mb`, or its disk is nearly full.
@@ -18,6 +18,9 @@ pub enum Refused {
     /// `limits.concurrent_calls` calls are live.
     #[error("limits.concurrent_calls is reached: {0} calls are live")]
     TooManyCalls(usize),
+    /// `limits.concurrent_calls` of the tenant are live.
+    #[error("limits.concurrent_calls of this tenant is reached")]
+    TooManyOfTenant,
     /// The switch is going down.
     #[error("the switch is going down")]
     Closed,

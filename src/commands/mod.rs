@@ -1,5 +1,6 @@
 //! What each command of the command line does.
 
+mod backup;
 mod call;
 mod carrier;
 mod check;
@@ -9,6 +10,7 @@ mod probe;
 mod serve;
 mod status;
 
+pub use backup::{backup, restore};
 pub use call::call;
 pub use carrier::carrier;
 pub use check::check;

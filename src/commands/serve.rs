@@ -47,6 +47,11 @@ pub async fn serve(path: &Path) -> Outcome {
 async fn reload(path: &Path, began: &Config, process: &Process) {
     notify(&sd_notify::NotifyState::Reloading);
     let reloaded = match load(path) {
+        // Whoever writes the file anew empties it first: what has been read then is no wish of theirs.
+        Ok(config) if config.is_bare && !began.is_bare => {
+            let file = path.display();
+            Err(format!("{file} says nothing: write the configuration that is to be in force, then send SIGHUP again"))
+        }
         Ok(config) => {
             for section in began.want_restart(&config) {
                 tracing::warn!("[{section}] has changed; that takes a restart");

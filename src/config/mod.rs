@@ -215,6 +215,8 @@ pub struct Config {
     pub rates: carrier::Deck,
     /// What is set and has no effect in this version.
     pub notes: Vec<String>,
+    /// Not one key is in the file: only the environment speaks.
+    pub is_bare: bool,
 }
 
 impl Config {
@@ -276,9 +278,10 @@ pub fn parse(
 ) -> Result<Config, ConfigError> {
     let one = |fault| ConfigError::Faults(vec![fault]);
     let mut root = tree::parse(name, text).map_err(one)?;
+    let is_bare = matches!(&root.value, tree::Value::Table(table) if table.is_empty());
     tree::overlay(&mut root, environment).map_err(one)?;
     let faults = Faults::new(name);
-    let config = schema::config(Section::root(root, &faults));
+    let config = Config { is_bare, ..schema::config(Section::root(root, &faults)) };
     let list = faults.take();
     if list.is_empty() { Ok(config) } else { Err(ConfigError::Faults(list)) }
 }

@@ -60,6 +60,7 @@ pub fn config(mut root: Section) -> Config {
         users,
         rates,
         notes,
+        is_bare: false,
     }
 }
 

@@ -98,12 +98,13 @@ fn of(app: &App, caller: &Caller, sid: &str) -> Result<Vec<Member>, Problem> {
 }
 
 /// A conference by its members; none has none.
-fn resource(members: &[Member]) -> Option<ConferenceResource> {
+fn resource(app: &App, members: &[Member]) -> Option<ConferenceResource> {
     let first = members.first()?;
+    let began = app.inner.ledger.live().held_since(&first.conference).unwrap_or(first.view.joined_at);
     Some(ConferenceResource {
         sid: first.conference.clone(),
         name: first.view.name.clone(),
-        started_at: rfc3339(first.view.joined_at),
+        started_at: rfc3339(began),
         participants: members.len(),
     })
 }
@@ -130,7 +131,8 @@ pub(super) async fn list(State(app): Api, caller: Caller, params: Params) -> Res
         }
     }
     let next = (held.len() > limit).then(|| held.keys().nth(limit.saturating_sub(1)).cloned()).flatten();
-    let items: Vec<ConferenceResource> = held.values().take(limit).filter_map(|members| resource(members)).collect();
+    let items: Vec<ConferenceResource> =
+        held.values().take(limit).filter_map(|members| resource(&app, members)).collect();
     Ok(Json(List { items, next_cursor: next }).into_response())
 }
 
@@ -156,7 +158,7 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     params.only(&[])?;
-    Ok(Json(resource(&of(&app, &caller, &sid)?)).into_response())
+    Ok(Json(resource(&app, &of(&app, &caller, &sid)?)).into_response())
 }
 
 /// Announces something to all, begins or ends a recording, or ends the conference.
@@ -184,7 +186,7 @@ pub(super) async fn post(
     }
     let command = Command::Confer { tenant: caller.tenant().to_owned(), conference: sid, order };
     app.inner.commander.send(command).await?;
-    Ok(Json(resource(&members)).into_response())
+    Ok(Json(resource(&app, &members)).into_response())
 }
 
 fn order(body: Map<String, Value>) -> Result<RoomOrder, Problem> {

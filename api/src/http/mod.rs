@@ -46,6 +46,7 @@ mod path;
 mod problem;
 mod provision;
 mod query;
+mod range;
 mod recordings;
 mod resource;
 mod serve;

@@ -13,6 +13,7 @@ use super::{Api, App, callback, json, wishes};
 use crate::directory::Directory;
 use crate::idempotency::{Begun, MAX_KEY, UnderWay};
 use crate::keys::Scope;
+use crate::ledger::Room;
 use crate::store::read::Facts;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -171,15 +172,20 @@ async fn admit(app: &App, tenant: String, asked: Asked, under_way: Option<UnderW
     let queued_at = ledger.wall();
     let record = asked.admission(app.new_sid(), tenant, queued_at);
     let view = CallView::admitted(&record).ok_or_else(Problem::overloaded)?;
-    let limit = app.inner.directory.load().limits.concurrent_calls;
+    let room = room(&app.inner.directory.load(), &view.tenant);
     let keyed = under_way.as_ref().map(|under_way| under_way.keyed(view.sid, queued_at));
-    ledger.admit_within(record, keyed, limit as usize).await?;
+    ledger.admit_within(record, keyed, room).await?;
     if let Some(under_way) = under_way {
         under_way.done(view.sid, queued_at);
     }
     let originate = asked.originate(&view);
     app.inner.commander.send(Command::Originate(Box::new(originate))).await?;
     Ok(view)
+}
+
+fn room(directory: &Directory, tenant: &str) -> Room {
+    let of_tenant = directory.tenants.get(tenant).and_then(|tenant| tenant.limits.concurrent_calls);
+    Room { all: directory.limits.concurrent_calls as usize, tenant: of_tenant.map(|most| most as usize) }
 }
 
 /// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.

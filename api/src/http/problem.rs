@@ -139,6 +139,9 @@ impl From<Refused> for Problem {
             Refused::TooManyCalls(_) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", detail).retry_after(BUSY_S)
             }
+            Refused::TooManyOfTenant => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "concurrent_calls_reached", detail).retry_after(BUSY_S)
+            }
         }
     }
 }

@@ -149,7 +149,7 @@ pub(super) async fn get(
     caller: Caller,
     Named(path): Named,
     params: Params,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     params.only(&[])?;
@@ -163,15 +163,16 @@ pub(super) async fn get(
         return Err(no_such_format("a recording is had as WAV or MP3: write .wav or .mp3 behind its sid"));
     }
     let row = find(&app, &caller, sid).await?;
-    match row.octets {
+    let octets = match row.octets {
         None => return Err(Problem::conflict("recording_in_progress", "the recording is still being made")),
         Some(0) => return Err(absent()),
-        Some(_) => {}
-    }
+        Some(octets) => octets,
+    };
     let file = app.inner.recordings.file(sid).ok_or_else(unknown)?;
     if ending == "mp3" {
         return as_mp3(&app, &file).await;
     }
+    super::range::settle(request.headers_mut(), octets);
     let Ok(served) = ServeFile::new(file).oneshot(request).await;
     if served.status() == StatusCode::NOT_FOUND {
         return Err(absent());

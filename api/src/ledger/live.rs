@@ -3,6 +3,8 @@
 //! It is a fold over the records that signalling appends, kept beside them; it decides nothing. No guard of the map is
 //! ever held across an await, or handed out.
 
+use super::count::{Active, Room, Rooms};
+use crate::refused::Refused;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Slot;
 use std::collections::VecDeque;
@@ -28,8 +30,8 @@ struct Call {
 #[derive(Debug, Default)]
 pub struct Live {
     calls: DashMap<CallSid, Call>,
-    /// Admissions and calls that have not ended.
-    active: AtomicUsize,
+    active: Active,
+    rooms: Rooms,
     in_progress: AtomicUsize,
     facts: AtomicUsize,
 }
@@ -84,7 +86,13 @@ impl Live {
     /// Calls that have not ended, and admissions under way.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
+        self.active.all()
+    }
+
+    /// When a conference that is held began, milliseconds since the Unix epoch: whoever began it may have left.
+    #[must_use]
+    pub fn held_since(&self, conference: &str) -> Option<u64> {
+        self.rooms.since(conference)
     }
 
     /// Calls that are answered and have not ended.
@@ -93,22 +101,23 @@ impl Live {
         self.in_progress.load(Ordering::Relaxed)
     }
 
-    /// Counts a call that is about to be admitted; false, and not counted, where `limit` are active already. What was
-    /// counted is either [`Live::admit`]ted or [`Live::withdraw`]n.
-    #[must_use]
-    pub(crate) fn reserve(&self, limit: usize) -> bool {
-        let more = |active| (active < limit).then_some(active + 1);
-        self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    /// Counts a call of `tenant` that is about to be admitted. What was counted is either [`Live::admit`]ted or
+    /// [`Live::withdraw`]n.
+    ///
+    /// # Errors
+    /// Where as many are active already as `room` has; then it is not counted.
+    pub(crate) fn reserve(&self, tenant: &str, room: Room) -> Result<(), Refused> {
+        self.active.reserve(tenant, room)
     }
 
     /// Takes back a [`Live::reserve`].
-    pub(crate) fn withdraw(&self) {
-        let _ = self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |active| active.checked_sub(1));
+    pub(crate) fn withdraw(&self, tenant: &str) {
+        self.active.withdraw(tenant);
     }
 
     /// Takes in a call that an earlier process left open; its end follows at once.
     pub(crate) fn restore(&self, view: &CallView) {
-        self.active.fetch_add(1, Ordering::Relaxed);
+        self.active.add(&view.tenant);
         if view.status == Status::InProgress {
             self.in_progress.fetch_add(1, Ordering::Relaxed);
         }
@@ -117,29 +126,28 @@ impl Live {
 
     /// Takes in an admission that has been [`Live::reserve`]d.
     pub(crate) fn admit(&self, record: &Arc<Record>) {
-        let Some(view) = CallView::admitted(record) else { return self.withdraw() };
+        let Some(view) = CallView::admitted(record) else { return };
         match self.calls.entry(record.sid) {
-            Slot::Occupied(_) => self.withdraw(),
+            Slot::Occupied(_) => self.withdraw(&view.tenant),
             Slot::Vacant(slot) => slot.insert(Call { view, facts: VecDeque::new() }).keep(record, &self.facts),
         }
     }
 
     /// Takes in a fact. An admission that comes this way (from a trunk) is counted here.
     pub(crate) fn apply(&self, record: &Arc<Record>) {
-        if matches!(record.fact, Fact::Admitted(_)) {
-            self.active.fetch_add(1, Ordering::Relaxed);
+        if let Fact::Admitted(admission) = &record.fact {
+            self.active.add(&admission.tenant);
             return self.admit(record);
         }
         let Some(mut call) = self.calls.get_mut(&record.sid) else { return };
-        let before = call.view.status;
+        let (before, was_in) = (call.view.status, call.view.engaged.conference.clone());
         call.view.apply(record);
-        let after = call.view.status;
+        self.rooms.moves(was_in.as_deref(), call.view.engaged.conference.as_deref(), record.at);
         call.keep(record, &self.facts);
-        drop(call);
-        self.count(before, after);
+        self.count(&call.view.tenant, before, call.view.status);
     }
 
-    fn count(&self, before: Status, after: Status) {
+    fn count(&self, tenant: &str, before: Status, after: Status) {
         let progress = |status| status == Status::InProgress;
         if !progress(before) && progress(after) {
             self.in_progress.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +156,7 @@ impl Live {
             self.in_progress.fetch_sub(1, Ordering::Relaxed);
         }
         if !before.is_final() && after.is_final() {
-            self.withdraw();
+            self.withdraw(tenant);
         }
     }
 
@@ -159,7 +167,7 @@ impl Live {
                 self.facts.fetch_sub(call.facts.len(), Ordering::Relaxed);
                 // The end comes by `apply` before it can be projected; were it not so, the count would leak.
                 if !call.view.status.is_final() {
-                    self.count(call.view.status, Status::Completed);
+                    self.count(&call.view.tenant, call.view.status, Status::Completed);
                 }
             }
             return;

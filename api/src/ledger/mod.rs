@@ -3,16 +3,19 @@
 //! Signalling [`append`](Ledger::append)s and never waits; an HTTP request [`admit`](Ledger::admit)s and waits until its
 //! record is on disk; `GET` reads the [`Live`] view merged over the database, which the projector brings up to the
 //! journal. The ledger decides nothing about a call: at a start it closes those that the last process left open
-//! (`recover`), and that is all it ever says of its own.
+//! (`recover`), with what they were recording, and that is all it ever says of its own.
 
+mod count;
 mod live;
 mod project;
 mod recover;
+mod tapes;
 
 pub use crate::journal::Position;
 pub use crate::journal::directory::{Damage, OpenError};
 pub use crate::journal::writer::Event;
 pub use crate::refused::Refused;
+pub use count::Room;
 pub use live::{FACTS_IN_MEMORY, Live, MAX_CALLS};
 pub use project::Progress;
 
@@ -28,6 +31,7 @@ use crate::journal::spool::Spool;
 use crate::journal::tail::Tail;
 use crate::journal::writer::Writer;
 use crate::metrics::Calls;
+use crate::recordings::Recordings;
 use crate::store::{Store, StoreError};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
@@ -87,6 +91,8 @@ pub struct Recovered {
     pub noted: usize,
     /// Calls that were live when the process died, closed now with the cause `interrupted`.
     pub interrupted: Vec<CallSid>,
+    /// Recordings that were being made then, closed now as their files stand.
+    pub recordings: usize,
 }
 
 /// The journal, its projection and the live view. Cloning is cheap; all clones are one.
@@ -118,11 +124,16 @@ struct Workers {
 
 impl Ledger {
     /// Opens the journal in `config.dir` (or begins one), closes every call that was live when the last process ended,
-    /// and begins to project what `store` has not seen.
+    /// and begins to project what `store` has not seen. What those calls recorded lies in `recordings`.
     ///
     /// # Errors
     /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
-    pub async fn open(config: JournalConfig, store: Store, wall: Wall) -> Result<(Self, Recovered), LedgerError> {
+    pub async fn open(
+        config: JournalConfig,
+        store: Store,
+        recordings: &Recordings,
+        wall: Wall,
+    ) -> Result<(Self, Recovered), LedgerError> {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
         let Opened { dir, lock, id, mut segment, space, first, mut recovery, mut recovered, daybook } = found;
         let position = store.position(id).await?;
@@ -172,8 +183,11 @@ impl Ledger {
         for (note, record) in lacking {
             spool.append_noted(Entry::Record(Arc::new(record)), note);
         }
-        for end in recovery.interrupted() {
-            recovered.interrupted.push(end.sid);
+        for end in tapes::ends(recovery, &store, recordings).await? {
+            match end.fact {
+                Fact::Ended(_) => recovered.interrupted.push(end.sid),
+                _ => recovered.recordings += 1,
+            }
             let end = Arc::new(end);
             live.apply(&end);
             spool.append(Entry::Record(end));
@@ -238,19 +252,18 @@ impl Ledger {
     /// # Errors
     /// Where the call may not begin: nothing was written then that a client would ever see.
     pub async fn admit(&self, record: Record) -> Result<(), Refused> {
-        self.admit_within(record, None, usize::MAX).await
+        self.admit_within(record, None, Room::BOUNDLESS).await
     }
 
-    /// Admits a call as [`Ledger::admit`] does, together with the key that it came with, unless `limit` calls are live
-    /// already.
+    /// Admits a call as [`Ledger::admit`] does, together with the key that it came with, where there is `room` for it.
     ///
     /// # Errors
-    /// [`Refused::TooManyCalls`], and those of [`Ledger::admit`].
-    pub async fn admit_within(&self, record: Record, keyed: Option<Keyed>, limit: usize) -> Result<(), Refused> {
+    /// [`Refused::TooManyCalls`], [`Refused::TooManyOfTenant`], and those of [`Ledger::admit`].
+    pub async fn admit_within(&self, record: Record, keyed: Option<Keyed>, room: Room) -> Result<(), Refused> {
         self.admits()?;
-        if !self.inner.live.reserve(limit) {
-            return Err(Refused::TooManyCalls(limit));
-        }
+        let Fact::Admitted(admission) = &record.fact else { return Err(Refused::Closed) };
+        let tenant = admission.tenant.clone();
+        self.inner.live.reserve(&tenant, room)?;
         let (record, with) = (Arc::new(record), keyed.map(|keyed| Entry::Keyed(Box::new(keyed))));
         let written = match self.inner.spool.admit(with, Entry::Record(record.clone())) {
             Ok(done) => done.await.unwrap_or(Err(Refused::Closed)),
@@ -261,7 +274,7 @@ impl Ledger {
                 self.inner.counts.count(&record.fact);
                 self.inner.live.admit(&record);
             }
-            Err(_) => self.inner.live.withdraw(),
+            Err(_) => self.inner.live.withdraw(&tenant),
         }
         written
     }
@@ -482,6 +495,7 @@ impl Opened {
             unreadable: found.unreadable,
             noted: 0,
             interrupted: Vec::new(),
+            recordings: 0,
         };
         Ok(Self { dir, lock, id, segment, space, first, recovery, recovered, daybook })
     }

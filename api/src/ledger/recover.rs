@@ -1,8 +1,10 @@
-//! What a start makes of the journal it finds: which calls were live when the process died, and how they ended. Pure.
+//! What a start makes of the journal it finds: which calls were live when the process died, and how they and their
+//! recordings ended. Pure.
 
 use crate::idempotency::Keyed;
 use crate::journal::frame::Entry;
-use std::collections::BTreeMap;
+use crate::recordings::Held;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use switch::{CallSid, CallView, Cause, Cdr, Fact, Origin, Record, Status, StreamQuality, Timestamps};
 
@@ -17,7 +19,14 @@ pub struct Recovery {
     keyed: Vec<Keyed>,
     /// What the daybook holds and no entry so far, with its number.
     noted: BTreeMap<CallSid, (u64, Record)>,
+    /// The recordings that live calls have begun, and the channels of each.
+    begun: BTreeMap<CallSid, Vec<(String, u8)>>,
+    /// Recordings that are over.
+    over: BTreeSet<String>,
 }
+
+/// Why a recording is over that was being made when the process died.
+pub const INTERRUPTED: &str = "interrupted";
 
 impl Recovery {
     /// Begins with what the daybook holds.
@@ -56,6 +65,13 @@ impl Recovery {
     fn fact(&mut self, record: &Record) {
         self.alive_at = record.at;
         match &record.fact {
+            Fact::Recording { recording, channels } => {
+                self.begun.entry(record.sid).or_default().push((recording.clone(), *channels));
+            }
+            Fact::Recorded { recording, .. } => drop(self.over.insert(recording.clone())),
+            _ => {}
+        }
+        match &record.fact {
             Fact::Admitted(_) => {
                 self.noted.remove(&record.sid);
                 if let Some(view) = CallView::admitted(record) {
@@ -64,6 +80,7 @@ impl Recovery {
             }
             Fact::Ended(_) => {
                 self.live.remove(&record.sid);
+                self.begun.remove(&record.sid);
             }
             _ => {
                 if let Some(view) = self.live.get_mut(&record.sid) {
@@ -83,16 +100,61 @@ impl Recovery {
         self.live.values()
     }
 
-    /// The end of each call that was live, at the last time that the process is known to have been alive.
-    pub fn interrupted(self) -> impl Iterator<Item = Record> {
-        let end = self.alive_at;
-        self.live.into_values().map(move |view| Record {
-            sid: view.sid,
-            seq: view.last_seq.saturating_add(1),
-            at: end.max(view.at.queued),
-            fact: Fact::Ended(Arc::new(interrupted(&view, end.max(view.at.queued)))),
-        })
+    /// The recordings that live calls were making.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<String> {
+        self.live.values().flat_map(|view| view.engaged.recordings.iter().cloned()).collect()
     }
+
+    /// Whether the journal has the end of this recording.
+    #[must_use]
+    pub fn is_over(&self, recording: &str) -> bool {
+        self.over.contains(recording)
+    }
+
+    /// When the process is last known to have been alive, milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn alive_at(&self) -> u64 {
+        self.alive_at
+    }
+
+    /// The end of each call that was live, at the last time that the process is known to have been alive, behind the ends
+    /// of its recordings; `held` is what their files hold.
+    pub fn interrupted(mut self, held: &BTreeMap<String, Held>) -> Vec<Record> {
+        let (live, alive_at) = (std::mem::take(&mut self.live), self.alive_at);
+        live.into_values().flat_map(|view| self.ends(&view, alive_at.max(view.at.queued), held)).collect()
+    }
+
+    fn ends(&self, view: &CallView, at: u64, held: &BTreeMap<String, Held>) -> Vec<Record> {
+        let begun = self.begun.get(&view.sid).map(Vec::as_slice).unwrap_or_default();
+        let tape = |sid: &String| {
+            let channels = begun.iter().find(|(begun, _)| begun == sid).map(|(_, channels)| *channels);
+            recorded(sid, channels.unwrap_or(1), held.get(sid).copied().unwrap_or(Held::NOTHING))
+        };
+        let mut facts: Vec<Fact> = view.engaged.recordings.iter().map(tape).collect();
+        let cdr = Cdr { recordings: all(begun, &view.engaged.recordings), ..interrupted(view, at) };
+        facts.push(Fact::Ended(Arc::new(cdr)));
+        let seqs = view.last_seq.saturating_add(1)..;
+        seqs.zip(facts).map(|(seq, fact)| Record { sid: view.sid, seq, at, fact }).collect()
+    }
+}
+
+/// The end of a recording that was being made when the process died.
+pub fn recorded(recording: &str, channels: u8, held: Held) -> Fact {
+    Fact::Recorded {
+        recording: recording.to_owned(),
+        duration_ms: held.duration_ms,
+        octets: held.octets,
+        channels: held.channels.unwrap_or(channels),
+        reason: INTERRUPTED.to_owned(),
+    }
+}
+
+/// The recordings of a call: those that the journal still has the beginning of, and those that ran in any case.
+fn all(begun: &[(String, u8)], running: &[String]) -> Vec<String> {
+    let begun = begun.iter().map(|(sid, _)| sid);
+    let older = running.iter().filter(|sid| !begun.clone().any(|begun| begun == *sid));
+    older.chain(begun.clone()).cloned().collect()
 }
 
 /// The CDR of a call that the process's death ended at `end` (milliseconds since the Unix epoch). Durations are by the
@@ -139,7 +201,7 @@ mod tests {
     fn recovered(entries: Vec<Entry>) -> Vec<Record> {
         let mut recovery = Recovery::default();
         entries.into_iter().for_each(|entry| recovery.see(entry));
-        recovery.interrupted().collect()
+        recovery.interrupted(&BTreeMap::new())
     }
 
     fn fact(record: Record) -> Entry {
@@ -187,5 +249,35 @@ mod tests {
         let ends = recovered(vec![fact(calls::admitted(1, 9_000)), fact(calls::answered(1, 1, 500))]);
         let Fact::Ended(cdr) = &ends[0].fact else { panic!("no end") };
         assert_eq!((cdr.duration_ms, cdr.at.ended), (0, Some(9_000)));
+    }
+
+    #[test]
+    fn what_a_call_was_recording_ends_before_it_with_what_its_file_holds() {
+        let mut recovery = Recovery::default();
+        let recording = |seq, sid: &str| {
+            let begun = Fact::Recording { recording: sid.into(), channels: 2 };
+            fact(Record { sid: calls::sid(1), seq, at: 4_000, fact: begun })
+        };
+        let over = recorded("RE1", 2, Held::NOTHING);
+        let facts = [
+            fact(calls::admitted(1, 1_000)),
+            fact(calls::answered(1, 1, 3_000)),
+            recording(2, "RE1"),
+            fact(Record { sid: calls::sid(1), seq: 3, at: 5_000, fact: over }),
+            recording(4, "RE2"),
+            recording(5, "RE3"),
+            Entry::Checkpoint(9_000),
+        ];
+        facts.into_iter().for_each(|entry| recovery.see(entry));
+        assert_eq!(recovery.unfinished(), ["RE2", "RE3"]);
+        assert!(recovery.is_over("RE1") && !recovery.is_over("RE2"));
+        let file = Held { duration_ms: 5_000, octets: 160_044, channels: Some(2) };
+        let ends = recovery.interrupted(&[("RE2".to_owned(), file)].into());
+        let Fact::Ended(cdr) = &ends[2].fact else { panic!("{ends:?}") };
+        assert_eq!(cdr.recordings, ["RE1", "RE2", "RE3"]);
+        let absent = Held { channels: Some(2), ..Held::NOTHING };
+        let told: Vec<_> = ends.iter().take(2).map(|end| (end.seq, end.at, end.fact.clone())).collect();
+        assert_eq!(told, [(6, 9_000, recorded("RE2", 2, file)), (7, 9_000, recorded("RE3", 2, absent))]);
+        assert_eq!(ends[2].seq, 8);
     }
 }

@@ -46,6 +46,13 @@ impl Known {
         Self { facts: vec![(0, view.last_seq)], view: Some(view) }
     }
 
+    /// The number of the last fact it has.
+    #[must_use]
+    pub fn last(&self) -> u32 {
+        let of_runs = self.facts.iter().map(|(_, last)| *last).max();
+        of_runs.into_iter().chain(self.view.as_ref().map(|view| view.last_seq)).max().unwrap_or(0)
+    }
+
     fn has(&self, seq: u32) -> bool {
         self.facts.iter().any(|(first, last)| (*first..=*last).contains(&seq))
     }

@@ -16,7 +16,7 @@ pub struct RecordingRow {
     pub channels: u8,
     /// When it began, milliseconds since the Unix epoch.
     pub started_at: u64,
-    /// When it was over; none: it is being made, or was when the process was killed.
+    /// When it was over; none: it is being made.
     pub ended_at: Option<u64>,
     /// How long it is.
     pub duration_ms: Option<u64>,
@@ -135,6 +135,20 @@ impl Store {
                 query.push(", ").push_bind(sid.clone()).push(")");
             }
             query.push(" ORDER BY started_at DESC, sid DESC LIMIT ").push_bind(integer(limit as u64));
+            query.build().fetch_all(pool).await?.into_iter().map(|row| recording!(row)).collect()
+        }))
+    }
+
+    /// Recordings whose end is not known although their call has ended, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn unfinished_recordings(&self, limit: usize) -> Result<Vec<RecordingRow>, StoreError> {
+        Ok(on!(self, pool, Db => {
+            let mut query = QueryBuilder::<Db>::new(SELECT);
+            query.push(" WHERE deleted_at IS NULL AND ended_at IS NULL AND EXISTS (SELECT 1 FROM calls");
+            query.push(" WHERE calls.sid = recordings.call_sid AND calls.origin IS NOT NULL)");
+            query.push(" ORDER BY started_at DESC LIMIT ").push_bind(integer(limit as u64));
             query.build().fetch_all(pool).await?.into_iter().map(|row| recording!(row)).collect()
         }))
     }

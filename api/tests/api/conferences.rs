@@ -34,6 +34,14 @@ async fn conferences_are_what_their_members_records_say() {
     assert_eq!(board.get(&format!("/v1/conferences?limit=1&cursor={TEAM}")).await.sids(), [SALES]);
     let one = board.get(&format!("/v1/conferences/{TEAM}")).await.json();
     assert_eq!((one["name"].clone(), one["participants"].clone()), (json!("team"), json!(2)), "{one}");
+    let began = one["started_at"].clone();
+    let late = board.call().await;
+    let joined = Fact::Joined { conference: SALES.into(), name: "sales".into() };
+    board.happens(late, vec![records::record(0, 0, 1_764_000_009_000, joined)]);
+    board.ends_at(third, 3, 1_764_000_010_000);
+    let sales = board.get(&format!("/v1/conferences/{SALES}")).await.json();
+    assert_eq!((&sales["started_at"], &sales["participants"]), (&began, &json!(1)), "whoever began it has left");
+    let third = late;
     let member = Fact::Member { conference: TEAM.into(), muted: true, deaf: false, held: false, coaches: Some(first) };
     let mut record = records::record(0, 3, 1_764_000_004_000, member);
     record.sid = second;
@@ -45,7 +53,7 @@ async fn conferences_are_what_their_members_records_say() {
     assert!(seen.contains(&(&json!(false), &json!(null))) && seen.contains(&(&json!(true), &coached)), "{all:#}");
     assert_eq!(board.get(&format!("{path}/{second}")).await.json()["muted"], true);
     board.get(&format!("{path}/{third}")).await.is_problem(404, "participant_not_found");
-    board.completes(third);
+    board.ends_at(third, 2, 1_764_000_011_000);
     board.get(&format!("/v1/conferences/{SALES}")).await.is_problem(404, "conference_not_found");
 }
 

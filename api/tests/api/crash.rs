@@ -22,7 +22,11 @@ fn wall() -> Wall {
 async fn open(journal: &Path, database: &Path) -> (Ledger, Recovered) {
     let store = Store::open(&url(database)).await.unwrap();
     let config = JournalConfig { dir: journal.to_owned(), max_octets: SMALL };
-    Ledger::open(config, store, wall()).await.unwrap()
+    Ledger::open(config, store, &recordings(journal), wall()).await.unwrap()
+}
+
+fn recordings(journal: &Path) -> api::Recordings {
+    api::Recordings::new(journal.with_file_name("recordings"), 30)
 }
 
 fn url(database: &Path) -> String {
@@ -252,14 +256,14 @@ async fn a_journal_is_one_process_and_one_journal() {
     let (ledger, _) = open(&journal, &database).await;
     let config = JournalConfig { dir: journal.clone(), max_octets: SMALL };
     let store = Store::open(&url(&database)).await.unwrap();
-    let second = Ledger::open(config.clone(), store.clone(), wall()).await.err().unwrap();
+    let second = Ledger::open(config.clone(), store.clone(), &recordings(&journal), wall()).await.err().unwrap();
     assert!(second.to_string().contains("in use"), "{second}");
     ledger.shutdown().await;
     let other = dir.path().join("other");
     let (ledger, _) = open(&other, &dir.path().join("b.db")).await;
     ledger.shutdown().await;
     std::fs::copy(&segments(&other)[&1], journal.join("000000000002.journal")).unwrap();
-    let mixed = Ledger::open(config, store, wall()).await.err().unwrap();
+    let mixed = Ledger::open(config, store, &recordings(&journal), wall()).await.err().unwrap();
     assert!(mixed.to_string().contains("another journal"), "{mixed}");
 }
 

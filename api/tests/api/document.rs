@@ -107,3 +107,29 @@ async fn its_page_is_whole_and_asks_nobody_else_for_anything() {
         }
     }
 }
+
+/// The guide for those who come from FreeSWITCH names routes and verbs: each is one that there is.
+#[test]
+fn the_guide_from_freeswitch_names_nothing_that_is_not_there() {
+    let guide = include_str!("../../../docs/from-freeswitch.md");
+    let (mut routes, mut verbs) = (0, 0);
+    for code in guide.split('`').skip(1).step_by(2) {
+        let (method, path) = code.split_once(' ').unwrap_or(("GET", code));
+        if path.starts_with("/v1/") && ["GET", "POST", "PUT", "DELETE"].contains(&method) {
+            let path = path.split('?').next().unwrap_or_default();
+            let is_it = |(template, known, _): &(&str, &str, &Value)| {
+                known.eq_ignore_ascii_case(method) && fits(template, path)
+            };
+            assert!(operations().any(|operation| is_it(&operation)), "there is no {method} {path}");
+            routes += 1;
+        }
+        let Ok(Value::Object(body)) = serde_json::from_str::<Value>(code) else { continue };
+        let is_program =
+            body.keys().any(|key| ["play", "say", "pause", "gather", "conference", "refer"].contains(&&**key));
+        if is_program || body.get("bridge").is_some_and(|to| to != "{b}") || body.get("reject").is_some() {
+            ivr::Answer::parse(&Value::Object(body)).unwrap_or_else(|error| panic!("{code}: {}", error.message));
+            verbs += 1;
+        }
+    }
+    assert!(routes > 25 && verbs > 10, "{routes} routes, {verbs} verbs");
+}

@@ -8,6 +8,7 @@
 
 mod account;
 mod administration;
+mod backup;
 mod bad_input;
 mod calls;
 mod conferences;

@@ -1,10 +1,11 @@
 //! Recordings: projected from their calls' facts, listed, heard, deleted, swept. On SQLite and on PostgreSQL.
 
 use crate::records;
-use crate::support::{Answer, Board, KEY, databases, execute, number};
+use crate::support::{Answer, Board, KEY, call_with, databases, execute, number};
 use api::{Recordings, Scope, Store, create_key};
 use axum::body::Body;
 use axum::http::Request;
+use serde_json::json;
 use switch::{CallSid, Fact};
 
 fn sid(n: u8) -> String {
@@ -73,8 +74,22 @@ async fn recordings_are_listed_by_call_and_page_and_each_is_heard_in_ranges() {
         assert_eq!(part.headers()["content-type"], "audio/wav");
         let bytes = axum::body::to_bytes(part.into_body(), 1_000).await.unwrap();
         assert_eq!(bytes.as_ref(), (10..20).collect::<Vec<u8>>());
-        let beyond = board.part(&format!("/v1/recordings/{}.wav", sid(1)), "bytes=200-").await;
-        assert_eq!(beyond.status(), 416);
+        // RFC 9110 §14.1.2: a last position beyond the end means the end, however great it is, and so does a suffix; a
+        // first position beyond it is no range of this file (§15.5.17).
+        let huge = "9".repeat(40);
+        for (asked, status, range) in [
+            ("bytes=200-".to_owned(), 416, Some("bytes */100")),
+            (format!("bytes={huge}-"), 416, Some("bytes */100")),
+            (format!("bytes={huge}-{huge}"), 416, Some("bytes */100")),
+            (format!("bytes=90-{huge}"), 206, Some("bytes 90-99/100")),
+            (format!("bytes=-{huge}"), 206, Some("bytes 0-99/100")),
+            ("lines=1-2".to_owned(), 200, None),
+            ("bytes=0-1,5-6".to_owned(), 200, None),
+        ] {
+            let answer = board.part(&format!("/v1/recordings/{}.wav", sid(1)), &asked).await;
+            let said = answer.headers().get("content-range").map(|value| value.to_str().unwrap());
+            assert_eq!((answer.status().as_u16(), said), (status, range), "{asked}");
+        }
     }
 }
 
@@ -178,4 +193,88 @@ async fn a_recording_is_had_as_mp3_and_sounds_the_same() {
     assert!(loudest(1_000) < 2_000 && (3_000..5_000).contains(&loudest(8_000)) && loudest(14_400) > 6_500);
     board.get(&format!("/v1/recordings/{}.mp3", sid(2))).await.is_problem(410, "recording_absent");
     board.get(&format!("/v1/recordings/{}.ogg", sid(1))).await.is_problem(404, "no_such_format");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_being_recorded_when_the_process_died_is_closed_as_its_file_stands_and_told_of() {
+    for (url, dir) in databases().await {
+        let board = Board::open(dir, &url, 64 << 20).await;
+        let told = json!({ "status_callback": "https://a.example/", "status_callback_events": ["call.recorded"] });
+        let call = board.post("/v1/calls", call_with(told)).await.sid();
+        let began = |n: u8| Fact::Recording { recording: sid(n), channels: 1 };
+        let at = 1_764_000_003_000;
+        let facts =
+            [records::answered(0, 0, at), records::record(0, 0, at, began(1)), records::record(0, 0, at, began(2))];
+        board.happens(call, facts.to_vec());
+        // A second, of which the last block came after the header was made true; the second has no file at all.
+        let folder = board.dir.path().join("recordings");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(format!("{}.wav", sid(1)));
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(&file, spec).unwrap();
+        (0..6_000_i16).for_each(|n| wav.write_sample(n).unwrap());
+        wav.finalize().unwrap();
+        let mut file = std::fs::File::options().append(true).open(&file).unwrap();
+        std::io::Write::write_all(&mut file, &[1; 4_001]).unwrap();
+
+        // The journal of a process that was killed has no end of the call.
+        let board = board.again().await;
+        assert_eq!((board.recovered.interrupted.clone(), board.recovered.recordings), (vec![call], 2));
+        board.settle().await;
+        let one = board.get(&format!("/v1/recordings/{}", sid(1))).await.json();
+        assert_eq!((one["status"].as_str(), one["reason"].as_str()), (Some("completed"), Some("interrupted")));
+        assert_eq!((one["duration_ms"].as_u64(), one["octets"].as_u64()), (Some(1_000), Some(44 + 16_000)));
+        let sound = board.part(&format!("/v1/recordings/{}.wav", sid(1)), "bytes=0-").await;
+        assert_eq!(sound.status(), 206);
+        let bytes = axum::body::to_bytes(sound.into_body(), 1 << 20).await.unwrap();
+        assert_eq!(hound::WavReader::new(bytes.as_ref()).unwrap().duration(), 8_000);
+        board.get(&format!("/v1/recordings/{}.wav", sid(2))).await.is_problem(410, "recording_absent");
+        let kinds = board.get(&format!("/v1/calls/{call}/events")).await.json();
+        let kinds: Vec<&str> = kinds["items"].as_array().unwrap().iter().filter_map(|e| e["type"].as_str()).collect();
+        assert_eq!(kinds[kinds.len() - 3..], ["recorded", "recorded", "ended"]);
+        let told = board.get("/v1/webhooks").await.json();
+        let told: Vec<_> = told["items"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect();
+        assert_eq!(told, ["call.recorded", "call.recorded"]);
+        assert_eq!(board.remove(KEY, &format!("/v1/recordings/{}", sid(1))).await.status, 204);
+        let board = board.again().await;
+        assert_eq!((board.recovered.interrupted.clone(), board.recovered.recordings), (vec![], 0), "once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_was_left_open_by_a_call_that_has_ended_is_closed_where_its_file_is() {
+    for (url, dir) in databases().await {
+        let board = Board::open(dir, &url, 64 << 20).await;
+        let call = board.call().await;
+        let at = 1_764_000_003_000;
+        let began = |n: u8| records::record(0, 0, at, Fact::Recording { recording: sid(n), channels: 1 });
+        board.happens(call, vec![records::answered(0, 0, at), began(1), began(2), records::ended(0, 0, at + 9_000)]);
+        board.settle().await;
+        let folder = board.dir.path().join("recordings");
+        std::fs::create_dir_all(&folder).unwrap();
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(folder.join(format!("{}.wav", sid(1))), spec).unwrap();
+        (0..8_000_i16).for_each(|n| wav.write_sample(n).unwrap());
+        wav.finalize().unwrap();
+        let board = board.again().await;
+        assert_eq!((board.recovered.interrupted.clone(), board.recovered.recordings), (vec![], 1));
+        board.settle().await;
+        let of = async |n: u8| board.get(&format!("/v1/recordings/{}", sid(n))).await.json()["status"].clone();
+        assert_eq!((of(1).await, of(2).await), ("completed".into(), "in-progress".into()));
+        // The call is over once: its row is as it was, and what came later is among its events.
+        assert_eq!(board.get(&format!("/v1/calls/{call}")).await.json()["status"], "completed");
+        let events = board.get(&format!("/v1/calls/{call}/events")).await.json();
+        assert_eq!(events["items"].as_array().unwrap().last().unwrap()["type"], "recorded");
+        assert_eq!(board.again().await.recovered.recordings, 0, "once");
+    }
 }

@@ -105,7 +105,8 @@ impl Board {
         let wall = clock.clone();
         let config = JournalConfig { dir: dir.path().join("journal"), max_octets };
         let wall: api::Wall = Arc::new(move || wall.fetch_add(1, Ordering::Relaxed));
-        let (ledger, recovered) = Ledger::open(config, store.clone(), wall).await.unwrap();
+        let recordings = api::Recordings::new(dir.path().join("recordings"), 30);
+        let (ledger, recovered) = Ledger::open(config, store.clone(), &recordings, wall).await.unwrap();
         let inbox = Arc::new(Inbox::default());
         let commander = commander(inbox.clone());
         let keys = Keys::open(store.clone(), Some((KEY, "default"))).await.unwrap();
@@ -137,7 +138,7 @@ impl Board {
             keys,
             accounts: accounts.clone(),
             flows: api::Flows::new(store, prompts.clone()),
-            recordings: api::Recordings::new(dir.path().join("recordings"), 30),
+            recordings,
             prompts,
             registry: registry.clone(),
             commander,
@@ -230,6 +231,14 @@ impl Board {
             records::ended(0, 0, 1_764_000_003_000),
         ];
         self.happens(sid, facts);
+    }
+
+    /// The end of a call whose next fact has this number.
+    pub fn ends_at(&self, sid: CallSid, seq: u32, at: u64) {
+        let mut record = records::ended(0, seq, at);
+        record.sid = sid;
+        self.fit(&mut record);
+        self.ledger.append(record);
     }
 
     pub async fn settle(&self) {
