@@ -53,7 +53,10 @@ fn a_backup_that_is_taken_while_calls_live_is_restored_elsewhere_with_every_call
     let over = run(&elsewhere, &["restore", copy.to_str().unwrap()]).output();
     assert!(over.contains("is there already"), "{over}");
     let second = elsewhere.start();
-    let calls = second.http.items("/v1/calls");
+    // The database has them as soon as it has taken the journal.
+    let calls = until("every call is there", secs(60), || {
+        Some(second.http.items("/v1/calls")).filter(|calls| calls.len() >= 10 && calls.iter().all(is_final))
+    });
     let found: BTreeSet<String> = calls.iter().map(|call| call["sid"].as_str().unwrap().to_owned()).collect();
     assert_eq!((found, calls.len()), (before, 10));
     assert!(calls.iter().all(is_final));

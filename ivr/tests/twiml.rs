@@ -14,6 +14,7 @@ use ivr::{
     Response,
 };
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const URL: &str = "https://example.com/ivr";
@@ -378,4 +379,27 @@ fn each_mistake_of_implementers_and_each_mishap_of_the_three_verbs_has_its_docum
     let named = MISTAKES.iter().flat_map(|(_, names)| *names).chain(MATRIX.iter().flat_map(|(_, names)| names));
     let missing: Vec<&&str> = named.filter(|name| !folder.join(format!("{name}.xml")).exists()).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What the documents of the corpus write: `Gather numDigits`.
+fn written() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/twiml");
+    let mut written = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).expect("the corpus") {
+        let Case { document, .. } = read(&entry.expect("a file").path());
+        let Ok(tree) = roxmltree::Document::parse(&document) else { continue };
+        for node in tree.descendants().filter(roxmltree::Node::is_element) {
+            let name = node.tag_name().name();
+            written.extend(node.attributes().map(|attribute| format!("{name} {}", attribute.name())));
+        }
+    }
+    written
+}
+
+#[test]
+fn every_attribute_of_the_vocabulary_is_in_a_document_of_the_corpus() {
+    let written = written();
+    let words = ivr::twiml::vocabulary().map(|(element, attribute)| format!("{element} {attribute}"));
+    let missing: Vec<String> = words.filter(|word| !written.contains(word)).collect();
+    assert!(missing.is_empty(), "no document of ivr/tests/twiml writes {missing:#?}");
 }

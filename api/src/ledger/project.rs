@@ -147,9 +147,10 @@ impl Projector {
         before.connected
     }
 
-    /// Lets what is on disk wait for more, unless there is much of it or somebody waits.
+    /// Lets what is on disk wait for more, unless there is much of it, somebody waits, or it is what a start has found: of that
+    /// the live view has nothing but the calls that were live.
     async fn company(&mut self) {
-        if self.around.tail.len() < BATCH {
+        if self.position >= self.found && self.around.tail.len() < BATCH {
             let position = self.position;
             let _ = tokio::time::timeout(EVERY, self.around.wanted.wait_for(|wanted| *wanted > position)).await;
         }

@@ -10,6 +10,8 @@ mod nouns;
 mod verbs;
 mod vocabulary;
 
+pub use vocabulary::vocabulary;
+
 use crate::answer::Verb;
 use crate::limits::{MAX_BODY, MAX_VERBS, MAX_WARNINGS, MAX_XML_DEPTH};
 use crate::program::Warning;
