@@ -35,7 +35,7 @@ pub struct Taken {
 }
 
 /// How far apart writes are that nobody waits for: what comes in between goes together.
-pub const COMPANY: Duration = Duration::from_millis(8);
+pub const COMPANY: Duration = Duration::from_millis(16);
 
 /// What the writer is doing, as far as whoever puts something in must know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use std::{
 
 pub use inbox::INBOX_LIMIT;
 pub use sockets::RECEIVE_BUFFER;
-pub use thread::{HELD_COMMANDS, REST};
+pub use thread::{HELD_COMMANDS, MESSAGES_REST, REST};
 pub use writer::WRITER_QUEUE;
 use writer::Writer;
 

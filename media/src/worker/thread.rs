@@ -21,8 +21,14 @@ use std::{
 /// (a relayed packet waits for half of it in the mean). It bounds what a rest adds to a packet's or a command's way.
 pub const REST: Duration = Duration::from_micros(500);
 
+/// The same while only messages come: calls that begin and end, and nobody speaks yet.
+pub const MESSAGES_REST: Duration = Duration::from_millis(1);
+
 /// Packets and messages in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
 const PACKETS_BEFORE_REST: usize = 2;
+
+/// Stretches without a packet after which only messages are expected: 20 ms, a packet time.
+const QUIET_STRETCHES: u64 = 40;
 
 /// Messages taken in a row, so that a flood of commands cannot hold up the tick.
 const MESSAGES_A_TURN: usize = 256;
@@ -67,18 +73,27 @@ struct Rests {
     /// Which stretch of [`REST`] this is, counted from the beginning.
     stretch: u64,
     packets: usize,
+    messages: usize,
+    /// The last stretch that had a packet in it.
+    heard: u64,
 }
 
 impl Rests {
-    /// After so many packets: until when, monotonic nanoseconds, if at all.
-    fn after(&mut self, packets: usize, mono: u64) -> Option<u64> {
+    /// After so many packets and messages: until when, monotonic nanoseconds, if at all.
+    fn after(&mut self, packets: usize, messages: usize, mono: u64) -> Option<u64> {
         let length = REST.as_nanos() as u64;
         let stretch = mono / length;
         if stretch != self.stretch {
-            (self.stretch, self.packets) = (stretch, 0);
+            (self.stretch, self.packets, self.messages) = (stretch, 0, 0);
         }
         self.packets += packets;
-        (self.packets >= PACKETS_BEFORE_REST).then(|| (stretch + 1) * length)
+        self.messages += messages;
+        if packets > 0 {
+            self.heard = stretch;
+        }
+        let is_quiet = stretch - self.heard > QUIET_STRETCHES;
+        let length = if is_quiet { MESSAGES_REST.as_nanos() as u64 } else { length };
+        (self.packets + self.messages >= PACKETS_BEFORE_REST).then(|| (mono / length + 1) * length)
     }
 }
 
@@ -137,7 +152,7 @@ impl Worker {
             }
             self.flush(&sink);
             self.hand_over();
-            let until = rests.after(packets + messages, now.mono);
+            let until = rests.after(packets, messages, now.mono);
             if packets == 0 && !self.receiver.waits() {
                 self.rest(until);
             }
@@ -327,15 +342,25 @@ mod tests {
     #[test]
     fn it_rests_to_the_end_of_a_stretch_in_which_packets_come_thick() {
         let mut rests = Rests::default();
-        assert_eq!(rests.after(1, 10 * STRETCH + 1), None, "one packet is taken as it comes");
-        assert_eq!(rests.after(1, 10 * STRETCH + 2), Some(11 * STRETCH));
-        assert_eq!(rests.after(0, 11 * STRETCH), None, "a new stretch begins anew");
-        assert_eq!(rests.after(5, 11 * STRETCH + 9), Some(12 * STRETCH));
+        assert_eq!(rests.after(1, 0, 10 * STRETCH + 1), None, "one packet is taken as it comes");
+        assert_eq!(rests.after(0, 1, 10 * STRETCH + 2), Some(11 * STRETCH));
+        assert_eq!(rests.after(0, 0, 11 * STRETCH), None, "a new stretch begins anew");
+        assert_eq!(rests.after(5, 0, 11 * STRETCH + 9), Some(12 * STRETCH));
+    }
+
+    #[test]
+    fn it_rests_for_longer_once_nothing_but_messages_has_come_for_a_packet_time() {
+        let mut rests = Rests::default();
+        assert_eq!(rests.after(1, 1, 10 * STRETCH), Some(11 * STRETCH));
+        assert_eq!(rests.after(0, 2, (10 + QUIET_STRETCHES) * STRETCH), Some((11 + QUIET_STRETCHES) * STRETCH));
+        let quiet = (12 + QUIET_STRETCHES) * STRETCH;
+        assert_eq!(rests.after(0, 2, quiet + 1), Some(quiet + MESSAGES_REST.as_nanos() as u64));
+        assert_eq!(rests.after(1, 1, quiet + 2 * STRETCH), Some(quiet + 3 * STRETCH), "somebody speaks");
     }
 
     #[test]
     fn a_packet_now_and_then_is_never_waited_with() {
         let mut rests = Rests::default();
-        assert!((0..1000).all(|packet| rests.after(1, packet * STRETCH).is_none()));
+        assert!((0..1000).all(|packet| rests.after(1, 0, packet * STRETCH).is_none()));
     }
 }
