@@ -22,7 +22,7 @@ pub struct Salvage {
 }
 
 impl Salvage {
-    /// Looks for them in bytes that [`Message::parse`] has refused.
+    /// Looks for them in bytes that [`super::Message::parse`] has refused.
     ///
     /// Nothing where an answer would be wrong or could not be matched: no request, an ACK, no Via, no Call-ID, or a message
     /// beyond [`MAX_MESSAGE_BYTES`] or [`MAX_HEADERS`].
