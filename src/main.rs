@@ -23,6 +23,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// A third of the weight of a thread that is not nice.
+const NICENESS: i32 = 5;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = match &cli.command {
@@ -32,7 +35,11 @@ fn main() -> ExitCode {
     log::start(level);
     // The one TLS provider; an error means that it stands already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Command::Serve(_) = &cli.command {
+        runtime.on_thread_start(come_after_calls);
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("tandem: cannot start: {error}");
@@ -46,6 +53,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where they share a core, signalling and media come before what the runtime's threads do, the projector and SQLite's own
+/// thread among it: a batch of rows lasts for tens of milliseconds, and no call is to wait for it.
+fn come_after_calls() {
+    // One's own niceness may always be raised; where it is not, calls wait a little.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 async fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {

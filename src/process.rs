@@ -257,7 +257,7 @@ impl Process {
         outlet.hear(datagrams)?;
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
-        let store = Store::open(&config.database_url).await?;
+        let store = open_store(config).await?;
         let sealer = Sealer::open(&config.key_file).map_err(AccountError::from)?;
         let accounts = accounts(config, &store, sealer.clone()).await?;
         let commander = commander(&inbox);
@@ -445,6 +445,13 @@ fn carriers(directory: &Directory) -> Vec<(IpAddr, u8)> {
     let trunks = directory.trunks.iter().filter_map(|trunk| carrier::Trunk::new(trunk.config.clone()).ok());
     let networks = trunks.flat_map(|trunk| trunk.accept_from().to_vec());
     networks.map(|network| (network.network(), network.prefix_len())).collect()
+}
+
+/// Opens the database from a thread of the runtime: the thread that SQLite gets is as nice as the one it comes from.
+async fn open_store(config: &Config) -> Result<Store, StartError> {
+    let url = config.database_url.clone();
+    let opening = tokio::spawn(async move { Store::open(&url).await });
+    Ok(opening.await.map_err(std::io::Error::other)??)
 }
 
 async fn bind_sip(config: &Config, inbox: &Inbox<Input>) -> Result<(Net, BoundAddresses, Vec<Datagrams>), StartError> {
