@@ -109,19 +109,10 @@ impl Writer {
         Self { out: Vec::with_capacity(USUAL_BYTES), content_type: None, body: Bytes::new() }
     }
 
-    /// Any header, as a caller names it.
-    pub(super) fn line(&mut self, name: &HeaderName, value: HeaderValue) {
-        match name.known() {
-            // The writer alone knows the body's length: a second opinion would be a way to smuggle.
-            Name::ContentLength => {}
-            Name::ContentType => self.content_type = Some(value),
-            _ => self.write(name.as_str(), value.as_bytes()),
-        }
-    }
-
-    /// As [`Writer::line`], of a name that is a token, without a copy of either.
+    /// Any header, of a name that is a token.
     pub(super) fn text(&mut self, name: &str, value: &[u8]) {
         match Name::from_bytes(name.as_bytes()) {
+            // The writer alone knows the body's length: a second opinion would be a way to smuggle.
             Name::ContentLength => {}
             Name::ContentType => self.content_type = Some(value.into()),
             _ => {
@@ -232,7 +223,7 @@ impl RequestBuilder {
     pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
         let name = name.into();
         self.has_max_forwards |= name.known() == Name::MaxForwards;
-        self.writer.line(&name, value.into());
+        self.writer.text(name.as_str(), value.into().as_bytes());
         self
     }
 

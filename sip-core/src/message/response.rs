@@ -81,7 +81,7 @@ impl ResponseBuilder {
     /// Any further header; names as in [`super::RequestBuilder::header`].
     #[must_use]
     pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
-        self.rest.line(&name.into(), value.into());
+        self.rest.text(name.into().as_str(), value.into().as_bytes());
         self
     }
 
