@@ -7,6 +7,7 @@ use super::writer::Order;
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
 use crate::shard::{EndpointState, Shard};
+use crate::stats::ShardReport;
 use base::{Now, Rng};
 use rustix::event::epoll;
 use std::{
@@ -300,8 +301,20 @@ impl Worker {
                 let now = self.now();
                 self.shard.fail_record(id, record, error, now, &mut self.sockets);
             }
-            Message::Stats(reply) => drop(reply.send(self.shard.stats().clone())),
+            Message::Report(reply) => drop(reply.send(self.report())),
             Message::Stop => self.stopping = true,
+        }
+    }
+
+    fn report(&self) -> ShardReport {
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        ShardReport {
+            shard: self.number,
+            stats: self.shard.stats().clone(),
+            waiting: self.receiver.waiting(),
+            held: self.held.len(),
+            unwritten: self.ordered.len(),
+            cpu_ns: cpu.tv_sec as u64 * 1_000_000_000 + cpu.tv_nsec as u64,
         }
     }
 
