@@ -20,7 +20,7 @@ use std::{
 
 /// How long the loop may rest while packets keep coming, so that many share one wake: the wake is dearer than the packet
 /// (a relayed packet waits for half of it in the mean). It bounds what a rest adds to a packet's or a command's way.
-pub const REST: Duration = Duration::from_micros(500);
+pub const REST: Duration = Duration::from_micros(750);
 
 /// The same while only messages come: calls that begin and end, and nobody speaks yet.
 pub const MESSAGES_REST: Duration = Duration::from_millis(1);
@@ -28,8 +28,8 @@ pub const MESSAGES_REST: Duration = Duration::from_millis(1);
 /// Packets and messages in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
 const PACKETS_BEFORE_REST: usize = 2;
 
-/// Stretches without a packet after which only messages are expected: 20 ms, a packet time.
-const QUIET_STRETCHES: u64 = 40;
+/// Stretches without a packet after which only messages are expected: a packet time.
+const QUIET_STRETCHES: u64 = 27;
 
 /// Messages taken in a row, so that a flood of commands cannot hold up the tick.
 const MESSAGES_A_TURN: usize = 256;
@@ -366,9 +366,10 @@ mod tests {
         let mut rests = Rests::default();
         assert_eq!(rests.after(1, 1, 10 * STRETCH), Some(11 * STRETCH));
         assert_eq!(rests.after(0, 2, (10 + QUIET_STRETCHES) * STRETCH), Some((11 + QUIET_STRETCHES) * STRETCH));
-        let quiet = (12 + QUIET_STRETCHES) * STRETCH;
-        assert_eq!(rests.after(0, 2, quiet + 1), Some(quiet + MESSAGES_REST.as_nanos() as u64));
-        assert_eq!(rests.after(1, 1, quiet + 2 * STRETCH), Some(quiet + 3 * STRETCH), "somebody speaks");
+        let (quiet, longer) = (12 + QUIET_STRETCHES, MESSAGES_REST.as_nanos() as u64);
+        let next = (quiet * STRETCH / longer + 1) * longer;
+        assert_eq!(rests.after(0, 2, quiet * STRETCH), Some(next), "the end of a longer stretch");
+        assert_eq!(rests.after(1, 1, (quiet + 2) * STRETCH), Some((quiet + 3) * STRETCH), "somebody speaks");
     }
 
     #[test]
