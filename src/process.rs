@@ -257,6 +257,7 @@ impl Process {
         outlet.hear(datagrams)?;
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
+        let shards = engine.observer();
         let store = open_store(config).await?;
         let sealer = Sealer::open(&config.key_file).map_err(AccountError::from)?;
         let accounts = accounts(config, &store, sealer.clone()).await?;
@@ -355,6 +356,7 @@ impl Process {
             registry: registry.clone(),
             commander,
             sip,
+            media: Arc::new(move || shards.reports()),
             rng,
             version,
         });

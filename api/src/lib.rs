@@ -6,7 +6,7 @@
 //! | [`journal`] | the append-only file that is the truth of what happened |
 //! | [`ledger`] | writing facts down and looking them up; recovery; the projector |
 //! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
-//! | [`metrics`] | what `/metrics` counts |
+//! | [`metrics`], [`media_metrics`] | what `/metrics` counts, and what it asks of the media engine |
 //! | [`keys`] | API keys and their rates |
 //! | [`accounts`] | what a tenant is called, its auth token, its webhook secret |
 //! | [`secrets`] | the key file that seals what must be readable again |
@@ -35,6 +35,7 @@ pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod media_metrics;
 pub mod metrics;
 pub mod mp3;
 pub mod prompts;
@@ -55,6 +56,7 @@ pub use flows::Flows;
 pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, document, router, serve};
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
+pub use media_metrics::AskMedia;
 pub use prompts::{Builtin, PromptError, Prompts};
 pub use recordings::Recordings;
 pub use refused::Refused;

@@ -3,6 +3,7 @@
 //! Counters count where a thing happens; what can be asked is asked when somebody reads. Names and label values are from
 //! the configuration or from lists of ours: nothing that a client sends becomes a label.
 
+use crate::media_metrics::Shards;
 use crate::words::direction;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -162,6 +163,8 @@ pub struct Now {
     pub streams: u64,
     /// Each trunk: whether it is known to fail, and its calls.
     pub trunks: Vec<(String, bool, u64)>,
+    /// Each media shard.
+    pub media: Vec<media::ShardReport>,
 }
 
 /// All metrics of the API.
@@ -197,10 +200,11 @@ impl Metrics {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn text(&self, now: &Now) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, now: Now) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("tandem");
         self.register(&mut registry);
-        register_now(&mut registry, now);
+        register_now(&mut registry, &now);
+        registry.register_collector(Box::new(Shards(now.media)));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)

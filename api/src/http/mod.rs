@@ -76,6 +76,7 @@ use crate::directory::Directory;
 use crate::flows::Flows;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
+use crate::media_metrics::AskMedia;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 use crate::recordings::Recordings;
@@ -129,6 +130,8 @@ pub struct Parts {
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
     pub sip: Arc<ArcSwap<SipHealth>>,
+    /// How the media shards are, asked.
+    pub media: AskMedia,
     /// Randomness for sids.
     pub rng: Rng,
     /// The program's version, as `/health` names it.
@@ -152,6 +155,7 @@ struct Inner {
     registry: Registry,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
+    media: AskMedia,
     rng: Mutex<Rng>,
     version: &'static str,
     draining: AtomicBool,
@@ -177,6 +181,7 @@ impl App {
             registry,
             commander,
             sip,
+            media,
             rng,
             version,
         } = parts;
@@ -192,6 +197,7 @@ impl App {
             registry,
             commander,
             sip,
+            media,
             rng: Mutex::new(rng),
             version,
             draining: AtomicBool::new(false),

@@ -143,6 +143,7 @@ impl Board {
             registry: registry.clone(),
             commander,
             sip: sip.clone(),
+            media: Arc::new(|| vec![media::ShardReport::default()]),
             rng: Rng::from_seed(seed()),
             version: "0.0.0-test",
         });
