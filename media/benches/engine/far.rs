@@ -11,7 +11,7 @@ use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// Nanoseconds between two packets of a stream.
@@ -43,6 +43,12 @@ pub fn raise_limits() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+/// The far ends' core. Asked for first before any thread is bound: afterwards a thread sees its own core alone.
+pub fn last_core() -> usize {
+    static LAST: OnceLock<usize> = OnceLock::new();
+    *LAST.get_or_init(|| std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1))
 }
 
 /// Binds the calling thread to one core: 0 is the subject's, the last the far ends'.
@@ -85,7 +91,7 @@ impl Far {
         let (sender, result) = mpsc::channel();
         let flags = (measuring.clone(), stop.clone());
         std::thread::spawn(move || {
-            pin(std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1));
+            pin(last_core());
             // Where it is refused, the ticks are a little late.
             let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
             sender.send(Talk::new(self.sockets, to, speaks, hears_itself).run(&flags.0, &flags.1)).unwrap();

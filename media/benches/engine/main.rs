@@ -121,6 +121,7 @@ fn memory(calls: usize) {
 
 fn main() {
     far::raise_limits();
+    println!("the subject on core 0, the far ends on core {}", far::last_core());
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let calls = |otherwise: &[usize]| match words.get(1).and_then(|calls| calls.parse().ok()) {
         Some(calls) => vec![calls],
