@@ -7,4 +7,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export SIM_CALLS=${1:-10000} SIM_SEED=${SIM_SEED:-$(date -u +%Y%m%d)}
 echo "$SIM_CALLS calls by seed $SIM_SEED"
-exec cargo test --locked --release --test simulation -- nightly --nocapture
+exec cargo test --locked --profile bench --test simulation -- nightly --nocapture

@@ -99,7 +99,7 @@ fn signalling(ledger: &Ledger, rate: u64, lasting: Duration, hold: Duration) -> 
         let due = Duration::from_nanos(calls * 1_000_000_000 / rate);
         if now >= due && due < lasting {
             let [invite, ack, bye] = bursts(calls);
-            let mut call = Call { sid: CallSid::new(&mut rng), seq: 0 };
+            let mut call = Call { sid: CallSid::new(1_795_906_502_467 + calls, &mut rng), seq: 0 };
             call.say(ledger, invite);
             acks.push_back((now + Duration::from_millis(1), call, [ack, bye]));
             calls += 1;

@@ -51,6 +51,25 @@ pub(crate) enum Wake {
     Release,
 }
 
+impl Wake {
+    const OF_THE_LIVING: [Self; 10] = [
+        Self::Queue,
+        Self::Ring,
+        Self::Duration,
+        Self::Day,
+        Self::Program,
+        Self::Hearing,
+        Self::Waiting,
+        Self::Machine,
+        Self::Keys,
+        Self::HandedOn,
+    ];
+
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
 /// A timer's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
@@ -207,27 +226,44 @@ impl Desk {
         let sid: CallSid = sid.parse().ok()?;
         self.by_media.iter().find(|(_, call)| **call == sid).map(|(id, _)| *id)
     }
+}
 
-    /// Wakes the call later.
-    pub(crate) fn wake(&mut self, sid: CallSid, what: Wake, after: Duration, now: Now) {
-        self.timers.set(Timer::Call(sid, what), now.after(after));
+/// The timers of one call. It knows which it has set, so that a call that ends does not ask for each there could be.
+#[derive(Debug)]
+pub(crate) struct Alarms {
+    sid: CallSid,
+    /// A bit for each [`Wake`] that was set and not stopped.
+    set: u16,
+}
+
+impl Alarms {
+    pub(crate) fn of(sid: CallSid) -> Self {
+        Self { sid, set: 0 }
     }
 
-    /// Stops every timer of a call but the one that waits for its media to close.
-    pub(crate) fn quiet(&mut self, sid: CallSid) {
-        for what in [
-            Wake::Queue,
-            Wake::Ring,
-            Wake::Duration,
-            Wake::Day,
-            Wake::Program,
-            Wake::Keys,
-            Wake::HandedOn,
-            Wake::Machine,
-            Wake::Waiting,
-            Wake::Hearing,
-        ] {
-            self.timers.stop(Timer::Call(sid, what));
+    /// Wakes the call `after` from now.
+    pub(crate) fn wake(&mut self, what: Wake, after: Duration, desk: &mut Desk, now: Now) {
+        self.wake_at(what, now.after(after), desk);
+    }
+
+    /// Wakes the call at `at` (monotonic nanoseconds).
+    pub(crate) fn wake_at(&mut self, what: Wake, at: u64, desk: &mut Desk) {
+        self.set |= what.bit();
+        desk.timers.set(Timer::Call(self.sid, what), at);
+    }
+
+    /// Does not.
+    pub(crate) fn stop(&mut self, what: Wake, desk: &mut Desk) {
+        if self.set & what.bit() != 0 {
+            self.set &= !what.bit();
+            desk.timers.stop(Timer::Call(self.sid, what));
+        }
+    }
+
+    /// Stops all but what is for the time after the call's end.
+    pub(crate) fn quiet(&mut self, desk: &mut Desk) {
+        for what in Wake::OF_THE_LIVING {
+            self.stop(what, desk);
         }
     }
 }

@@ -158,7 +158,7 @@ pub fn order(n: u32, rng: &mut Rng, now: Now) -> Originate {
     ];
     let program = &programs[n as usize % programs.len()];
     Originate {
-        sid: CallSid::new(rng),
+        sid: CallSid::new(now.wall, rng),
         tenant: "default".to_owned(),
         from: "+18325550100".parse().expect("a number"),
         to: format!("+1555{n:07}").parse().expect("a number"),

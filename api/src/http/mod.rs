@@ -254,7 +254,8 @@ impl App {
     }
 
     fn new_sid(&self) -> CallSid {
-        CallSid::new(&mut self.inner.rng.lock().unwrap_or_else(PoisonError::into_inner))
+        let at = self.inner.ledger.wall();
+        CallSid::new(at, &mut self.inner.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

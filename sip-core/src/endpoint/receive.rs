@@ -9,7 +9,7 @@ use super::config::{ANSWER_TIMEOUT, IN_DIALOG_RESERVE};
 use super::core::Target;
 use super::event::{Event, Source};
 use super::session::{Offered, Path, Session, State, too_small};
-use super::timer::{SessionTimer, TimerKey};
+use super::timer::SessionTimer;
 use super::transactions::ServerId;
 use super::{Endpoint, SessionId};
 use crate::dialog::{Dialog, DialogId};
@@ -321,9 +321,9 @@ impl Endpoint {
         };
         let path = path_of(&message, &arrival);
         self.core.register_dialog(&dialog, id, path.flow);
-        self.core.start(TimerKey::Session(id, SessionTimer::Answer), ANSWER_TIMEOUT);
         let state = State::Offered(Offered::new(&mut self.core, server, dialog, &message));
-        self.sessions.insert(id, Session::new(id, path, state).heard(&message));
+        let session = Session::new(id, path, state).heard(&message);
+        self.sessions.insert(id, session.within(&mut self.core, SessionTimer::Answer, ANSWER_TIMEOUT));
         self.core.event(Event::Incoming { session: id, request: message, source: arrival.source, replaces });
         Some(id)
     }

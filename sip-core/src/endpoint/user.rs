@@ -13,7 +13,7 @@ use super::config::{MAX_FORWARDS, RING_TIMEOUT};
 use super::core::Owner;
 use super::exchange::{NewExchange, Purpose, Way};
 use super::session::{Calling, Path, Session, State, invite_headers};
-use super::timer::{SessionTimer, TimerKey};
+use super::timer::SessionTimer;
 use crate::dialog::DialogId;
 use crate::header::{NameAddr, Replaces};
 use crate::message::{Method, StatusCode};
@@ -69,9 +69,9 @@ impl Endpoint {
             authorization: None,
         });
         let state = State::Calling(Calling::new(exchange, invite.contact_user, invite.body));
-        self.sessions.insert(id, Session::new(id, path, state));
         let ring = invite.ring_timeout.unwrap_or(RING_TIMEOUT);
-        self.core.start(TimerKey::Session(id, SessionTimer::Ring), ring);
+        let session = Session::new(id, path, state).within(&mut self.core, SessionTimer::Ring, ring);
+        self.sessions.insert(id, session);
         self.pump();
         Ok(id)
     }

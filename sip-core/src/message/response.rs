@@ -126,49 +126,57 @@ impl ResponseBuilder {
     }
 
     fn copy_message(&self, request: &Message, writer: &mut Writer) {
-        for (at, via) in request.values(Name::Via).take(MAX_VIAS).enumerate() {
-            self.via(&via, request.top_via().ok().filter(|_| at == 0), writer);
-        }
-        if self.with_record_route {
-            request.lines(Name::RecordRoute).for_each(|route| writer.echo(Name::RecordRoute, &route));
-        }
-        let first = |name, writer: &mut Writer| {
-            let value = request.lines(name).find(|value| !value.is_empty());
-            value.inspect(|value| writer.echo(name, value));
-        };
-        first(Name::From, writer);
-        if let Some(to) = request.lines(Name::To).find(|value| !value.is_empty()) {
-            self.to_header(&to, request.to().ok(), writer);
-        }
-        first(Name::CallId, writer);
-        first(Name::CSeq, writer);
-        if self.status == StatusCode::TRYING {
-            first(Name::Timestamp, writer);
-        }
+        let first = |name| request.lines(name).find(|value| !value.is_empty());
+        let read = (request.top_via().ok(), request.to().ok());
+        let vias = request.values(Name::Via).take(MAX_VIAS);
+        self.copy(vias, request.lines(Name::RecordRoute), first, read, writer);
     }
 
     fn copy_salvage(&self, request: &Salvage, writer: &mut Writer) {
-        for (at, value) in request.vias.iter().enumerate() {
-            let via = Some(value).filter(|_| at == 0).and_then(|value| Via::parse(value).ok());
-            self.via(value, via.as_ref(), writer);
+        let first = |name| {
+            let value = match name {
+                Name::From => &request.from,
+                Name::To => &request.to,
+                Name::CallId => &request.call_id,
+                Name::CSeq => &request.cseq,
+                Name::Timestamp => &request.timestamp,
+                _ => return None,
+            };
+            Some(value).filter(|value| !value.is_empty())
+        };
+        let via = request.vias.first().and_then(|value| Via::parse(value).ok());
+        let to = NameAddr::parse(&request.to).ok();
+        self.copy(request.vias.iter(), request.record_routes.iter(), first, (via.as_ref(), to.as_ref()), writer);
+    }
+
+    /// What a response has of its request (RFC 3261 §8.2.6), in its order; `read` are the top Via and To where they can be read.
+    fn copy<V: AsRef<[u8]>>(
+        &self,
+        vias: impl Iterator<Item = V>,
+        routes: impl Iterator<Item = V>,
+        first: impl Fn(Name) -> Option<V>,
+        (top, to): (Option<&Via>, Option<&NameAddr>),
+        writer: &mut Writer,
+    ) {
+        for (at, via) in vias.enumerate() {
+            self.via(via.as_ref(), top.filter(|_| at == 0), writer);
         }
         if self.with_record_route {
-            request.record_routes.iter().for_each(|route| writer.echo(Name::RecordRoute, route));
+            routes.for_each(|route| writer.echo(Name::RecordRoute, route.as_ref()));
         }
-        let copied = |name, value: &[u8], writer: &mut Writer| {
-            if !value.is_empty() {
-                writer.echo(name, value);
+        let copied = |name, writer: &mut Writer| {
+            if let Some(value) = first(name) {
+                writer.echo(name, value.as_ref());
             }
         };
-        copied(Name::From, &request.from, writer);
-        if !request.to.is_empty() {
-            let to = NameAddr::parse(&request.to).ok();
-            self.to_header(&request.to, to.as_ref(), writer);
+        copied(Name::From, writer);
+        if let Some(value) = first(Name::To) {
+            self.to_header(value.as_ref(), to, writer);
         }
-        copied(Name::CallId, &request.call_id, writer);
-        copied(Name::CSeq, &request.cseq, writer);
+        copied(Name::CallId, writer);
+        copied(Name::CSeq, writer);
         if self.status == StatusCode::TRYING {
-            copied(Name::Timestamp, &request.timestamp, writer);
+            copied(Name::Timestamp, writer);
         }
     }
 

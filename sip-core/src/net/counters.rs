@@ -46,6 +46,8 @@ counters! {
     datagrams_dropped,
     /// Datagrams that were not read because their source, or all strangers together, sent too many.
     datagrams_refused,
+    /// Times that a connection was left unread for a while because its source, or all strangers together, said too much.
+    streams_paced,
     /// Datagrams handed to the kernel.
     datagrams_sent,
     /// Datagrams that the kernel did not take.

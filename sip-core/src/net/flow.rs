@@ -198,10 +198,10 @@ where
     let Guest { local, transport, peer } = guest;
     let announce = Input::Accepted { flow: end.flow, local, peer };
     if transport.is_websocket() {
-        return Box::pin(websocket::run(shared, end, stream, announce)).await;
+        return Box::pin(websocket::run(shared, end, stream, announce, peer.ip())).await;
     }
     shared.deliver(announce).await;
-    run(shared, end, stream, false).await;
+    run(shared, end, stream, Some(peer.ip())).await;
 }
 
 /// What the core has asked for, and where to open it from.
@@ -227,8 +227,8 @@ pub(super) async fn open(shared: Arc<Shared>, end: FlowEnd, tls: Arc<Tls>, targe
             shared.tally.opened.one();
             shared.deliver(Input::Opened { flow, local_addr }).await;
             match stream {
-                Opened::Tcp(stream) => run(&shared, end, stream, true).await,
-                Opened::Tls(stream) => run(&shared, end, stream, true).await,
+                Opened::Tcp(stream) => run(&shared, end, stream, None).await,
+                Opened::Tls(stream) => run(&shared, end, stream, None).await,
             }
         }
         Ok(_) => closed(&shared, flow, "closed before it stood".to_owned()).await,
@@ -259,8 +259,8 @@ async fn connect(tls: &Tls, target: &Target, tally: &Tally) -> io::Result<(Socke
     Ok((local_addr, opened))
 }
 
-/// Reads and writes until either side has had enough.
-async fn run<S>(shared: &Shared, end: FlowEnd, stream: S, ours: bool)
+/// Reads and writes until either side has had enough; `guest` has opened it, where we have not.
+async fn run<S>(shared: &Shared, end: FlowEnd, stream: S, guest: Option<IpAddr>)
 where
     S: AsyncRead + AsyncWrite,
 {
@@ -270,7 +270,7 @@ where
         // An end that was decided on is not put off by a socket that still takes something.
         biased;
         reason = control.aborted() => reason,
-        reason = read(shared, flow, &mut reader, &control, ours) => reason,
+        reason = read(shared, flow, &mut reader, &control, guest) => reason,
         reason = write(&mut writes, &mut writer, &control) => reason,
     };
     // TLS says goodbye, TCP sends what the kernel still holds.
@@ -283,12 +283,18 @@ pub(super) async fn closed(shared: &Shared, flow: FlowId, reason: String) {
     shared.deliver(Input::Closed { flow, reason }).await;
 }
 
-async fn read<S>(shared: &Shared, flow: FlowId, reader: &mut ReadHalf<S>, control: &Control, ours: bool) -> String
+async fn read<S>(
+    shared: &Shared,
+    flow: FlowId,
+    reader: &mut ReadHalf<S>,
+    control: &Control,
+    guest: Option<IpAddr>,
+) -> String
 where
     S: AsyncRead,
 {
     let mut buffer = [0; READ_CHUNK];
-    let mut spoken = ours;
+    let mut spoken = guest.is_none();
     loop {
         let patience = if spoken { shared.limits.idle } else { shared.limits.first_bytes };
         let written = control.written.load(Ordering::Relaxed);
@@ -301,6 +307,9 @@ where
                 }
                 let bytes = Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default());
                 shared.deliver(Input::Received { flow, bytes }).await;
+                if let Some(guest) = guest {
+                    shared.pace(guest, len).await;
+                }
             }
             Ok(Err(error)) => return format!("cannot read: {error}"),
             // Where we have written meanwhile, it was not idle.

@@ -75,10 +75,15 @@ fn udp_of(bound: &[(LocalId, Transport, SocketAddr)]) -> impl Iterator<Item = (L
 pub struct Full;
 
 /// Datagrams a second that are read from one source that is not known; what is beyond never reaches the inbox, where it
-/// would stand before what others have sent.
+/// would stand before what others have sent. Of its connections so many [`STRETCH`]es are read: they stay in the kernel, and TCP
+/// slows their peer down.
 pub const DATAGRAMS_OF_ONE: u32 = 1_000;
-/// Datagrams a second that are read from all of them together.
+/// Datagrams and stretches a second that are read from all of them together.
 pub const DATAGRAMS_OF_STRANGERS: u32 = 20_000;
+/// Octets over a connection that are counted as one datagram: a short request.
+pub const STRETCH: usize = 512;
+/// How soon a connection that was left unread is looked at again.
+const PACE: Duration = Duration::from_millis(20);
 /// Connections a second that one source which is not known may open; one more is closed at once.
 pub const CONNECTIONS_OF_ONE: u32 = 50;
 /// Connections a second that all of them may open together.
@@ -350,6 +355,19 @@ impl Shared {
     fn lets_in(&self, gate: &Mutex<Gate>, source: IpAddr) -> bool {
         let mono = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         lock(gate).admits(source, Now::new(mono, 0))
+    }
+
+    /// Comes back when what a connection's peer has said is paid for.
+    async fn pace(&self, peer: IpAddr, octets: usize) {
+        let mut is_paced = false;
+        for _ in 0..octets.div_ceil(STRETCH) {
+            while !self.lets_in(&self.datagrams, peer) {
+                if !std::mem::replace(&mut is_paced, true) {
+                    self.tally.streams_paced.one();
+                }
+                tokio::time::sleep(PACE).await;
+            }
+        }
     }
 
     /// Comes back when everything is being closed.

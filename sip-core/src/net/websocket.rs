@@ -7,6 +7,7 @@ use crate::transport::{FlowId, Input};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -26,7 +27,7 @@ pub const PING_EVERY: Duration = Duration::from_secs(30);
 const SUBPROTOCOL: &str = "sip";
 
 /// The life of a WebSocket, from its handshake on.
-pub(super) async fn run<S>(shared: &Shared, end: FlowEnd, stream: S, announce: Input)
+pub(super) async fn run<S>(shared: &Shared, end: FlowEnd, stream: S, announce: Input, guest: IpAddr)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -48,7 +49,7 @@ where
     let reason = tokio::select! {
         biased;
         reason = control.aborted() => reason,
-        reason = read(shared, flow, &mut source, pings) => reason,
+        reason = read(shared, (flow, guest), &mut source, pings) => reason,
         reason = write(&mut writes, pinged, &mut sink, &control) => reason,
     };
     // RFC 6455 §5.5.1; best effort.
@@ -78,7 +79,7 @@ fn agree(request: &Request, mut response: Response) -> Result<Response, ErrorRes
 /// Reads until the client has said enough, or nothing for too long.
 async fn read<S>(
     shared: &Shared,
-    flow: FlowId,
+    (flow, guest): (FlowId, IpAddr),
     source: &mut SplitStream<WebSocketStream<S>>,
     pings: mpsc::Sender<()>,
 ) -> String
@@ -108,7 +109,9 @@ where
                         spoken = true;
                         shared.admission.spoke(flow);
                     }
+                    let octets = bytes.len();
                     shared.deliver(Input::Received { flow, bytes }).await;
+                    shared.pace(guest, octets).await;
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::description::{Format, Media, SessionDescription};
 use super::direction::Direction;
 use super::error::SdpError;
 use super::event::{NARROW_CLOCK, TelephoneEvents};
-use super::offer::{Stream, events_of, media, session, write};
+use super::offer::{Stream, begin, events_of, refuse};
 use super::{LocalAudio, MAX_PTIME_MS, MIN_PTIME_MS, Negotiated};
 use bytes::Bytes;
 
@@ -62,14 +62,15 @@ pub fn answer_preferring(
         rtcp_mux: negotiated.rtcp_mux,
         direction: negotiated.direction,
     };
-    let medias = offer.media.iter().enumerate().map(|(i, offered)| match i == index {
-        true => ours.describe(local.port),
-        false => media(&offered.kind, 0, &offered.protocol, &offered.raw_formats),
-    });
-    let mut description = session(local, medias.collect());
     // RFC 3264 §6: the answer's time is the offer's.
-    description.times.clone_from(&offer.times);
-    Ok(Answered { sdp: write(&description), negotiated })
+    let mut sdp = begin(local, &offer.times);
+    for (i, offered) in offer.media.iter().enumerate() {
+        match i == index {
+            true => ours.describe(local.port, &mut sdp),
+            false => refuse(&offered.kind, &offered.protocol, &offered.raw_formats, &mut sdp),
+        }
+    }
+    Ok(Answered { sdp: sdp.into(), negotiated })
 }
 
 /// The answer that follows `previous`, a description we have sent in this session: `local.version` goes up by one where

@@ -76,10 +76,13 @@ impl AudioCodec {
     }
 
     /// What stands behind the payload type in `a=rtpmap`.
-    pub(super) fn encoding(self) -> String {
-        let Row { name, clock_rate, channels, .. } = self.row();
-        let channels = channels.map(|channels| format!("/{channels}")).unwrap_or_default();
-        format!("{name}/{clock_rate}{channels}")
+    pub(super) const fn encoding(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU/8000",
+            Self::Pcma => "PCMA/8000",
+            Self::G722 => "G722/8000",
+            Self::Opus => "opus/48000/2",
+        }
     }
 
     /// What stands behind the payload type in `a=fmtp`.

@@ -1,4 +1,4 @@
-//! Session descriptions for audio: syntax by `sdp-types` (RFC 8866), offer and answer by us (RFC 3264, RFC 6337).
+//! Session descriptions for audio: syntax (RFC 8866), offer and answer (RFC 3264, RFC 6337).
 //!
 //! Read leniently, write strictly: a peer's bare line feeds, missing `s=` or `t=`, unknown payload types and mixed case
 //! cost no call; what we write is what RFC 8866 §5 asks for. Media other than audio is refused with port 0 in its own

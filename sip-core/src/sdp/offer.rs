@@ -6,7 +6,8 @@ use super::crypto::Crypto;
 use super::direction::Direction;
 use super::event::{NARROW_CLOCK, OUR_EVENTS, WIDE_TELEPHONE_EVENT};
 use bytes::Bytes;
-use sdp_types::{Attribute, Connection, Media, Origin, Session};
+use std::fmt::Write as _;
+use std::net::IpAddr;
 
 /// An offer of one audio stream: all our codecs in our order, telephone-event last.
 #[must_use]
@@ -22,7 +23,9 @@ pub fn offer(local: &LocalAudio) -> Bytes {
         rtcp_mux: local.rtcp_mux,
         direction: local.direction,
     };
-    write(&session(local, vec![stream.describe(local.port)]))
+    let mut sdp = begin(local, &[(0, 0)]);
+    stream.describe(local.port, &mut sdp);
+    sdp.into()
 }
 
 /// The offer that follows `previous`, a description we have sent in this session: `local.version` goes up by one
@@ -63,71 +66,59 @@ pub(super) struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// The `m=` line and its attributes.
-    pub fn describe(&self, port: u16) -> Media {
+    /// Writes the `m=` line and its attributes.
+    pub fn describe(&self, port: u16, sdp: &mut String) {
+        write(sdp, format_args!("m=audio {port} {}", self.protocol));
         let events = self.telephone_events.iter().map(|(payload_type, _)| *payload_type);
-        let payload_types = self.codecs.iter().map(|(_, payload_type)| *payload_type).chain(events);
-        let formats = payload_types.map(|payload_type| payload_type.to_string()).collect::<Vec<_>>().join(" ");
-        Media { attributes: self.attributes(), ..media("audio", port, self.protocol, &formats) }
-    }
-
-    fn attributes(&self) -> Vec<Attribute> {
-        let mut attributes = Vec::with_capacity(8);
+        for payload_type in self.codecs.iter().map(|(_, payload_type)| *payload_type).chain(events) {
+            write(sdp, format_args!(" {payload_type}"));
+        }
+        sdp.push_str("\r\n");
         for (codec, payload_type) in self.codecs {
-            attributes.push(attribute("rtpmap", Some(format!("{payload_type} {}", codec.encoding()))));
+            write(sdp, format_args!("a=rtpmap:{payload_type} {}\r\n", codec.encoding()));
             if let Some(parameters) = codec.parameters() {
-                attributes.push(attribute("fmtp", Some(format!("{payload_type} {parameters}"))));
+                write(sdp, format_args!("a=fmtp:{payload_type} {parameters}\r\n"));
             }
         }
         for (payload_type, clock_rate) in self.telephone_events {
-            let value = format!("{payload_type} telephone-event/{clock_rate}");
-            attributes.push(attribute("rtpmap", Some(value)));
-            attributes.push(attribute("fmtp", Some(format!("{payload_type} {OUR_EVENTS}"))));
+            write(sdp, format_args!("a=rtpmap:{payload_type} telephone-event/{clock_rate}\r\n"));
+            write(sdp, format_args!("a=fmtp:{payload_type} {OUR_EVENTS}\r\n"));
         }
         for key in self.crypto {
-            attributes.push(attribute("crypto", Some(key.write())));
+            write(sdp, format_args!("a=crypto:{}\r\n", key.write()));
         }
-        attributes.push(attribute("ptime", Some(self.ptime_ms.to_string())));
+        write(sdp, format_args!("a=ptime:{}\r\n", self.ptime_ms));
         if self.rtcp_mux {
-            attributes.push(attribute("rtcp-mux", None));
+            sdp.push_str("a=rtcp-mux\r\n");
         }
-        attributes.push(attribute(self.direction.as_str(), None));
-        attributes
+        write(sdp, format_args!("a={}\r\n", self.direction.as_str()));
     }
 }
 
-/// An `m=` line without attributes; port 0 refuses what was offered (RFC 3264 §6).
-pub(super) fn media(kind: &str, port: u16, protocol: &str, formats: &str) -> Media {
-    Media {
-        media: kind.to_owned(),
-        port,
-        num_ports: None,
-        proto: protocol.to_owned(),
-        fmt: formats.to_owned(),
-        media_title: None,
-        connections: Vec::new(),
-        bandwidths: Vec::new(),
-        key: None,
-        attributes: Vec::new(),
-    }
+/// Writes an `m=` line without attributes, of a medium that is refused (RFC 3264 §6). Its words are the peer's, as they were
+/// read: none has a space or an end of line.
+pub(super) fn refuse(kind: &str, protocol: &str, formats: &str, sdp: &mut String) {
+    write(sdp, format_args!("m={kind} 0 {protocol} {formats}\r\n"));
 }
 
-/// The session level around the given media.
-pub(super) fn session(local: &LocalAudio, medias: Vec<Media>) -> Session {
+/// The session level; media come behind it.
+pub(super) fn begin(local: &LocalAudio, times: &[(u64, u64)]) -> String {
     // RFC 3264 §5: both numbers fit a signed 64-bit integer, with room to count up.
     let number = |value: u64| value & (u64::MAX >> 2);
-    let origin = Origin::with_ip_addr(number(local.session_id), number(local.version), local.addr);
-    Session { connection: Some(Connection::from_ip_addr(local.addr)), medias, ..Session::new(origin, "-") }
+    let addr = match local.addr {
+        IpAddr::V4(_) => "IP4",
+        IpAddr::V6(_) => "IP6",
+    };
+    let mut sdp = String::with_capacity(320);
+    let (id, version, ip) = (number(local.session_id), number(local.version), local.addr);
+    write(&mut sdp, format_args!("v=0\r\no=- {id} {version} IN {addr} {ip}\r\ns=-\r\nc=IN {addr} {ip}\r\n"));
+    for (start, stop) in times {
+        write(&mut sdp, format_args!("t={start} {stop}\r\n"));
+    }
+    sdp
 }
 
-/// The bytes of a description.
-pub(super) fn write(session: &Session) -> Bytes {
-    let mut bytes = Vec::with_capacity(512);
-    // Writing to a `Vec` does not fail.
-    let _ = session.write(&mut bytes);
-    bytes.into()
-}
-
-fn attribute(name: &str, value: Option<String>) -> Attribute {
-    Attribute { attribute: name.to_owned(), value }
+fn write(sdp: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a `String` does not fail.
+    let _ = sdp.write_fmt(line);
 }

@@ -449,6 +449,28 @@ proptest! {
         fuzz(format!("v=0\r\nc=IN IP4 198.51.100.7\r\n{}", lines.concat()).as_bytes());
     }
 
+    /// Another implementation of the grammar takes the same descriptions, and finds the same media in them.
+    #[test]
+    fn reads_what_another_reader_reads(lines in proptest::collection::vec(strict_line(), 0..12)) {
+        let text = format!("v=0\r\n{}", lines.concat());
+        let theirs = sdp_types::Session::parse(text.as_bytes());
+        let ours = SessionDescription::parse(text.as_bytes());
+        prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?}: {:?}, {:?}", text, ours, theirs);
+        let (Ok(ours), Ok(theirs)) = (ours, theirs) else { return Ok(()) };
+        prop_assert_eq!(ours.session_id(), theirs.origin.sess_id.as_str());
+        prop_assert_eq!(ours.version(), theirs.origin.sess_version);
+        let times: Vec<_> = theirs.times.iter().map(|time| (time.start_time, time.stop_time)).collect();
+        prop_assert_eq!(&ours.times, &times);
+        prop_assert_eq!(ours.media.len(), theirs.medias.len());
+        for (ours, media) in ours.media.iter().zip(&theirs.medias) {
+            let theirs = media.connections.first().or(theirs.connection.as_ref());
+            let address = theirs.map(|theirs| theirs.connection_address.parse::<std::net::IpAddr>());
+            prop_assert_eq!((&ours.kind, ours.port), (&media.media, media.port));
+            prop_assert_eq!((&ours.protocol, &ours.raw_formats), (&media.proto, &media.fmt));
+            prop_assert_eq!(ours.address().ok().map(|found| found.ip()), address.and_then(Result::ok));
+        }
+    }
+
     #[test]
     fn reading_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         fuzz(&bytes);
@@ -463,5 +485,20 @@ fn line() -> impl Strategy<Value = String> {
         1 => "a=(sendonly|recvonly|inactive|sendrecv|rtcp-mux|ptime:[0-9]{1,5}|rtcp:[0-9]{1,6})\r\n",
         1 => "[a-z]=[ -~]{0,20}\r?\n",
         1 => "c=IN IP[46] (0.0.0.0|198.51.100.9|::1|x)\r\n",
+    ]
+}
+
+/// Lines that both readers look at, right ones and wrong ones.
+fn strict_line() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "m=(audio|video) (0|4000|65535|65536|x|7/2|7/x) RTP/AVP( (0|8|101|x)){1,3}\r\n",
+        1 => "m=audio( 5)?( RTP/AVP)?\r\n",
+        2 => "a=[a-z]{1,3}(:[a-z:]{0,3})?\r?\n",
+        2 => "o=(-|x) [0-9]{1,2} ([0-9]{1,2}|x) IN IP4( 198.51.100.9)?( x)?\r\n",
+        1 => "s=( |-)\r\n",
+        1 => "t=(0|5|x) 0( 0)?\r\n",
+        2 => "c=I(N|@) {1,2}IP4( 198.51.100.9)?( x)?\r\n",
+        1 => "v=[01]\r\n",
+        1 => "[aos]\r?\n",
     ]
 }

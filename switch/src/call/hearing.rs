@@ -5,7 +5,7 @@
 //! somebody began to speak, with a little before. Of a silence only the last second is kept.
 
 use super::Call;
-use crate::desk::{Desk, Timer, Wake};
+use crate::desk::{Desk, Wake};
 use crate::errand::{Asked, Heard, Utterance};
 use base::Now;
 use ivr::{Input, ListenId, Speech};
@@ -103,7 +103,7 @@ impl Call {
         self.hearing.before = None;
         self.hearing.stage = Stage::Quiet { ear: Ear { listen, speech: Box::new(speech) }, piece: None };
         self.with_media(desk, |id| media::Command::Capture { id, on: true });
-        desk.wake(self.sid, Wake::Hearing, SILENCE, now);
+        self.alarms.wake(Wake::Hearing, SILENCE, desk, now);
         self.listen(desk);
     }
 
@@ -112,7 +112,7 @@ impl Call {
         if self.hearing.listener() != Some(listen) {
             return;
         }
-        desk.timers.stop(Timer::Call(self.sid, Wake::Hearing));
+        self.alarms.stop(Wake::Hearing, desk);
         if matches!(std::mem::take(&mut self.hearing.stage), Stage::Quiet { .. } | Stage::Speaking { .. }) {
             self.hearing.end_take();
             self.with_media(desk, |id| media::Command::Capture { id, on: false });
@@ -124,7 +124,7 @@ impl Call {
         self.hearing.stage = match std::mem::take(&mut self.hearing.stage) {
             Stage::Quiet { ear, piece } => {
                 let longest = Duration::from_secs(ear.speech.max_s.into());
-                desk.wake(self.sid, Wake::Hearing, longest, now);
+                self.alarms.wake(Wake::Hearing, longest, desk, now);
                 Stage::Speaking { ear, since: now.mono, piece }
             }
             other => other,
@@ -149,7 +149,7 @@ impl Call {
                 for on in [false, true] {
                     self.with_media(desk, |id| media::Command::Capture { id, on });
                 }
-                desk.wake(self.sid, Wake::Hearing, SILENCE, now);
+                self.alarms.wake(Wake::Hearing, SILENCE, desk, now);
             }
             _ => self.utterance_over(desk, now),
         }
@@ -160,11 +160,11 @@ impl Call {
         self.hearing.stage = match std::mem::take(&mut self.hearing.stage) {
             // Said into prompts that it may not stop: it counts for nothing.
             Stage::Speaking { ear, piece, .. } if prompts && !ear.speech.barge_in => {
-                desk.wake(self.sid, Wake::Hearing, SILENCE, now);
+                self.alarms.wake(Wake::Hearing, SILENCE, desk, now);
                 Stage::Quiet { ear, piece }
             }
             Stage::Speaking { ear, since, .. } => {
-                desk.timers.stop(Timer::Call(self.sid, Wake::Hearing));
+                self.alarms.stop(Wake::Hearing, desk);
                 self.with_media(desk, |id| media::Command::Capture { id, on: false });
                 let lasted = now.mono.saturating_sub(since) + LEAD.as_nanos() as u64;
                 let samples = usize::try_from(lasted / SAMPLE).unwrap_or(usize::MAX);

@@ -76,7 +76,7 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     let body = arrival.request.body();
     let offer = (!body.is_empty()).then(|| SessionDescription::parse(body)).transpose();
     let offer = offer.map_err(|error| refusal(&error))?;
-    let sid = CallSid::new(&mut desk.rng);
+    let sid = CallSid::new(now.wall, &mut desk.rng);
     let trunk = arrival.trunk.map(|trunk| desk.trunks.name(trunk).to_owned());
     let number = &arrival.listed.number;
     let about = Admission {

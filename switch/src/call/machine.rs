@@ -2,7 +2,7 @@
 //! while it runs. The media engine decides; here is what is made of it.
 
 use super::Call;
-use crate::desk::{Desk, Timer, Wake};
+use crate::desk::{Desk, Wake};
 use crate::{Asked, Fact};
 use base::Now;
 use ivr::{Input, MachineDetection};
@@ -29,7 +29,7 @@ impl Call {
     pub(super) fn detect_machine(&mut self, how: Option<MachineDetection>, desk: &mut Desk, now: Now) -> bool {
         let Some(how) = how else { return false };
         let waits = how.waits;
-        desk.wake(self.sid, Wake::Machine, how.limit, now);
+        self.alarms.wake(Wake::Machine, how.limit, desk, now);
         self.detecting = Some(Detecting { how, since: now.mono, greeting: false });
         self.listen(desk);
         waits
@@ -81,7 +81,7 @@ impl Call {
 
     fn decided(&mut self, who: &str, desk: &mut Desk, now: Now) {
         let Some(detecting) = self.detecting.take() else { return };
-        desk.timers.stop(Timer::Call(self.sid, Wake::Machine));
+        self.alarms.stop(Wake::Machine, desk);
         self.listen(desk);
         let took_ms = now.mono.saturating_sub(detecting.since) / MILLI;
         self.record(Fact::AnsweredBy { answered_by: who.to_owned(), took_ms }, desk, now);

@@ -23,7 +23,7 @@ impl Call {
         let Some(elapsed_ms) = self.book.elapsed_ms(now).filter(|_| self.is_live()) else { return };
         match self.keep(elapsed_ms, desk, now) {
             Ok(Some(until_ms)) => {
-                desk.wake(self.sid, Wake::Day, Duration::from_millis(until_ms.saturating_sub(elapsed_ms)), now);
+                self.alarms.wake(Wake::Day, Duration::from_millis(until_ms.saturating_sub(elapsed_ms)), desk, now);
             }
             Ok(None) => {}
             Err(reached) => self.end(reached.cut(), desk, now),

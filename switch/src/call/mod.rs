@@ -25,7 +25,7 @@ mod waiting;
 
 use crate::book::Book;
 use crate::cdr::{Cdr, StreamQuality};
-use crate::desk::{Desk, Timer, Wake};
+use crate::desk::{Alarms, Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::record::Admission;
 use crate::tally::Kept;
@@ -142,6 +142,8 @@ pub(crate) struct Call {
     dialled: Option<carrier::Number>,
     /// What is kept for it of its tenant's day.
     kept: Kept,
+    /// When it is woken.
+    alarms: Alarms,
     /// All that is logged of this call is logged in here.
     pub(crate) span: tracing::Span,
 }
@@ -187,6 +189,7 @@ impl Call {
             trunk,
             dialled: None,
             kept: Kept::default(),
+            alarms: Alarms::of(sid),
             span: tracing::info_span!("call", %sid),
         }
     }
@@ -287,7 +290,7 @@ impl Call {
             stage => stage,
         };
         self.book.end(now);
-        desk.quiet(self.sid);
+        self.alarms.quiet(desk);
         let mut stage = stage;
         let told = self.last_news(&ending, desk, now);
         let program = match &mut stage {
@@ -322,14 +325,14 @@ impl Call {
         match self.leg.media {
             Some(media) => {
                 desk.media(media::Command::Close { id: media.id });
-                desk.wake(self.sid, Wake::Release, MEDIA_CLOSE_LIMIT, now);
+                self.alarms.wake(Wake::Release, MEDIA_CLOSE_LIMIT, desk, now);
             }
             None => self.finish(&media::Quality::default(), desk, now),
         }
     }
 
     fn on_media_closed(&mut self, quality: &media::Quality, desk: &mut Desk, now: Now) {
-        desk.timers.stop(Timer::Call(self.sid, Wake::Release));
+        self.alarms.stop(Wake::Release, desk);
         if let Some(media) = self.leg.media.take() {
             desk.free_media(media, now);
         }
@@ -338,13 +341,13 @@ impl Call {
         }
         // The file's end is a fact of the call: it comes before the last one.
         self.figures = Some(Box::new(*quality));
-        desk.wake(self.sid, Wake::Release, MEDIA_CLOSE_LIMIT, now);
+        self.alarms.wake(Wake::Release, MEDIA_CLOSE_LIMIT, desk, now);
     }
 
     /// A file that was waited for is whole.
     fn finish_when_quiet(&mut self, desk: &mut Desk, now: Now) {
         if let Some(quality) = self.figures.take_if(|_| self.tapes.is_empty()) {
-            desk.timers.stop(Timer::Call(self.sid, Wake::Release));
+            self.alarms.stop(Wake::Release, desk);
             self.finish(&quality, desk, now);
         }
     }

@@ -7,7 +7,7 @@ use super::telling::Telling;
 use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
 use crate::book::Book;
 use crate::command::{Originate, Wishes};
-use crate::desk::{Desk, Wake};
+use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::letter::{Called, Letter};
 use crate::record::Admission;
@@ -151,7 +151,7 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
     }
     call.dialled = Some(asked.to.clone());
     call.keep_beginning(desk, now);
-    desk.wake(call.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
+    call.alarms.wake(Wake::Queue, QUEUE_TIME_LIMIT, desk, now);
     let way = Way::Trunks { from: asked.from, to: asked.to, candidates };
     let waiting = Waiting::new(way, Some(asked.answer), asked.timeout, MAX_FORWARDS);
     call.stage = Stage::Queued(Waiting { wishes: asked.wishes, ..waiting });
@@ -175,7 +175,7 @@ pub(crate) struct NewLeg {
 
 /// Begins a leg of another call; its sid.
 pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
-    let sid = CallSid::new(&mut desk.rng);
+    let sid = CallSid::new(now.wall, &mut desk.rng);
     let about = Admission {
         tenant: asked.tenant,
         parent: Some(asked.boss),
@@ -202,7 +202,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     call.identity = asked.identity;
     call.record(Fact::Admitted(Box::new(about)), desk, now);
     // What its program allows counts from here: whoever waits on the other leg hears ringing all along.
-    desk.wake(sid, Wake::Ring, timeout, now);
+    call.alarms.wake(Wake::Ring, timeout, desk, now);
     let waiting = Waiting::new(asked.way, None, timeout, asked.max_forwards);
     call.stage = Stage::Queued(Waiting { target: Some(Box::new(asked.target)), ..waiting });
     desk.born.push_back(call);
@@ -233,8 +233,8 @@ impl Waiting {
 
 impl Call {
     /// A call refused at the door: too many live.
-    pub(crate) fn refuse(self, reason: &str, desk: &mut Desk, now: Now) -> Call {
-        desk.quiet(self.sid);
+    pub(crate) fn refuse(mut self, reason: &str, desk: &mut Desk, now: Now) -> Call {
+        self.alarms.quiet(desk);
         stillborn(self, Status::Failed, reason, desk, now)
     }
 
@@ -279,7 +279,7 @@ impl Call {
     }
 
     fn open(&mut self, mut waiting: Waiting, desk: &mut Desk, now: Now) {
-        desk.timers.stop(crate::desk::Timer::Call(self.sid, Wake::Queue));
+        self.alarms.stop(Wake::Queue, desk);
         waiting.ports_tried += 1;
         if self.leg.media.is_some() {
             return self.dial(waiting, desk, now);
@@ -353,7 +353,7 @@ impl Call {
         desk.by_session.insert(session, self.sid);
         self.sip_call_ids.push(sip_call_id.clone());
         if waiting.attempt == 1 && self.boss.is_none() {
-            desk.wake(self.sid, Wake::Ring, waiting.timeout, now);
+            self.alarms.wake(Wake::Ring, waiting.timeout, desk, now);
         }
         self.record(Fact::Dialing { trunk, attempt: waiting.attempt, sip_call_id }, desk, now);
         self.stage = Stage::Dialing(Dialing { session, waiting, early: None });
@@ -419,7 +419,7 @@ impl Call {
                 return;
             }
         };
-        desk.quiet(self.sid);
+        self.alarms.quiet(desk);
         if let Some(grant) = &self.leg.grant {
             desk.trunks.answered(grant.trunk);
         }
@@ -521,8 +521,8 @@ impl Call {
         }
         if ending.cause.retry && !is_final && waiting.has_more() {
             self.stage = Stage::Queued(waiting);
-            desk.wake(self.sid, Wake::Queue, QUEUE_TIME_LIMIT, now);
-            desk.timers.set(crate::desk::Timer::Queue, now.mono);
+            self.alarms.wake(Wake::Queue, QUEUE_TIME_LIMIT, desk, now);
+            desk.timers.set(Timer::Queue, now.mono);
         } else {
             if let Failure::Response(response) = failure {
                 self.tell_of_final(response, desk);

@@ -5,7 +5,7 @@
 
 use super::talking::Talk;
 use super::{Call, Stage};
-use crate::desk::{Desk, Timer, Wake};
+use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::errand::{Asked, Brought, Errand};
 use crate::{Direction, Fact, GatherEnd, Origin, Status};
@@ -125,10 +125,9 @@ impl Call {
         while let Some(program) = self.program() {
             match program.poll() {
                 Output::Timeout(at) => {
-                    let timer = Timer::Call(self.sid, Wake::Program);
                     match at {
-                        Some(at) => desk.timers.set(timer, at),
-                        None => desk.timers.stop(timer),
+                        Some(at) => self.alarms.wake_at(Wake::Program, at, desk),
+                        None => self.alarms.stop(Wake::Program, desk),
                     }
                     break;
                 }
@@ -144,7 +143,7 @@ impl Call {
     pub(super) fn outlive(&mut self, program: Option<Program>, desk: &mut Desk, now: Now) {
         self.after = program;
         if self.after.is_some() {
-            desk.wake(self.sid, Wake::Afterlife, AFTERLIFE, now);
+            self.alarms.wake(Wake::Afterlife, AFTERLIFE, desk, now);
             self.on_program(Input::Ended, desk, now);
         }
     }
@@ -152,8 +151,8 @@ impl Call {
     /// It owes nothing more, or has had its time.
     pub(super) fn forget_program(&mut self, desk: &mut Desk) {
         self.after = None;
-        desk.timers.stop(Timer::Call(self.sid, Wake::Afterlife));
-        desk.timers.stop(Timer::Call(self.sid, Wake::Program));
+        self.alarms.stop(Wake::Afterlife, desk);
+        self.alarms.stop(Wake::Program, desk);
     }
 
     pub(super) fn obey(&mut self, output: Output, desk: &mut Desk, now: Now) {
@@ -279,7 +278,7 @@ impl Call {
     pub(super) fn stop_sound(&mut self, play: PlayId, desk: &mut Desk) {
         if self.pressing.as_ref().is_some_and(|pressing| pressing.play == Some(play)) {
             self.pressing = None;
-            desk.timers.stop(Timer::Call(self.sid, Wake::Keys));
+            self.alarms.stop(Wake::Keys, desk);
         }
         let Some(talk) = self.running() else { return };
         if talk.playing.get(&play.0).is_some_and(|playing| playing.awaited.is_some()) {
@@ -294,7 +293,7 @@ impl Call {
         let Some(pressing) = &mut self.pressing else { return };
         match pressing.rest.pop_front() {
             Some((keys, takes)) => {
-                desk.wake(self.sid, Wake::Keys, takes, now);
+                self.alarms.wake(Wake::Keys, takes, desk, now);
                 for key in keys.chars() {
                     self.press(key, desk, now);
                 }

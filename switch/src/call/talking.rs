@@ -55,7 +55,7 @@ impl Call {
     pub(super) fn talk(&mut self, talk: Talk, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.stage = Stage::Talking(talk);
         self.configure(negotiated, desk, now);
-        desk.wake(self.sid, Wake::Duration, self.max_duration, now);
+        self.alarms.wake(Wake::Duration, self.max_duration, desk, now);
     }
 
     pub(super) fn configure(&mut self, negotiated: &Negotiated, desk: &mut Desk, now: Now) {

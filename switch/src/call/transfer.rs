@@ -78,7 +78,7 @@ impl Call {
         }
         self.peer = None;
         self.handed_on = true;
-        desk.wake(self.sid, Wake::HandedOn, HANG_UP_WITHIN, now);
+        self.alarms.wake(Wake::HandedOn, HANG_UP_WITHIN, desk, now);
     }
 
     /// How a call ends whose far end has handed it on.

@@ -5,7 +5,7 @@
 
 use super::Call;
 use crate::Origin;
-use crate::desk::{Desk, Timer, Wake};
+use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use base::Now;
 use ivr::{Action, Fetch, FetchId, Input, Link, Method, Output, PlayId, Program};
@@ -43,7 +43,7 @@ impl Call {
         if self.waiting.take().is_none() {
             return;
         }
-        desk.timers.stop(Timer::Call(self.sid, Wake::Waiting));
+        self.alarms.stop(Wake::Waiting, desk);
         let heard = self.running().map(|talk| talk.playing.keys().copied().filter(|n| *n >= APART).collect::<Vec<_>>());
         for number in heard.unwrap_or_default() {
             self.stop_sound(PlayId(number), desk);
@@ -74,10 +74,9 @@ impl Call {
         while let Some(program) = &mut self.waiting {
             match program.poll() {
                 Output::Timeout(at) => {
-                    let timer = Timer::Call(self.sid, Wake::Waiting);
                     match at {
-                        Some(at) => desk.timers.set(timer, at),
-                        None => desk.timers.stop(timer),
+                        Some(at) => self.alarms.wake_at(Wake::Waiting, at, desk),
+                        None => self.alarms.stop(Wake::Waiting, desk),
                     }
                     return;
                 }

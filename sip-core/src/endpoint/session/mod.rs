@@ -55,6 +55,7 @@ use peer::Peer;
 use refer::Referral;
 use referred::Referred;
 use requests::Requests;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// See the head of this file.
@@ -94,8 +95,15 @@ impl Session {
             expiry: Expiry::default(),
             late_ack: None,
             unacknowledged: None,
+            started: Cell::new(0),
         };
         Self { at, state }
+    }
+
+    /// One whose user has `after` to answer, or to be answered.
+    pub(super) fn within(self, core: &mut Core, timer: SessionTimer, after: Duration) -> Self {
+        self.at.start(core, timer, after);
+        self
     }
 
     /// A session that a message of the peer's has opened.
@@ -190,6 +198,9 @@ struct At {
     late_ack: Option<LateAck>,
     /// The reliable provisional whose PRACK had not come when the 2xx was sent: it may still (RFC 3262 §3).
     unacknowledged: Option<RAck>,
+    /// Which of [`SessionTimer::ALL`] were ever started, by their places there: no other needs to be looked for, and a session
+    /// ends by stopping all.
+    started: Cell<u16>,
 }
 
 impl At {
@@ -198,11 +209,16 @@ impl At {
     }
 
     fn start(&self, core: &mut Core, timer: SessionTimer, after: Duration) {
+        self.started.set(self.started.get() | timer.bit());
         core.start(TimerKey::Session(self.id, timer), after);
     }
 
     fn stop(&self, core: &mut Core, timer: SessionTimer) {
-        core.timers.stop(TimerKey::Session(self.id, timer));
+        let bit = timer.bit();
+        if bit == 0 || self.started.get() & bit != 0 {
+            self.started.set(self.started.get() & !bit);
+            core.timers.stop(TimerKey::Session(self.id, timer));
+        }
     }
 
     /// The end, with `Ended` as its word.

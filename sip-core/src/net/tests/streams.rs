@@ -1,8 +1,10 @@
 //! TCP through the rim: who gets in, what passes, and how it ends.
 
 use super::*;
+use crate::net::flow::READ_CHUNK;
 use crate::transport::framing::{Framed, StreamFramer};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -183,4 +185,34 @@ async fn a_stream_waits_for_a_full_inbox_and_loses_nothing() {
     client.write_all(b"all of it").await.unwrap();
     assert_eq!(rim.receive(flow, 9).await, b"all of it");
     assert_eq!(rim.net.counters().inbox_full, 10);
+}
+
+#[tokio::test]
+async fn a_stranger_who_says_too_much_is_left_unread_and_others_are_read() {
+    let slow = crate::endpoint::GateRates { source: 1, strangers: 1_000, known: Vec::new() };
+    let strangers = Strangers { datagrams: slow, ..Strangers::but(Vec::new()) };
+    let limits = Limits { strangers: Some(strangers), ..Limits::default() };
+    let mut rim = Rim::with(&[Transport::Tcp], TlsConfig::default(), limits).await;
+    let begun = Instant::now();
+    let mut flood = TcpStream::connect(rim.bound[0]).await.unwrap();
+    let flooded = rim.accepted().await;
+    let flooding = tokio::spawn(async move { flood.write_all(&vec![b'x'; 32 << 20]).await });
+    rim.until(|counters| counters.streams_paced > 0).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.8:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(rim.bound[0]).await.unwrap();
+    other.write_all(b"other").await.unwrap();
+    let mut said = 0;
+    loop {
+        match rim.next().await {
+            Input::Received { flow, bytes } if flow == flooded => said += bytes.len(),
+            Input::Received { bytes, .. } if bytes == "other" => break,
+            Input::Accepted { .. } => {}
+            input => panic!("{input:?}"),
+        }
+    }
+    // Two seconds' worth at once, then a stretch a second; what is read is paid for afterwards.
+    let allowed = READ_CHUNK + STRETCH * (3 + begun.elapsed().as_secs() as usize);
+    assert!(said <= allowed, "{said} octets of {allowed}");
+    flooding.abort();
 }
