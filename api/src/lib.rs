@@ -18,6 +18,9 @@
 //! | [`flows`] | flows by name |
 //! | [`recordings`], [`mp3`] | the files of recordings, and what they are encoded with |
 //! | [`backup`] | a copy of the journal, the database and the key file |
+//! | [`capture`] | SIP messages as they were on the wire: a call's as a pcap, all of them to a HEP collector |
+//! | [`rate`] | requests a minute, counted here or shared through Redis |
+//! | [`telemetry`] | requests and calls as OpenTelemetry's spans |
 //! | [`errands`] | what calls ask of the world outside: web servers, voices, files |
 //! | [`commander`] | the way to signalling |
 //!
@@ -26,6 +29,7 @@
 
 pub mod accounts;
 pub mod backup;
+pub mod capture;
 pub mod commander;
 pub mod directory;
 pub mod errands;
@@ -39,11 +43,13 @@ pub mod media_metrics;
 pub mod metrics;
 pub mod mp3;
 pub mod prompts;
+pub mod rate;
 pub mod recordings;
 mod refused;
 pub mod registry;
 pub mod secrets;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod webhooks;

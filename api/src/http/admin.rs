@@ -55,6 +55,8 @@ fn now(app: &App, media: Vec<media::ShardReport>) -> Now {
         database: progress.connected,
         draining: app.draining(),
         streams: app.inner.streams.count() as u64,
+        spans: app.inner.telemetry.counts(),
+        captured: app.inner.capture.counts(),
         trunks: sip.trunks.iter().map(trunk).collect(),
         media,
     }
