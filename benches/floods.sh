@@ -8,49 +8,20 @@
 # RATE: messages a second (default: twice the calls a second that the switch is measured to answer). REST: seconds after
 # each flood (default 62). TRANSPORTS: "udp tcp". TANDEM names the program (default: target/release/tandem).
 set -euo pipefail
-cd "$(dirname "$0")/.."
-tandem=${TANDEM:-target/release/tandem}
+. "$(dirname "$0")/common.sh"
 seconds=${1:-60} rest=${REST:-62}
 shift || true
 methods=("$@")
 [ ${#methods[@]} -gt 0 ] || methods=(INVITE REGISTER OPTIONS MESSAGE SUBSCRIBE NOTIFY BYE)
 read -ra transports <<< "${TRANSPORTS:-udp tcp}"
-dir=$(mktemp -d)
-pids=()
-finish() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done; rm -rf "$dir"; }
-trap finish EXIT
 
 sip=${SIP_PORT:-15160} http=${HTTP_PORT:-15161}
-cat > "$dir/tandem.toml" <<TOML
-[http]
-listen = "127.0.0.1:$http"
-[database]
-url = "sqlite://$dir/tandem.db"
-[journal]
-dir = "$dir/journal"
-[secrets]
-key_file = "$dir/tandem.key"
-[sip]
-listen = ["udp://127.0.0.1:$sip", "tcp://127.0.0.1:$sip"]
-[media]
-ports = "10000-19999"
-[[tenant]]
-name = "default"
-[[trunk]]
-name = "far"
-profile = "generic"
-uri = "sip:127.0.0.1:9"
-accept_from = ["127.0.0.1/32"]
-media_from = ["127.0.0.1/32"]
-[[number]]
-number = "+18325550100"
-tenant = "default"
-answer = { play = "digit-1" }
-[[user]]
-name = "104"
-tenant = "default"
-password = "Correct-Horse-7-Battery"
-TOML
+{
+  rim "$http" "\"udp://127.0.0.1:$sip\", \"tcp://127.0.0.1:$sip\"" 10000-19999
+  trunk far 127.0.0.1:9
+  number +18325550100 'play = "digit-1"'
+  printf '[[user]]\nname = "104"\ntenant = "default"\npassword = "Correct-Horse-7-Battery"\n'
+} > "$dir/tandem.toml"
 # For the measurement of its capacity alone: without the limit on calls a second.
 sed 's/^\[\[tenant\]\]/[limits]\ncalls_per_second = 1000000\nconcurrent_calls = 1000000\n&/' "$dir/tandem.toml" > "$dir/unlimited.toml"
 

@@ -1,7 +1,9 @@
 //! Many callers in a menu of three levels, pressing keys at random for a minute: does each end where its keys lead, what does
 //! a call cost the switch beside one that is only played to, and how long is it from a key to the next prompt?
 //!
-//!     cargo build --release && cargo bench --bench ivr -- [CALLS] [SECONDS]      default: 1,000 calls, 60 s
+//!     cargo build --release && cargo bench --bench ivr -- CALLS [SECONDS]      1,000 calls, 60 s
+//!
+//! Without a number of calls, as where `cargo bench` runs every bench there is, it says so and does nothing.
 //!
 //! `TANDEM` names the program (default: target/release/tandem). The switch is a process of its own on the first core; the
 //! scripted carrier that calls it is in this one, on the others. A call's hearing is compared with the prompts octet for
@@ -237,15 +239,16 @@ fn keep_off_the_first_core() {
 }
 
 fn main() {
+    let numbers: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    let Some(calls) = numbers.first().copied() else {
+        return println!("ivr: left out; it wants all cores to itself: cargo bench --bench ivr -- 1000 60");
+    };
     keep_off_the_first_core();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(bench());
+    runtime.block_on(bench(calls, Duration::from_secs(numbers.get(1).copied().unwrap_or(60))));
 }
 
-async fn bench() {
-    let numbers: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
-    let calls = numbers.first().copied().unwrap_or(1_000);
-    let lasts = Duration::from_secs(numbers.get(1).copied().unwrap_or(60));
+async fn bench(calls: u64, lasts: Duration) {
     let lasts_ms = lasts.as_millis() as u64;
     assert!(calls / RATE + 10 <= lasts.as_secs(), "so many calls take longer to begin than each lasts");
     let dir = tempfile::tempdir().unwrap();

@@ -11,58 +11,23 @@
 # TANDEM names the program (default: target/release/tandem). A machine that does something else meanwhile shows it in
 # the lateness that each run prints.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-tandem=${TANDEM:-target/release/tandem}
+. "$(dirname "$0")/common.sh"
 switch_core=1 load_core=0
-dir=$(mktemp -d)
-pids=()
-finish() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done; rm -rf "$dir"; }
-trap finish EXIT
 
 # Below the RTP ports, all of which are used: each rests for two seconds after a call.
 sip=9060 http=9061 far=9070
-cat > "$dir/tandem.toml" <<TOML
-[http]
-listen = "127.0.0.1:$http"
-[database]
-url = "sqlite://$dir/tandem.db"
-[journal]
-dir = "$dir/journal"
-[secrets]
-key_file = "$dir/tandem.key"
-[sip]
-listen = ["udp://127.0.0.1:$sip"]
-[media]
-ports = "10000-31999"
-threads = 1
-[limits]
-api_requests_per_minute = 1000000
-calls_per_second = 1000000
-concurrent_calls = 1000000
-[[tenant]]
-name = "default"
-[[trunk]]
-name = "far"
-profile = "generic"
-uri = "sip:127.0.0.1:$far"
-max_cps = 100000
-max_calls = 100000
-accept_from = ["127.0.0.1/32"]
-media_from = ["127.0.0.1/32"]
-[[number]]
-number = "+18325550100"
-tenant = "default"
-answer = { play = "welcome" }
-[[number]]
-number = "+18325550101"
-tenant = "default"
-answer = { bridge = "+18325550199" }
-TOML
+{
+  rim $http "\"udp://127.0.0.1:$sip\"" 10000-31999
+  echo 'threads = 1'
+  unlimited
+  trunk far "127.0.0.1:$far"
+  number +18325550100 'play = "welcome"'
+  number +18325550101 'bridge = "+18325550199"'
+} > "$dir/tandem.toml"
 
-until_ready() { for _ in $(seq 300); do curl -fsS "http://127.0.0.1:$http/readyz" >/dev/null 2>&1 && return; sleep 0.1; done; echo "the switch is not ready" >&2; exit 1; }
 taskset -c $load_core "$tandem" carrier --listen 127.0.0.1:$far --ports 32000-59998 --script answer --json >/dev/null 2>&1 & pids+=($!)
 TANDEM_LOG=warn taskset -c $switch_core "$tandem" serve --config "$dir/tandem.toml" 2>"$dir/log" & switch=$!; pids+=($switch)
-until_ready
+until_true curl -fsS "http://127.0.0.1:$http/readyz"
 
 # load NUMBER RATE SECONDS FILE: one run; its table goes to standard error.
 load() {

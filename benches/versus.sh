@@ -10,14 +10,10 @@
 # Debian's kamailio and rtpengine-daemon are installed where they are missing. A machine that does something else meanwhile
 # shows it in the lateness of the load's own packets, which each page shows.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-tandem=${TANDEM:-target/release/tandem} generator=${LOAD:-$tandem} out=${OUT:-target/versus}
+. "$(dirname "$0")/common.sh"
+generator=${LOAD:-$tandem} out=${OUT:-target/versus}
 calls=${1:-300} seconds=${2:-30} rate=${3:-200}
 target_core=1 load_core=0
-dir=$(mktemp -d)
-pids=()
-finish() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done; rm -rf "$dir"; }
-trap finish EXIT
 
 PATH=$PATH:/usr/sbin
 missing=()
@@ -48,39 +44,13 @@ PY
 read -r http sip load proxy ng < <(free 5)
 far="127.0.0.1:$load"
 
-cat > "$dir/tandem.toml" <<TOML
-[http]
-listen = "127.0.0.1:$http"
-[database]
-url = "sqlite://$dir/tandem.db"
-[journal]
-dir = "$dir/journal"
-[secrets]
-key_file = "$dir/tandem.key"
-[sip]
-listen = ["udp://127.0.0.1:$sip"]
-[media]
-ports = "10000-19999"
-threads = 1
-[limits]
-api_requests_per_minute = 1000000
-calls_per_second = 1000000
-concurrent_calls = 1000000
-[[tenant]]
-name = "default"
-[[trunk]]
-name = "load"
-profile = "generic"
-uri = "sip:$far"
-max_cps = 100000
-max_calls = 100000
-accept_from = ["127.0.0.1/32"]
-media_from = ["127.0.0.1/32"]
-[[number]]
-number = "+18325550100"
-tenant = "default"
-answer = { bridge = "+18325550199" }
-TOML
+{
+  rim "$http" "\"udp://127.0.0.1:$sip\"" 10000-19999
+  echo 'threads = 1'
+  unlimited
+  trunk load "$far"
+  number +18325550100 'bridge = "+18325550199"'
+} > "$dir/tandem.toml"
 
 cat > "$dir/kamailio.cfg" <<CFG
 debug=0
@@ -119,7 +89,6 @@ onreply_route[answer] {
 }
 CFG
 
-until_true() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done; echo "not ready: $*" >&2; exit 1; }
 listens() { ss -lun "sport = :$1" | grep -q "127.0.0.1:$1"; }
 
 TANDEM_LOG=warn taskset -c $target_core "$tandem" serve --config "$dir/tandem.toml" 2>"$dir/tandem.log" & switch=$!; pids+=($switch)

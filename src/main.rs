@@ -14,6 +14,7 @@ mod process;
 mod rim;
 mod signalling;
 mod sounds;
+mod tap;
 
 use clap::Parser;
 use cli::{Cli, Command, KeyCommand};

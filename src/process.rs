@@ -8,8 +8,10 @@ use crate::sounds::SOUNDS;
 use api::accounts::{AccountError, Accounts};
 use api::errands::{Egress, EgressError, Errands, Policy, SystemLookup};
 use api::keys::KeyError;
+use api::rate::{Shared, SharedError};
 use api::registry::Means;
 use api::secrets::Sealer;
+use api::telemetry::Telemetry;
 use api::webhooks::{Pace, Sender};
 use api::{
     App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, Parts, Prompts, Recordings, Registry,
@@ -66,6 +68,9 @@ pub enum StartError {
         /// The system's word.
         error: std::io::Error,
     },
+    /// The Redis that rates are shared through.
+    #[error("redis.url: {0}")]
+    Redis(#[from] SharedError),
     /// The tenants' accounts.
     #[error("accounts: {0}")]
     Accounts(#[from] AccountError),
@@ -257,6 +262,7 @@ impl Process {
         outlet.hear(datagrams)?;
         let bind_ip = media_bind(config);
         let engine = start_media(config, bind_ip, clock, &inbox, rng.fork())?;
+        let shards = engine.observer();
         let store = open_store(config).await?;
         let sealer = Sealer::open(&config.key_file).map_err(AccountError::from)?;
         let accounts = accounts(config, &store, sealer.clone()).await?;
@@ -296,8 +302,10 @@ impl Process {
         let provisioning = registry.provisioning();
         let used = store.used_since(clock.now().wall / DAY_MS * DAY_MS).await?;
         let before = Before { used, process: recovered.octets > 0 };
-        let switch_config =
-            switch_config(config, locals(config, &bound), media_address(config, bind_ip), provisioning, before);
+        let (capture, feed) = api::capture::Capture::start(&config.capture)?;
+        let locals = locals(config, &bound);
+        let tap = feed.map(|feed| crate::tap::Tap::new(feed, &locals));
+        let switch_config = switch_config(config, locals, media_address(config, bind_ip), provisioning, before);
         let switch = Switch::new(&switch_config, rng.fork(), clock.now())?;
         let figures = Arc::new(ArcSwap::from_pointee(Figures::default()));
         let sip = Arc::new(ArcSwap::from_pointee(SipHealth::default()));
@@ -325,6 +333,7 @@ impl Process {
             switch,
             outlet,
             overload: crate::overload::Overload::default(),
+            tap,
             net: net.clone(),
             engine,
             ledger: ledger.clone(),
@@ -341,9 +350,17 @@ impl Process {
         load_sounds(&prompts).await;
         let sweep = tokio::spawn(recordings.clone().keep(store.clone(), api::system_wall()));
         let bootstrap = config.bootstrap_key.as_deref().zip(config.tenants.first().map(|tenant| tenant.name.as_str()));
-        let keys = Keys::open(store, bootstrap).await?;
+        let shared = match &config.redis_url {
+            Some(url) => Some(Shared::open(url).await?),
+            None => None,
+        };
+        let keys = Keys::open(store, bootstrap, shared).await?;
         let known_accounts = accounts.clone();
         let version = env!("CARGO_PKG_VERSION");
+        let telemetry = match &config.otlp_url {
+            Some(url) => Telemetry::start(url.clone(), ledger.subscribe())?,
+            None => Telemetry::default(),
+        };
         let app = App::new(Parts {
             ledger: ledger.clone(),
             directory,
@@ -353,8 +370,11 @@ impl Process {
             flows,
             recordings,
             registry: registry.clone(),
+            capture,
+            telemetry,
             commander,
             sip,
+            media: Arc::new(move || shards.reports()),
             rng,
             version,
         });

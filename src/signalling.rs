@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::overload::Overload;
+use crate::tap::Tap;
 use api::ledger::Ledger;
 use base::millis;
 use media::worker::Engine;
@@ -50,6 +51,8 @@ pub struct Signalling {
     pub clock: Clock,
     /// Whether it keeps up.
     pub overload: Overload,
+    /// Who is handed every SIP message.
+    pub tap: Option<Tap>,
     /// What the switch was told last of the journal: whether it takes calls.
     pub admits: bool,
     /// Who runs what calls ask of the world outside. Never waits.
@@ -82,6 +85,7 @@ impl Signalling {
                 };
                 (self.publish)(figures);
                 self.admit();
+                self.tap.iter_mut().for_each(Tap::flush);
             }
             let until = wake.map_or(LONGEST_SLEEP, |at| Duration::from_nanos(at.saturating_sub(now.mono)));
             self.outlet.wait(until.min(LONGEST_SLEEP), taken);
@@ -112,6 +116,9 @@ impl Signalling {
             taken += 1;
             let now = self.clock.now();
             self.switch.set_overloaded(self.overload.refuses(self.outlet.waited(), now.mono));
+            if let (Some(tap), Input::Sip(input)) = (&mut self.tap, &input) {
+                tap.comes(input, now);
+            }
             self.switch.handle(input, now);
         }
         let now = self.clock.now();
@@ -139,7 +146,12 @@ impl Signalling {
     fn drain(&mut self) -> Option<u64> {
         loop {
             match self.switch.poll() {
-                Output::Sip(effect) => self.net.execute(effect),
+                Output::Sip(effect) => {
+                    if let Some(tap) = &mut self.tap {
+                        tap.leaves(&effect, self.clock.now());
+                    }
+                    self.net.execute(effect);
+                }
                 Output::Media(command) => self.command(command),
                 Output::Record(record) => self.ledger.append(*record),
                 Output::Errand(errand) => (self.errands)(*errand),

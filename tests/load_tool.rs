@@ -8,7 +8,7 @@ mod common;
 use common::carrier::Carrier;
 use common::ports::Ports;
 use common::process::{Process, udp_port_is_bound};
-use common::switch::{Setup, tandem};
+use common::switch::{OWNED, Setup, tandem};
 use common::{secs, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -342,4 +342,26 @@ fn nobody_there_is_a_failure_of_each_call_at_once() {
     assert_eq!((loaded.code, loaded.count("failed")), (Some(0), 10), "{}", loaded.printed);
     assert_eq!(loaded.json["failures"][0]["reason"], "transport error");
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_carrier_that_calls_from_elsewhere_proves_by_its_credentials_which_trunk_it_is() {
+    let mut setup = Setup::new();
+    let (_, ports) = setup.room();
+    let far = ports.port();
+    let setup =
+        setup.trunk("carrier", "generic", far, "inbound_username = \"peer\"\ninbound_password = \"s3cret-peer\"");
+    let setup = setup.replaced("accept_from = [\"127.0.0.1/32\"]", "accept_from = [\"192.0.2.1/32\"]");
+    let switch = setup.start();
+    let target = format!("sip:{OWNED}@127.0.0.1:{}", switch.sip_port);
+    let call = |password: &'static str| {
+        load(setup.dir(), &target, &["--calls", "1", "--hold", "100ms", "--username", "peer", "--password", password])
+    };
+    let refused = call("guess");
+    assert_eq!((refused.count("answered"), refused.count("challenged")), (0, 1), "{}", refused.printed);
+    let taken = call("s3cret-peer");
+    assert_eq!((taken.count("answered"), taken.count("challenged")), (1, 1), "{}", taken.printed);
+    let row = until("its CDR", secs(60), || switch.http.items("/v1/cdrs").first().cloned());
+    assert_eq!((&row["trunk"], &row["direction"]), (&json!("carrier"), &json!("inbound")), "{row:#}");
+    assert_eq!(switch.http.items("/v1/cdrs").len(), 1, "who was refused is in no book");
 }

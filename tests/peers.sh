@@ -9,6 +9,9 @@
 #   espeak-ng    espeak-ng         the voice of `say`
 #   lame         lame              MP3 of recordings
 #   postgres     postgresql        the store's other database
+#   redis-server redis-server     what API rates are shared through
+#   tshark       tshark            what reads a call's pcap
+#   sngrep       sngrep            what hears what goes to a HEP collector
 install_packages() {
   local missing=()
   command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
@@ -21,6 +24,9 @@ install_packages() {
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v lame >/dev/null || missing+=(lame)
   command -v espeak-ng >/dev/null || missing+=(espeak-ng)
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v tshark >/dev/null || missing+=(tshark)
+  command -v sngrep >/dev/null || missing+=(sngrep)
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
   [ ${#missing[@]} -eq 0 ] && return 0
   local root=()

@@ -10,46 +10,29 @@
 
 mod common;
 
+use common::app::App;
 use common::baresip::Baresip;
-use common::process::{Process, tcp_port_is_bound};
 use common::switch::Setup;
 use common::{audio, secs, until};
-use serde_json::Value;
 
 /// What is the same sound, after two codecs: a normalised cross-correlation above this.
 const SAME_SOUND: f64 = 0.9;
-/// The application: each request as a line of JSON on its output, and a document for each path.
-const APP: &str = r##"
-import http.server, json, sys, urllib.parse
-pages = {
-    "/menu": '<Gather numDigits="1" timeout="10" action="/picked"><Play>prompt:menu</Play></Gather>',
-    "/picked": '<Play>prompt:goodbye</Play><Record maxLength="20" timeout="3" playBeep="false" finishOnKey="#" action="/recorded"/>',
-    "/recorded": '<Say>Your message was taken. Good bye.</Say><Hangup/>',
-}
-class App(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = dict(urllib.parse.parse_qsl(body, keep_blank_values=True))
-        print(json.dumps({"path": self.path, "form": form}), flush=True)
-        page = ("<Response>" + pages[self.path] + "</Response>").encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/xml")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-    def log_message(self, *args): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), App).serve_forever()
-"##;
+/// What the application answers.
+const PAGES: [(&str, &str); 3] = [
+    ("/menu", "<Gather numDigits='1' timeout='10' action='/picked'><Play>prompt:menu</Play></Gather>"),
+    (
+        "/picked",
+        "<Play>prompt:goodbye</Play>\
+         <Record maxLength='20' timeout='3' playBeep='false' finishOnKey='#' action='/recorded'/>",
+    ),
+    ("/recorded", "<Say>Your message was taken. Good bye.</Say><Hangup/>"),
+];
 
 #[track_caller]
 fn assert_heard(prompt: &str, recording: &[i16], enough: f64) {
     let (score, at) = audio::correlation(recording, &audio::prompt(prompt));
     println!("{prompt} in {} samples: correlation {score:.4} at sample {at}", recording.len());
     assert!(score > enough, "{prompt} is not what was heard: {score:.3} at {at}");
-}
-
-fn requests(app: &Process) -> Vec<Value> {
-    app.output().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 #[test]
@@ -59,10 +42,7 @@ fn a_phone_walks_a_menu_in_twiml_and_leaves_a_message() {
     let mut phone = Baresip::start("alice", &mut setup, &speech);
     let (dir, ports) = setup.room();
     let web = ports.port();
-    let app = Process::start("app", dir, "python3", |command| {
-        command.args(["-c", APP, &web.to_string()]);
-    });
-    until("the application listens", secs(20), || tcp_port_is_bound(web).then_some(()));
+    let app = App::start(dir, web, &PAGES);
     let setup = setup.trunk("phone", "generic", phone.port, "").section("[egress]\nallow = [\"127.0.0.0/8\"]").section(
         &format!(
             "[[number]]\nnumber = \"ivr\"\ntenant = \"default\"\nanswer = {{ url = \"http://127.0.0.1:{web}/menu\" }}"
@@ -88,7 +68,7 @@ fn a_phone_walks_a_menu_in_twiml_and_leaves_a_message() {
 
     let ended = switch.http.ended(&sid, secs(10));
     assert_eq!(ended["status"], "completed", "{ended:#}");
-    let asked = requests(&app);
+    let asked = app.requests();
     let paths: Vec<&str> = asked.iter().filter_map(|request| request["path"].as_str()).collect();
     assert_eq!(paths, ["/menu", "/picked", "/recorded"]);
     assert_eq!(

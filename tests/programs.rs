@@ -6,7 +6,8 @@
 mod common;
 
 use common::carrier::Carrier;
-use common::switch::{CALLED, KEY, OWNED, Setup, Switch};
+use common::http::Http;
+use common::switch::{CALLED, KEY, OWNED, Setup, Switch, tandem};
 use common::{secs, until};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -239,4 +240,29 @@ fn what_was_being_recorded_when_the_switch_was_killed_is_heard_by_http_after_the
     let (head, _) = ask(&setup, "DELETE", &path, "");
     assert!(head.starts_with("HTTP/1.1 204"), "{head}");
     assert!(!file.exists());
+}
+
+#[test]
+fn no_log_has_a_number_where_they_are_to_be_unreadable() {
+    for redacts in [true, false] {
+        let mut setup = Setup::new();
+        let (dir, ports) = setup.room();
+        let carrier = Carrier::start(dir, ports, 10, "ring 100ms, answer 200ms", &[]);
+        let setup =
+            setup.trunk("carrier", "twilio", carrier.port, "").section(&format!("[log]\nredact_numbers = {redacts}"));
+        std::fs::write(setup.dir().join("tandem.toml"), setup.text()).unwrap();
+        let process = tandem("tandem", setup.dir(), |command| {
+            command.args(["serve", "--config", "tandem.toml"]).env("TANDEM_LOG", "trace");
+        });
+        let switch = Switch { process, http: Http::new(setup.http_port, KEY), sip_port: setup.sip_port };
+        until("it is ready", secs(90), || switch.http.try_get("/readyz").ok().filter(|reply| reply.status == 200));
+        let sid = switch.http.place(&call(json!({ "hangup": true })));
+        switch.http.ended(&sid, secs(60));
+        let numbers = [OWNED, CALLED].map(|number| number.trim_start_matches('+'));
+        let said = |output: &str| numbers.iter().any(|number| output.contains(number));
+        assert_eq!(switch.http.get(&format!("/v1/numbers/{OWNED}")).status, 200);
+        let output = switch.process.output();
+        assert!(!redacts || !said(&output), "a number is in the log");
+        assert!(redacts || output.contains("a call is admitted"), "{output}");
+    }
 }

@@ -10,29 +10,13 @@
 
 mod common;
 
+use common::app::{App, json_lines};
 use common::baresip::Baresip;
 use common::process::{Process, tcp_port_is_bound};
 use common::switch::Setup;
 use common::{in_package, secs, until};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
-
-/// The application: each request as a line of JSON on its output, and the end of the call.
-const APP: &str = r#"
-import http.server, json, sys, urllib.parse
-class App(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        print(json.dumps(dict(urllib.parse.parse_qsl(body, keep_blank_values=True))), flush=True)
-        page = b"<Response><Hangup/></Response>"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/xml")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-    def log_message(self, *args): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), App).serve_forever()
-"#;
 
 /// A word in espeak-ng's voice, at 8 kHz; none where there is no espeak-ng.
 fn spoken(word: &str, dir: &Path) -> Option<Vec<i16>> {
@@ -51,10 +35,6 @@ fn spoken(word: &str, dir: &Path) -> Option<Vec<i16>> {
         (part.iter().map(|sample| i32::from(*sample)).sum::<i32>() / part.len().max(1) as i32) as i16
     };
     Some((0..samples.len() * 8_000 / rate).map(mean).collect())
-}
-
-fn lines(of: &Process) -> Vec<Value> {
-    of.output().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 #[test]
@@ -84,16 +64,12 @@ fn a_caller_speaks_into_the_prompt_and_the_application_reads_the_word() {
         .collect();
     let (dir, ports) = setup.room();
     let (web, ears) = (ports.port(), ports.port());
-    let app = Process::start("app", dir, "python3", |command| {
-        command.args(["-c", APP, &web.to_string()]);
-    });
+    let app = App::start(dir, web, &[("/said", "<Hangup/>")]);
     let script = in_package("tests/peers/recogniser.py");
     let recogniser = Process::start("recogniser", dir, python.to_str().unwrap(), |command| {
         command.arg(&script).arg(ears.to_string());
     });
-    for port in [web, ears] {
-        until("both servers listen", secs(60), || tcp_port_is_bound(port).then_some(()));
-    }
+    until("the recogniser listens", secs(60), || tcp_port_is_bound(ears).then_some(()));
     let document = format!(
         "<Response><Gather input='dtmf speech' hints='yes,no' language='en-US' timeout='30' speechTimeout='auto' \
          action='http://127.0.0.1:{web}/said'><Play loop='0'>prompt:ringback</Play></Gather></Response>"
@@ -108,8 +84,9 @@ fn a_caller_speaks_into_the_prompt_and_the_application_reads_the_word() {
     let switch = setup.start();
     for (nth, word) in words.iter().enumerate() {
         phones[nth].command("dial", &format!("sip:ask@127.0.0.1:{}", switch.sip_port));
-        let said = until("the application is asked", secs(120), || lines(&app).get(nth).cloned());
-        assert_eq!(said["SpeechResult"], *word, "{said:#} {:#?}", lines(&recogniser));
+        let said = until("the application is asked", secs(120), || app.requests().get(nth).cloned());
+        let said = &said["form"];
+        assert_eq!(said["SpeechResult"], *word, "{said:#} {:#?}", json_lines(&recogniser));
         assert!(said["Confidence"].as_str().unwrap().parse::<f64>().unwrap() > 0.0, "{said:#}");
         assert_eq!(said.get("Digits"), None, "{said:#}");
         phones[nth].event("CALL_CLOSED", secs(60));
@@ -119,6 +96,6 @@ fn a_caller_speaks_into_the_prompt_and_the_application_reads_the_word() {
         let played = events.iter().find(|event| event["type"] == "played").unwrap();
         assert_eq!(played["data"]["finished"], false, "the voice has stopped the prompt: {played:#}");
     }
-    let asked = lines(&recogniser);
+    let asked = json_lines(&recogniser);
     assert!(asked.iter().all(|asked| asked["model"] == "whisper-1" && asked["language"] == json!("en")), "{asked:#?}");
 }

@@ -5,16 +5,14 @@
 //! remembered as wrong, so that a flood of them reaches the database as a trickle. The key itself is never logged.
 
 use crate::directory::Directory;
+use crate::rate::{Allowance, Rate, Shared};
 use crate::store::{KeyRow, Store, StoreError};
-use arc_swap::ArcSwap;
 use base::Rng;
 use dashmap::DashMap;
-use governor::clock::DefaultClock;
-use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -147,8 +145,23 @@ pub enum Denied {
     NoDatabase,
 }
 
-type Digest256 = [u8; 32];
-type Bucket = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+/// SHA-256 of a key. Two are compared in constant time, wherever they are: there is no other comparison.
+#[derive(Clone, Copy, Debug)]
+struct Digest256([u8; 32]);
+
+impl PartialEq for Digest256 {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Digest256 {}
+
+impl Hash for Digest256 {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 /// A key that is known: whose, for what, and how much of its rate is left.
 #[derive(Debug)]
@@ -164,64 +177,9 @@ pub struct Identity {
     configured: bool,
 }
 
-/// What is left of a key's rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// Requests a minute.
-    pub limit: u32,
-    /// Requests that would be taken at once now.
-    pub remaining: u32,
-    /// Seconds until all of the limit is there again.
-    pub reset_s: u64,
-    /// Where this request is refused: seconds until one would be taken.
-    pub retry_after_s: Option<u64>,
-    /// It is the tenant's, whose keys share it, and not the key's.
-    pub of_tenant: bool,
-}
-
-impl Allowance {
-    /// The one of two that is nearer to its end.
-    fn tighter(self, other: Self) -> Self {
-        let left = |allowance: &Self| (allowance.retry_after_s.is_none(), allowance.remaining);
-        if left(&other) < left(&self) { other } else { self }
-    }
-}
-
-/// A rate of requests a minute that may become another.
-#[derive(Debug)]
-struct Rate(ArcSwap<(u32, Bucket)>);
-
-impl Rate {
-    fn new() -> Self {
-        Self(ArcSwap::from_pointee((0, bucket(1))))
-    }
-
-    /// Takes one request out of a rate of `per_minute`.
-    fn take(&self, per_minute: u32, of_tenant: bool) -> Allowance {
-        if self.0.load().0 != per_minute {
-            self.0.store(Arc::new((per_minute, bucket(per_minute))));
-        }
-        let bucket = self.0.load();
-        let reset = |remaining: u32| {
-            (u64::from(per_minute - remaining.min(per_minute)) * 60).div_ceil(u64::from(per_minute.max(1)))
-        };
-        match bucket.1.check() {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                Allowance { limit: per_minute, remaining, reset_s: reset(remaining), retry_after_s: None, of_tenant }
-            }
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(governor::clock::Clock::now(&DefaultClock::default()));
-                let retry_after_s = Some(wait.as_secs() + 1);
-                Allowance { limit: per_minute, remaining: 0, reset_s: reset(0), retry_after_s, of_tenant }
-            }
-        }
-    }
-}
-
 impl Identity {
     fn new(hash: Digest256, tenant: &str, scope: Option<Scope>, configured: bool) -> Arc<Self> {
-        Arc::new(Self { hash, tenant: tenant.into(), scope, per_minute: None, rate: Rate::new(), configured })
+        Arc::new(Self { hash, tenant: tenant.into(), scope, per_minute: None, rate: Rate::default(), configured })
     }
 
     /// As the database has it.
@@ -248,37 +206,6 @@ impl Identity {
     pub fn may(&self, scope: Scope) -> bool {
         self.scope.is_some_and(|has| has >= scope)
     }
-
-    /// Takes one request out of the key's rate of `per_minute`.
-    #[must_use]
-    pub fn take(&self, per_minute: u32) -> Allowance {
-        self.rate.take(per_minute, false)
-    }
-}
-
-fn bucket(per_minute: u32) -> Bucket {
-    let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
-    RateLimiter::direct(quota).with_middleware()
-}
-
-/// Calls a second that tenants ask for, where they have a limit: a bucket each, as many as there are such tenants.
-#[derive(Debug, Default)]
-pub struct Leaving(DashMap<String, (u32, Arc<DefaultDirectRateLimiter>)>);
-
-impl Leaving {
-    /// Takes one out of a tenant's `most` a second; false where there is none. Of none a second, none is taken.
-    #[must_use]
-    pub fn take(&self, tenant: &str, most: u32) -> bool {
-        let Some(rate) = NonZeroU32::new(most) else { return false };
-        let new = || (most, Arc::new(RateLimiter::direct(Quota::per_second(rate))));
-        let mut held = self.0.entry(tenant.to_owned()).or_insert_with(new);
-        if held.0 != most {
-            *held = new();
-        }
-        let bucket = held.1.clone();
-        drop(held);
-        bucket.check().is_ok()
-    }
 }
 
 /// The keys. Cloning is cheap; all clones are one.
@@ -292,17 +219,19 @@ struct Inner {
     known: DashMap<Digest256, Arc<Identity>>,
     /// By tenant, where it has a rate of its own: as many as there are tenants.
     tenants: DashMap<String, Arc<Rate>>,
+    /// Where rates are shared with other processes.
+    shared: Option<Shared>,
     wrong: Mutex<HashMap<Digest256, Instant>>,
     lookups: DefaultDirectRateLimiter,
 }
 
 impl Keys {
     /// Loads the keys, makes `bootstrap` (`api.bootstrap_key` and the tenant it is for) an operator's key, and keeps up with
-    /// the database from now on.
+    /// the database from now on. Their rates are those of all processes that have the same `shared`.
     ///
     /// # Errors
     /// Where the bootstrap key is too short, or the database is away.
-    pub async fn open(store: Store, bootstrap: Option<(&str, &str)>) -> Result<Self, KeyError> {
+    pub async fn open(store: Store, bootstrap: Option<(&str, &str)>, shared: Option<Shared>) -> Result<Self, KeyError> {
         let known = DashMap::new();
         if let Some((key, tenant)) = bootstrap {
             let length = key.chars().count();
@@ -314,8 +243,8 @@ impl Keys {
         }
         let per_second = Quota::per_second(NonZeroU32::new(LOOKUPS_PER_SECOND).unwrap_or(NonZeroU32::MIN));
         let lookups = RateLimiter::direct(per_second);
-        let keys =
-            Self { inner: Arc::new(Inner { store, known, tenants: DashMap::new(), wrong: Mutex::default(), lookups }) };
+        let (tenants, wrong) = (DashMap::new(), Mutex::default());
+        let keys = Self { inner: Arc::new(Inner { store, known, tenants, shared, wrong, lookups }) };
         keys.inner.refresh().await?;
         tokio::spawn(keep_up(Arc::downgrade(&keys.inner)));
         Ok(keys)
@@ -323,15 +252,21 @@ impl Keys {
 
     /// Takes a request out of the rate of a key and, where its tenant has one of its own, out of that, which all of its
     /// keys share. What is said is the one that is nearer to its end.
-    #[must_use]
-    pub fn take(&self, identity: &Identity, directory: &Directory) -> Allowance {
+    pub async fn take(&self, identity: &Identity, directory: &Directory) -> Allowance {
         let of_tenant = directory.tenants.get(&*identity.tenant).and_then(|tenant| tenant.api_requests_per_minute);
         let per_minute = identity.per_minute.unwrap_or_else(|| directory.requests_per_minute(&identity.tenant));
-        let own = identity.take(per_minute.max(1));
-        let Some(shared) = of_tenant.filter(|_| own.retry_after_s.is_none()) else { return own };
-        let rate = self.inner.tenants.entry(identity.tenant.to_string()).or_insert_with(|| Arc::new(Rate::new()));
-        let rate = rate.value().clone();
-        own.tighter(rate.take(shared.max(1), true))
+        let shared = self.inner.shared.as_ref();
+        let own = identity.rate.take(per_minute.max(1), shared, || identity.id()).await;
+        let Some(most) = of_tenant.filter(|_| own.retry_after_s.is_none()) else { return own };
+        let rate = self.inner.tenants.entry(identity.tenant.to_string()).or_default().value().clone();
+        let all = rate.take(most.max(1), shared, || format!("tenant:{}", identity.tenant)).await;
+        own.tighter(Allowance { of_tenant: true, ..all })
+    }
+
+    /// Whether the Redis that rates are shared through is there; none where they are not shared.
+    #[must_use]
+    pub fn shares(&self) -> Option<bool> {
+        self.inner.shared.as_ref().map(Shared::is_connected)
     }
 
     /// Who holds `key`.
@@ -430,9 +365,7 @@ pub fn scope_of(scopes: &str) -> Option<Scope> {
 
 impl Inner {
     fn known(&self, hash: &Digest256) -> Option<Arc<Identity>> {
-        let known = self.known.get(hash).map(|known| known.value().clone())?;
-        // The map compares as it likes; what decides compares in constant time.
-        bool::from(known.hash.ct_eq(hash)).then_some(known)
+        self.known.get(hash).map(|known| known.value().clone())
     }
 
     fn learn(&self, row: &KeyRow) -> Option<Arc<Identity>> {
@@ -486,11 +419,11 @@ fn could_be_ours(key: &str) -> bool {
 }
 
 fn digest(key: &str) -> Digest256 {
-    Sha256::digest(key.as_bytes()).into()
+    Digest256(Sha256::digest(key.as_bytes()).into())
 }
 
 fn hex(hash: &Digest256) -> String {
-    hash.iter().map(|octet| format!("{octet:02x}")).collect()
+    hash.0.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Digest256> {
@@ -501,7 +434,7 @@ fn unhex(text: &str) -> Option<Digest256> {
     for (i, octet) in hash.iter_mut().enumerate() {
         *octet = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
     }
-    Some(hash)
+    Some(Digest256(hash))
 }
 
 #[cfg(test)]
@@ -514,7 +447,7 @@ mod tests {
     #[tokio::test]
     async fn a_key_made_by_another_process_works_at_once_and_a_deleted_one_not_for_long() {
         let (_dir, store) = store::sqlite().await;
-        let keys = Keys::open(store.clone(), None).await.unwrap();
+        let keys = Keys::open(store.clone(), None, None).await.unwrap();
         let key = create_key(&store, "acme", &[Scope::Read, Scope::Calls], 1).await.unwrap();
         let known = keys.authenticate(&key).await.unwrap();
         assert_eq!((&*known.tenant, known.may(Scope::Calls), known.may(Scope::Admin)), ("acme", true, false));
@@ -526,18 +459,41 @@ mod tests {
     #[tokio::test]
     async fn the_bootstrap_key_needs_no_database_and_has_thirty_two_characters() {
         let (_dir, store) = store::sqlite().await;
-        let keys = Keys::open(store.clone(), Some((BOOTSTRAP, "default"))).await.unwrap();
+        let keys = Keys::open(store.clone(), Some((BOOTSTRAP, "default")), None).await.unwrap();
         store.close().await;
         assert!(keys.authenticate(BOOTSTRAP).await.unwrap().may(Scope::Admin));
         assert_eq!(keys.authenticate(&BOOTSTRAP[1..]).await.unwrap_err(), Denied::Unknown);
         let (_dir, store) = store::sqlite().await;
-        assert!(matches!(Keys::open(store, Some(("short", "default"))).await, Err(KeyError::ShortBootstrap(5))));
+        assert!(matches!(Keys::open(store, Some(("short", "default")), None).await, Err(KeyError::ShortBootstrap(5))));
+    }
+
+    #[tokio::test]
+    async fn how_much_of_a_guess_is_right_shows_in_nothing_that_is_compared() {
+        let (_dir, store) = store::sqlite().await;
+        let keys = Keys::open(store.clone(), None, None).await.unwrap();
+        let key = create_key(&store, "acme", &[Scope::Read], 1).await.unwrap();
+        assert!(keys.authenticate(&key).await.is_ok());
+        let right = digest(&key);
+        for place in PREFIX.len()..key.len() {
+            // Right in all but one character.
+            let mut guess = key.clone();
+            guess.replace_range(place..=place, if &key[place..=place] == "a" { "b" } else { "a" });
+            let wrong = digest(&guess);
+            let differ: u32 = right.0.iter().zip(wrong.0).map(|(right, wrong)| (right ^ wrong).count_ones()).sum();
+            assert!(right != wrong && (64..=192).contains(&differ), "{differ} of 256 bits, as of any two");
+            assert!(keys.authenticate(&guess).await.is_err());
+        }
+        for octet in 0..32 {
+            let mut other = right;
+            other.0[octet] ^= 1;
+            assert_ne!(other, right, "octet {octet} counts");
+        }
     }
 
     #[tokio::test]
     async fn a_flood_of_wrong_keys_reaches_the_database_as_a_trickle() {
         let (_dir, store) = store::sqlite().await;
-        let keys = Keys::open(store, None).await.unwrap();
+        let keys = Keys::open(store, None, None).await.unwrap();
         let mut rng = Rng::from_u64(1);
         let mut busy = 0;
         for _ in 0..10 * LOOKUPS_PER_SECOND {
@@ -547,16 +503,5 @@ mod tests {
         }
         assert!(busy > 0);
         assert!(keys.inner.wrong.lock().unwrap().len() < 10 * LOOKUPS_PER_SECOND as usize);
-    }
-
-    #[test]
-    fn a_rate_runs_out_says_when_it_comes_back_and_changes_with_the_configuration() {
-        let identity = Identity::new([0; 32], "default", Some(Scope::Read), false);
-        let first = identity.take(2);
-        assert_eq!((first.limit, first.remaining, first.retry_after_s), (2, 1, None));
-        assert_eq!(identity.take(2).remaining, 0);
-        let refused = identity.take(2);
-        assert!(refused.retry_after_s.is_some_and(|wait| (1..=31).contains(&wait)) && refused.reset_s == 60);
-        assert_eq!(identity.take(5).remaining, 4);
     }
 }

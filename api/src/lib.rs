@@ -6,7 +6,7 @@
 //! | [`journal`] | the append-only file that is the truth of what happened |
 //! | [`ledger`] | writing facts down and looking them up; recovery; the projector |
 //! | [`store`] | SQLite and PostgreSQL, a projection of the journal |
-//! | [`metrics`] | what `/metrics` counts |
+//! | [`metrics`], [`media_metrics`] | what `/metrics` counts, and what it asks of the media engine |
 //! | [`keys`] | API keys and their rates |
 //! | [`accounts`] | what a tenant is called, its auth token, its webhook secret |
 //! | [`secrets`] | the key file that seals what must be readable again |
@@ -18,6 +18,9 @@
 //! | [`flows`] | flows by name |
 //! | [`recordings`], [`mp3`] | the files of recordings, and what they are encoded with |
 //! | [`backup`] | a copy of the journal, the database and the key file |
+//! | [`capture`] | SIP messages as they were on the wire: a call's as a pcap, all of them to a HEP collector |
+//! | [`rate`] | requests a minute, counted here or shared through Redis |
+//! | [`telemetry`] | requests and calls as OpenTelemetry's spans |
 //! | [`errands`] | what calls ask of the world outside: web servers, voices, files |
 //! | [`commander`] | the way to signalling |
 //!
@@ -26,6 +29,7 @@
 
 pub mod accounts;
 pub mod backup;
+pub mod capture;
 pub mod commander;
 pub mod directory;
 pub mod errands;
@@ -35,14 +39,17 @@ pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod ledger;
+pub mod media_metrics;
 pub mod metrics;
 pub mod mp3;
 pub mod prompts;
+pub mod rate;
 pub mod recordings;
 mod refused;
 pub mod registry;
 pub mod secrets;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod webhooks;
@@ -55,6 +62,7 @@ pub use flows::Flows;
 pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkState, document, router, serve};
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
+pub use media_metrics::AskMedia;
 pub use prompts::{Builtin, PromptError, Prompts};
 pub use recordings::Recordings;
 pub use refused::Refused;

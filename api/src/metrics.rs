@@ -3,6 +3,7 @@
 //! Counters count where a thing happens; what can be asked is asked when somebody reads. Names and label values are from
 //! the configuration or from lists of ours: nothing that a client sends becomes a label.
 
+use crate::media_metrics::Shards;
 use crate::words::direction;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -160,8 +161,14 @@ pub struct Now {
     pub draining: bool,
     /// Streams of events.
     pub streams: u64,
+    /// SIP messages that went to the HEP collector, and captured ones that found no way.
+    pub captured: (u64, u64),
+    /// Spans that the OpenTelemetry collector has taken, and those that it has not.
+    pub spans: (u64, u64),
     /// Each trunk: whether it is known to fail, and its calls.
     pub trunks: Vec<(String, bool, u64)>,
+    /// Each media shard.
+    pub media: Vec<media::ShardReport>,
 }
 
 /// All metrics of the API.
@@ -197,10 +204,11 @@ impl Metrics {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn text(&self, now: &Now) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, now: Now) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("tandem");
         self.register(&mut registry);
-        register_now(&mut registry, now);
+        register_now(&mut registry, &now);
+        registry.register_collector(Box::new(Shards(now.media)));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
@@ -237,6 +245,10 @@ fn register_now(registry: &mut Registry, now: &Now) {
     gauge("database_connected", "1 where the database took the last transaction", u64::from(now.database));
     gauge("draining", "1 where no call is taken any more", u64::from(now.draining));
     gauge("event_streams", "Streams of GET /v1/events", now.streams);
+    gauge("capture_exported_messages", "SIP messages sent to hep.collector since the start", now.captured.0);
+    gauge("capture_dropped_messages", "SIP messages that capture or export could not keep up with", now.captured.1);
+    gauge("telemetry_exported_spans", "Spans that the OpenTelemetry collector has taken since the start", now.spans.0);
+    gauge("telemetry_dropped_spans", "Spans that found no way to the collector", now.spans.1);
     let (failing, calls) = (Family::<Trunk, Gauge>::default(), Family::<Trunk, Gauge>::default());
     for (trunk, fails, active) in &now.trunks {
         let label = Trunk { trunk: trunk.clone() };

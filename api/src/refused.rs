@@ -21,6 +21,9 @@ pub enum Refused {
     /// `limits.concurrent_calls` of the tenant are live.
     #[error("limits.concurrent_calls of this tenant is reached")]
     TooManyOfTenant,
+    /// `limits.calls_per_second` of the tenant have begun within the last second.
+    #[error("limits.calls_per_second of this tenant is reached")]
+    TooFastOfTenant,
     /// The switch is going down.
     #[error("the switch is going down")]
     Closed,

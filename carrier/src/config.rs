@@ -13,6 +13,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+/// Octets of an `inbound_username` at most.
+const MAX_USERNAME: usize = 128;
+
 /// Characters in a trunk's name.
 const MAX_NAME: usize = 64;
 
@@ -92,6 +95,8 @@ pub struct TrunkConfig {
     pub register_expires_s: u32,
     /// Who may send us calls over it. Empty: the profile's own ranges, which the generic profile has none of.
     pub accept_from: Vec<IpNet>,
+    /// What proves that a call from any other address is its carrier's.
+    pub inbound: Option<Inbound>,
     /// Whose RTP is heard. Empty: the profile's own ranges, and anybody's with the generic profile.
     pub media_from: Vec<IpNet>,
     /// Whether its media is SRTP.
@@ -104,6 +109,15 @@ pub struct TrunkConfig {
     pub route: RouteConfig,
     /// How it writes numbers.
     pub numbers: Rewrite,
+}
+
+/// What a carrier answers our challenge of its INVITE with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// The user of its digest credentials: 1 to 128 characters, none of them a control character.
+    pub username: String,
+    /// Their password.
+    pub password: Secret,
 }
 
 impl TrunkConfig {
@@ -125,6 +139,7 @@ impl TrunkConfig {
             register: false,
             register_expires_s: 600,
             accept_from: Vec::new(),
+            inbound: None,
             media_from: Vec::new(),
             srtp: false,
             pass_identity: false,
@@ -183,6 +198,10 @@ impl TrunkConfig {
             (None, Some(_)) => return Err(TrunkError::NoUsername),
             (None, None) if self.register => return Err(TrunkError::RegisterWithoutCredentials),
             _ => {}
+        }
+        let is_name = |name: &str| (1..=MAX_USERNAME).contains(&name.len()) && !name.chars().any(char::is_control);
+        if self.inbound.as_ref().is_some_and(|inbound| !is_name(&inbound.username)) {
+            return Err(TrunkError::InboundUsername);
         }
         if self.register && self.profile == Profile::Twilio {
             return Err(TrunkError::TwilioHasNoRegistrar);
@@ -256,6 +275,9 @@ pub enum TrunkError {
     /// Of `username`.
     #[error("a password needs a username")]
     NoUsername,
+    /// Of `inbound_username`.
+    #[error("an inbound_username has 1 to {MAX_USERNAME} characters, none of them a control character")]
+    InboundUsername,
     /// Of `register`.
     #[error("to register, a trunk needs username and password")]
     RegisterWithoutCredentials,
@@ -296,6 +318,7 @@ impl TrunkError {
             Self::Uri | Self::Transport => "uri",
             Self::NoPassword => "password",
             Self::NoUsername => "username",
+            Self::InboundUsername => "inbound_username",
             Self::RegisterWithoutCredentials | Self::TwilioHasNoRegistrar => "register",
             Self::AccountSid => "account_sid",
             Self::Route(error) => error.key(),

@@ -32,7 +32,7 @@ mod route;
 mod trunk;
 mod twilio;
 
-pub use config::{Profile, TrunkConfig, TrunkError, TrunkName};
+pub use config::{Inbound, Profile, TrunkConfig, TrunkError, TrunkName};
 pub use destination::{DestinationError, Destinations, MAX_ENTRIES, NotOpen};
 pub use number::{Number, NumberError};
 pub use outcome::{Outcome, classify};

@@ -72,7 +72,7 @@ pub use record::{
 pub use room::{MAX_MEMBERS, MAX_ROOMS, MemberOptions, RoomId, RoomOptions};
 pub use shard::{EndpointState, FRAMES_A_TICK, MAX_ENDPOINTS, PHASES, Shard, ShardConfig};
 pub use srtp::{Refused, Srtp, SrtpKey, SrtpKeyError, SrtpKeys, SrtpSuite};
-pub use stats::{Lateness, ShardStats};
+pub use stats::{Lateness, ShardReport, ShardStats};
 pub use tone::{ToneError, tone};
 pub use voip_metrics::VoipMetrics;
 pub use watch::NO_MEDIA_AFTER;

@@ -13,12 +13,13 @@ const BUCKETS: usize = 34 * STEPS;
 pub struct Lateness {
     buckets: Vec<u64>,
     count: u64,
+    sum_ns: u64,
     max_ns: u64,
 }
 
 impl Default for Lateness {
     fn default() -> Self {
-        Self { buckets: vec![0; BUCKETS], count: 0, max_ns: 0 }
+        Self { buckets: vec![0; BUCKETS], count: 0, sum_ns: 0, max_ns: 0 }
     }
 }
 
@@ -29,6 +30,7 @@ impl Lateness {
             *bucket += 1;
         }
         self.count += 1;
+        self.sum_ns = self.sum_ns.saturating_add(nanos);
         self.max_ns = self.max_ns.max(nanos);
     }
 
@@ -36,6 +38,7 @@ impl Lateness {
     pub fn merge(&mut self, other: &Self) {
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| *mine += theirs);
         self.count += other.count;
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
     }
 
@@ -43,6 +46,18 @@ impl Lateness {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// All of it together, in nanoseconds.
+    #[must_use]
+    pub fn sum_ns(&self) -> u64 {
+        self.sum_ns
+    }
+
+    /// How many were less late than 2^`octave` nanoseconds: exact, since buckets end there.
+    #[must_use]
+    pub fn below_octave(&self, octave: u32) -> u64 {
+        self.buckets.iter().take(octave as usize * STEPS).sum()
     }
 
     /// The latest, in nanoseconds.
@@ -139,6 +154,23 @@ impl ShardStats {
     }
 }
 
+/// What a shard's thread says of itself when it is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardReport {
+    /// Its number: the thread is named `media-N`.
+    pub shard: usize,
+    /// What it did.
+    pub stats: ShardStats,
+    /// Commands and moved endpoints that wait for it, of `INBOX_LIMIT`.
+    pub waiting: usize,
+    /// Commands it keeps for endpoints that are on their way to it, of `HELD_COMMANDS`.
+    pub held: usize,
+    /// Pieces of recordings that wait until the thread that writes files has room.
+    pub unwritten: usize,
+    /// CPU time its thread used, in nanoseconds.
+    pub cpu_ns: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,5 +189,25 @@ mod tests {
         lateness.record(u64::MAX);
         lateness.record(0);
         assert_eq!(lateness.count(), 1002);
+    }
+
+    #[test]
+    fn what_is_below_an_octave_is_counted_exactly() {
+        let mut lateness = Lateness::default();
+        for nanos in [0, 3, (1 << 20) - 1, 1 << 20, 1 << 21, u64::MAX] {
+            lateness.record(nanos);
+        }
+        assert_eq!([19, 20, 21, 22, 34].map(|octave| lateness.below_octave(octave)), [2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn two_shards_counts_add_up() {
+        let mut both = Lateness::default();
+        for nanos in [1_000, 5_000] {
+            let mut one = Lateness::default();
+            one.record(nanos);
+            both.merge(&one);
+        }
+        assert_eq!((both.count(), both.sum_ns(), both.max_ns()), (2, 6_000, 5_000));
     }
 }

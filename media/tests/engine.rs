@@ -315,3 +315,34 @@ fn threads_are_named_and_a_stopped_shard_says_so() {
     }
     assert!(rig.engine.move_endpoint(EndpointId(1), 7).is_err());
 }
+
+#[test]
+fn each_shard_says_how_it_is_to_any_thread_and_nothing_once_it_has_stopped() {
+    let mut rig = Rig::new(2);
+    let far = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let config = config(far.local_addr().unwrap().port());
+    rig.open(EndpointId(1), 42_400);
+    rig.send(Command::Configure { id: EndpointId(1), config });
+    rig.send(Command::Play { id: EndpointId(1), play: PlayId(1), prompt: sweep(), repeat: 1 });
+    rig.wait("the end of the prompt", |event| matches!(event, Event::PlayEnded { .. }).then_some(()));
+    let observer = rig.engine.observer();
+    let ask = || {
+        std::thread::spawn({
+            let observer = observer.clone();
+            move || observer.reports()
+        })
+        .join()
+        .unwrap()
+    };
+    let end = Instant::now() + DEADLINE;
+    let mut reports = ask();
+    while reports.len() < 2 && Instant::now() < end {
+        reports = ask();
+    }
+    assert_eq!(reports.iter().map(|report| report.shard).collect::<Vec<_>>(), [0, 1]);
+    let player = reports.into_iter().find(|report| report.shard == rig.engine.shard_of(EndpointId(1))).unwrap();
+    assert!(player.stats.packets_sent > 0 && player.stats.lateness.sum_ns() > 0 && player.cpu_ns > 0, "{player:?}");
+    assert_eq!((player.stats.endpoints, player.held, player.unwritten), (1, 0, 0));
+    drop(rig);
+    assert!(observer.reports().is_empty());
+}

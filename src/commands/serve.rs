@@ -13,6 +13,7 @@ const WANTED_FILES: u64 = 65_536;
 /// Runs the switch until SIGTERM, SIGINT or `POST /v1/admin/drain`; then drains, and ends at once on a signal.
 pub async fn serve(path: &Path) -> Outcome {
     let config = load(path)?;
+    crate::log::redact_numbers(config.redact_numbers);
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_files();
     let mut signals = Signals::listen()?;
@@ -56,6 +57,7 @@ async fn reload(path: &Path, began: &Config, process: &Process) {
             for section in began.want_restart(&config) {
                 tracing::warn!("[{section}] has changed; that takes a restart");
             }
+            crate::log::redact_numbers(config.redact_numbers);
             process.reload(&config).await.map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),

@@ -183,8 +183,16 @@ pub struct Config {
     pub egress_allow: Vec<ipnet::IpNet>,
     /// `[speech]`.
     pub speech: Speech,
+    /// `[capture]` and `[hep]`.
+    pub capture: api::capture::CaptureConfig,
+    /// `log.redact_numbers`: whether telephone numbers are unreadable in logs.
+    pub redact_numbers: bool,
     /// `api.bootstrap_key`.
     pub bootstrap_key: Option<String>,
+    /// `telemetry.otlp_url`, with the path that takes traces.
+    pub otlp_url: Option<url::Url>,
+    /// `redis.url`: where API rates are shared with other processes.
+    pub redis_url: Option<String>,
     /// `database.url`.
     pub database_url: String,
     /// `journal.dir`.
@@ -234,7 +242,11 @@ impl Config {
             ("recordings", self.recordings != other.recordings),
             ("egress", self.egress_allow != other.egress_allow),
             ("speech", self.speech != other.speech),
+            ("capture", self.capture.keep != other.capture.keep),
+            ("hep", (&self.capture.collector, self.capture.agent) != (&other.capture.collector, other.capture.agent)),
             ("api", self.bootstrap_key != other.bootstrap_key),
+            ("telemetry", self.otlp_url != other.otlp_url),
+            ("redis", self.redis_url != other.redis_url),
             ("database", self.database_url != other.database_url),
             ("journal", (&self.journal_dir, self.journal_max_mb) != (&other.journal_dir, other.journal_max_mb)),
             ("secrets", self.key_file != other.key_file),

@@ -1,9 +1,10 @@
-//! What calls may ask of the world outside: `[egress]`, `[speech]`, `[recordings]`.
+//! What calls may ask of the world outside: `[egress]`, `[speech]`, `[recordings]`; what is told of them: `[capture]`, `[hep]`.
 
 use super::schema::network;
 use super::section::{Found, Section};
 use super::trunk::secret;
 use super::{Recogniser, Recordings, Speech, SpeechEndpoint};
+use api::capture::CaptureConfig;
 use std::path::PathBuf;
 
 /// What OpenAI calls its least dear model, and one of its voices.
@@ -77,6 +78,28 @@ pub fn recordings(mut section: Section) -> Recordings {
     let keep_days = section.number("keep_days", 1..=36_500, 30);
     section.finish();
     Recordings { dir: dir.into(), keep_days }
+}
+
+/// `[capture]` and `[hep]`
+pub fn capture(mut capture: Section, mut hep: Section) -> CaptureConfig {
+    let keep_mb = capture.number("keep_mb", 0..=65_536, 0);
+    capture.finish();
+    let collector = hep.parsed("collector", |text| {
+        let place = text.strip_prefix("udp:").map(|place| place.trim_start_matches('/'));
+        let named = place.and_then(|place| place.rsplit_once(':')).filter(|(host, _)| !host.is_empty());
+        let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        named
+            .filter(|(_, port)| is_port(port))
+            .ok_or("write a host and a port, like \"udp:homer.example.com:9060\"")?;
+        Ok::<_, &str>(place.unwrap_or_default().to_owned())
+    });
+    let agent = hep.number("id", 0..=u64::from(u32::MAX), 2_001);
+    hep.finish();
+    CaptureConfig {
+        keep: usize::try_from(keep_mb << 20).unwrap_or(usize::MAX),
+        collector: collector.map(|found| found.value),
+        agent: u32::try_from(agent).unwrap_or_default(),
+    }
 }
 
 /// `tenant.account_sid`

@@ -22,8 +22,12 @@ pub fn config(mut root: Section) -> Config {
     let recordings = super::rim::recordings(root.section("recordings"));
     let egress_allow = super::rim::egress(root.section("egress"));
     let speech = super::rim::speech(root.section("speech"));
+    let capture = super::rim::capture(root.section("capture"), root.section("hep"));
+    let redact_numbers = log(root.section("log"));
     let bootstrap_key = api(root.section("api"));
     let database_url = database(root.section("database"));
+    let otlp_url = telemetry(root.section("telemetry"));
+    let redis_url = redis(root.section("redis"));
     let (journal_dir, journal_max_mb) = journal(root.section("journal"));
     let key_file = secrets(root.section("secrets"), &journal_dir);
     let tls = root.optional_section("tls").and_then(tls);
@@ -44,8 +48,12 @@ pub fn config(mut root: Section) -> Config {
         recordings,
         egress_allow,
         speech,
+        capture,
+        redact_numbers,
         bootstrap_key,
         database_url,
+        redis_url,
+        otlp_url,
         journal_dir,
         journal_max_mb,
         key_file,
@@ -112,6 +120,26 @@ fn api(mut section: Section) -> Option<String> {
     }
     section.finish();
     key.map(|found| found.value)
+}
+
+fn log(mut section: Section) -> bool {
+    let redact_numbers = section.flag("redact_numbers", false);
+    section.finish();
+    redact_numbers
+}
+
+/// `[telemetry]`
+fn telemetry(mut section: Section) -> Option<url::Url> {
+    let url = section.parsed("otlp_url", api::telemetry::traces_url);
+    section.finish();
+    url.map(|found| found.value)
+}
+
+/// `[redis]`
+fn redis(mut section: Section) -> Option<String> {
+    let url = section.parsed("url", api::rate::shared_url);
+    section.finish();
+    url.map(|found| found.value)
 }
 
 fn database(mut section: Section) -> String {

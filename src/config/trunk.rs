@@ -2,7 +2,7 @@
 
 use super::schema::network;
 use super::section::{Found, Section};
-use carrier::{Profile, Secret, Trunk, TrunkConfig, TrunkName};
+use carrier::{Inbound, Profile, Secret, Trunk, TrunkConfig, TrunkName};
 use sip_core::sdp::AudioCodec;
 use sip_core::transport::Transport;
 use sip_core::uri::Uri;
@@ -84,11 +84,33 @@ fn fill(config: &mut TrunkConfig, section: &mut Section) {
     config.register_expires_s =
         section.number("register_expires_s", 60..=86_400, config.register_expires_s.into()) as u32;
     config.accept_from = ranges(section, "accept_from");
+    config.inbound = inbound(section);
     config.media_from = ranges(section, "media_from");
     config.srtp = section.flag("srtp", false);
     config.pass_identity = section.flag("pass_identity", false);
     config.codecs = codecs(section);
     routing(config, section);
+}
+
+/// What proves its carrier from elsewhere; a name and a password, or neither.
+fn inbound(section: &mut Section) -> Option<Inbound> {
+    let before = section.faults_so_far();
+    let username = section.text("inbound_username");
+    let place = username.as_ref().map_or_else(|| section.place.clone(), |found| found.place.clone());
+    match (username, secret(section, "inbound_password", "inbound_password_file")) {
+        (Some(Found { value: username, .. }), Some(password)) => Some(Inbound { username, password }),
+        (None, None) => None,
+        (username, _) => {
+            if section.faults_so_far() == before {
+                let missing = match username {
+                    Some(_) => "inbound_username needs a password: write inbound_password or inbound_password_file",
+                    None => "inbound_password needs a name: write inbound_username",
+                };
+                section.fault(&place, missing);
+            }
+            None
+        }
+    }
 }
 
 /// What it is chosen by and how it writes numbers: the same words as over HTTP.

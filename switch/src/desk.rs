@@ -3,9 +3,10 @@
 use crate::call::Call;
 use crate::call::room::{BEEP, BEEP_TONE, Rooms};
 use crate::config::{Config, MediaAddress};
+use crate::door::Proved;
 use crate::letter::Letter;
 use crate::provision::Provisioned;
-use crate::registrar::{Registrar, UserId};
+use crate::registrar::Registrar;
 use crate::route::Plan;
 use crate::tally::Tally;
 use crate::trunk::Trunks;
@@ -103,7 +104,7 @@ pub(crate) struct Desk {
     /// Users, and where they are.
     pub(crate) registrar: Registrar,
     /// Whose calls sessions are that users have opened; taken by the call.
-    pub(crate) callers: HashMap<SessionId, UserId>,
+    pub(crate) callers: HashMap<SessionId, Proved>,
     /// Messages that users send one another, on their way to an answer.
     pub(crate) messages: BTreeMap<RequestId, InboundId>,
     /// Timers.

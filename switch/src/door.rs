@@ -12,6 +12,15 @@ use sip_core::transport::FlowId;
 /// The most messages between users that wait for their receivers at once. Beyond it 503.
 const MAX_MESSAGES: usize = 1_024;
 
+/// Who has proved by credentials that it may call in.
+#[derive(Clone, Debug)]
+pub(crate) enum Proved {
+    /// A user.
+    User(UserId),
+    /// The carrier of this trunk.
+    Trunk(usize),
+}
+
 impl Desk {
     /// A request from outside of any call.
     pub(crate) fn on_arrived(&mut self, id: InboundId, request: &Message, source: &Source, now: Now) {
@@ -32,19 +41,25 @@ impl Desk {
         self.follow_registrar(now);
     }
 
-    /// An INVITE: a carrier's, by where it comes from; a user's, by what it can prove; else nobody's.
+    /// An INVITE: a carrier's, by where it comes from or what it can prove; a user's, by what it can prove; else nobody's.
     fn on_knock(&mut self, id: InboundId, request: &Message, source: &Source, now: Now) {
         if self.trunks.of_caller(source.addr.ip(), request).is_some() {
             self.endpoint.admit(id, now);
             return;
         }
         match self.registrar.authenticate(request, source, now) {
-            Verdict::User(user) => {
-                if let Some(session) = self.endpoint.admit(id, now) {
-                    self.callers.insert(session, user);
-                }
-            }
+            Verdict::User(user) => self.let_in(id, Proved::User(user), now),
+            Verdict::Trunk(name) => match self.trunks.named(&name) {
+                Some(trunk) => self.let_in(id, Proved::Trunk(trunk), now),
+                None => self.turn_away(id, Verdict::Stranger, source, now),
+            },
             verdict => self.turn_away(id, verdict, source, now),
+        }
+    }
+
+    fn let_in(&mut self, id: InboundId, proved: Proved, now: Now) {
+        if let Some(session) = self.endpoint.admit(id, now) {
+            self.callers.insert(session, proved);
         }
     }
 
@@ -54,7 +69,7 @@ impl Desk {
             Verdict::Challenge(headers) => (StatusCode::UNAUTHORIZED, headers),
             Verdict::Malformed => (StatusCode::BAD_REQUEST, Headers::new()),
             Verdict::Banned => return self.endpoint.ignore(id),
-            Verdict::User(_) | Verdict::Stranger => (StatusCode::FORBIDDEN, Headers::new()),
+            Verdict::User(_) | Verdict::Trunk(_) | Verdict::Stranger => (StatusCode::FORBIDDEN, Headers::new()),
         };
         if status == StatusCode::FORBIDDEN {
             // At whatever pace strangers knock, the log of a switch at work stays its own (FAULTS 21).

@@ -96,14 +96,15 @@ impl Provisioned {
     /// A trunk that cannot be.
     pub fn new(provisioning: Provisioning) -> Result<Self, ConfigError> {
         let plan = Plan::new(&provisioning);
-        let trunks = provisioning.trunks.into_iter().map(Trunk::new).collect::<Result<_, _>>()?;
+        let trunks: Vec<Trunk> = provisioning.trunks.into_iter().map(Trunk::new).collect::<Result<_, _>>()?;
+        let directory = Directory::new(&provisioning.registrar).with_trunks(&trunks);
         Ok(Self {
             calls_per_second: provisioning.calls_per_second,
             concurrent_calls: provisioning.concurrent_calls,
             domains: provisioning.domains,
             trunks,
             plan: Arc::new(plan),
-            directory: Arc::new(Directory::new(&provisioning.registrar)),
+            directory: Arc::new(directory),
         })
     }
 

@@ -56,6 +56,13 @@ pub struct Admission {
     /// Who is told of what becomes of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_callback: Option<Box<StatusCallback>>,
+    /// The Call-ID of the INVITE that it came with; none where we send that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_call_id: Option<String>,
+    /// It is a leg that leaves over a trunk: it counts among its tenant's calls a second. Whoever takes the record in
+    /// hears it; no book has it.
+    #[serde(skip)]
+    pub leaves: bool,
 }
 
 /// Where a call's events are delivered. The switch only writes it down: the deliveries are made of the journal.

@@ -175,6 +175,14 @@ impl Desk {
         self.tally.may_leave(tenant, &known.limits, now).map_err(Reached::ending)
     }
 
+    /// Whether a call that the API has admitted may leave now. Its place among the tenant's calls, and among those of its
+    /// second, was kept for it when it was admitted: what was told 201 is not refused for either.
+    pub(crate) fn admitted_may_leave(&self, tenant: &str, to: &carrier::Number, now: Now) -> Result<(), Ending> {
+        let Some(known) = self.plan.tenants.get(tenant) else { return Ok(()) };
+        check_destination(&known.limits, to)?;
+        self.tally.has_day_left(tenant, &known.limits, now).map_err(Reached::ending)
+    }
+
     /// The ways to whom a program or a transfer names, each with what it shows as its caller; one for each device of a
     /// user.
     pub(crate) fn route(&mut self, to: &str, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {

@@ -4,6 +4,7 @@
 use crate::call::{self, Call};
 use crate::config::Config;
 use crate::desk::{Desk, Timer};
+use crate::door::Proved;
 use crate::io::{Input, Output};
 use crate::provision::Provisioned;
 use crate::registrar::{Ban, BindingView, UserId};
@@ -523,10 +524,10 @@ impl Switch {
         replaces: Option<SessionId>,
         now: Now,
     ) -> Result<(), StatusCode> {
-        let user = self.desk.callers.remove(&session);
-        let trunk = match &user {
-            Some(_) => None,
-            None => Some(self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?),
+        let (user, trunk) = match self.desk.callers.remove(&session) {
+            Some(Proved::User(user)) => (Some(user), None),
+            Some(Proved::Trunk(trunk)) => (None, Some(trunk)),
+            None => (None, Some(self.desk.trunks.of_caller(source.addr.ip(), request).ok_or(StatusCode::FORBIDDEN)?)),
         };
         let called = request.request_uri().map_err(|_| StatusCode::BAD_REQUEST)?;
         let replaces = replaces.map(|old| self.replaceable(old, user.as_ref())).transpose()?;

@@ -155,6 +155,12 @@ impl Tally {
         if limits.calls_per_second.is_some_and(|most| within >= (most as usize).min(MAX_RECENT)) {
             return Err(Reached("calls_per_second"));
         }
+        self.has_day_left(tenant, limits, now)
+    }
+
+    /// Whether anything is left of a tenant's day.
+    pub(crate) fn has_day_left(&self, tenant: &str, limits: &TenantLimits, now: Now) -> Result<(), Reached> {
+        let Some(account) = self.accounts.get(tenant) else { return Ok(()) };
         let usage = if now.wall / DAY_MS == self.day { account.used() } else { Usage::default() };
         limits.of_the_day(&usage).map_err(Reached)
     }

@@ -235,6 +235,11 @@ impl Trunks {
         self.lines.get(&trunk).map_or("", |line| line.trunk.name().as_str())
     }
 
+    /// The trunk of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<usize> {
+        self.used().find(|(_, line)| line.trunk.name().as_str() == name).map(|(number, _)| number)
+    }
+
     /// The trunk whose address has this host.
     pub(crate) fn at(&self, host: &Host) -> Option<String> {
         let fits = |(_, line): &(usize, &Line)| line.config().uri.host() == Some(host);

@@ -173,7 +173,7 @@ impl CallView {
             at: Timestamps { queued: record.at, ..Timestamps::default() },
             codec: None,
             carrier_call_id: None,
-            sip_call_ids: Vec::new(),
+            sip_call_ids: admission.sip_call_id.iter().cloned().collect(),
             cause: None,
             answered_by: None,
             engaged: Engaged::default(),

@@ -76,6 +76,17 @@ impl Http {
         self.try_post(path, body).unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
+    /// GET of what is no JSON: the status and the body.
+    #[track_caller]
+    pub fn octets(&self, path: &str) -> (u16, Vec<u8>) {
+        let request = self.request(reqwest::Method::GET, path);
+        let answer = RUNTIME.block_on(async {
+            let response = request.send().await?;
+            Ok::<_, reqwest::Error>((response.status().as_u16(), response.bytes().await?.to_vec()))
+        });
+        answer.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
     /// PUT of JSON.
     #[track_caller]
     pub fn put(&self, path: &str, body: &Value) -> Reply {

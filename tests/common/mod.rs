@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says so and stops"
 )]
 
+pub mod app;
 pub mod audio;
 pub mod baresip;
 pub mod caller;

@@ -14,6 +14,7 @@ mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod crashes;
+mod live_calls;
 mod outage;
 mod scene;
 

@@ -224,6 +224,8 @@ fn view(records: &[&Record], cdr: &Cdr) -> CallView {
         answer: std::sync::Arc::default(),
         metadata: serde_json::Value::Null,
         status_callback: None,
+        sip_call_id: None,
+        leaves: false,
     };
     let made = Record { sid: cdr.sid, seq: 0, at: cdr.at.queued, fact: Fact::Admitted(Box::new(admission)) };
     CallView::admitted(records[0]).or_else(|| CallView::admitted(&made)).expect("an admission")

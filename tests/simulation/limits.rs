@@ -16,6 +16,8 @@ fn config(limits: &TenantLimits) -> switch::Config {
     let tenant = provisioning.tenants.get_mut("default").expect("the tenant");
     tenant.limits.minutes_per_day = limits.minutes_per_day;
     tenant.limits.spend_per_day = limits.spend_per_day;
+    tenant.limits.calls_per_second = limits.calls_per_second;
+    tenant.limits.concurrent_calls = limits.concurrent_calls;
     let rate = carrier::Rate { per_minute: 100_000, increment_s: 60, minimum_s: 60 };
     provisioning.rates.insert("1555", rate);
     config
@@ -103,6 +105,26 @@ fn calls_that_ring_keep_what_their_beginning_will_cost() {
     assert!(cdrs.iter().all(|cdr| cdr.cause.reason == "limits.spend_per_day of the tenant is reached"), "{cdrs:#?}");
     let spent: f64 = cdrs.iter().filter_map(|cdr| cdr.price).sum();
     assert!((spent - 0.2).abs() < 1e-9, "{spent}");
+}
+
+#[test]
+fn what_the_api_has_admitted_is_refused_for_no_limit_in_which_its_place_was_kept() {
+    let (calls_per_second, concurrent_calls) = (Some(2), Some(2));
+    let limits = TenantLimits { calls_per_second, concurrent_calls, ..TenantLimits::default() };
+    let (mut place, carrier) = place(&config(&limits));
+    for n in 0..4 {
+        let now = place.network.now();
+        let answer = ivr::Answer::parse(&json!({ "echo": true })).expect("an answer");
+        let order = order(n, &mut place.rng, now);
+        place.call(Originate { answer, max_duration: Duration::from_secs(60), ..order });
+    }
+    // A program's own leg has no such place: it is judged by what there is.
+    place.call_in(carrier, "+16665550001".to_owned(), "+18325550100", "say words loop, wait 600s");
+    let town = finish(place);
+    let cdrs = cdrs(&town);
+    let of_api = cdrs.iter().filter(|cdr| cdr.direction == switch::Direction::OutboundApi);
+    assert!(of_api.clone().all(|cdr| cdr.status == Status::Completed), "{cdrs:#?}");
+    assert_eq!((of_api.count(), cdrs.iter().filter(|cdr| cdr.parent.is_some()).count()), (4, 0));
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub enum Content {
     Nothing,
     /// A text, whose type its headers name.
     Text(String),
+    /// Octets, whose type its headers name.
+    Octets(Vec<u8>),
     /// A form with files in it (RFC 7578), which names its type itself.
     Form(reqwest::multipart::Form),
 }
@@ -140,6 +142,7 @@ impl Egress {
         let request = match body {
             Content::Nothing => request,
             Content::Text(text) => request.body(text),
+            Content::Octets(octets) => request.body(octets),
             Content::Form(form) => request.multipart(form),
         };
         let mut response = request.send().await.map_err(|error| fault(&error))?;

@@ -25,11 +25,13 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
     extensions(("x-problems" = json!(["overloaded"]))),
 )]
 pub(super) async fn metrics(State(app): Api) -> Result<Response, Problem> {
-    let text = app.inner.metrics.text(&now(&app)).map_err(|_| Problem::overloaded())?;
+    let ask = app.inner.media.clone();
+    let media = tokio::task::spawn_blocking(move || ask()).await.map_err(|_| Problem::overloaded())?;
+    let text = app.inner.metrics.text(now(&app, media)).map_err(|_| Problem::overloaded())?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 
-fn now(app: &App) -> Now {
+fn now(app: &App, media: Vec<media::ShardReport>) -> Now {
     let ledger = &app.inner.ledger;
     let (durable, progress, (journal, journal_max)) = (ledger.durable(), ledger.progress(), ledger.octets());
     let behind = match durable.segment == progress.position.segment {
@@ -53,7 +55,10 @@ fn now(app: &App) -> Now {
         database: progress.connected,
         draining: app.draining(),
         streams: app.inner.streams.count() as u64,
+        spans: app.inner.telemetry.counts(),
+        captured: app.inner.capture.counts(),
         trunks: sip.trunks.iter().map(trunk).collect(),
+        media,
     }
 }
 

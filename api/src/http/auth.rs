@@ -2,7 +2,8 @@
 
 use super::App;
 use super::problem::Problem;
-use crate::keys::{Allowance, Denied, Identity, Scope};
+use crate::keys::{Denied, Identity, Scope};
+use crate::rate::Allowance;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -45,7 +46,7 @@ pub(super) async fn authenticate(State(app): State<App>, mut request: Request, n
         Ok(identity) => identity,
         Err(problem) => return problem.into_response(),
     };
-    let allowance = app.inner.keys.take(&identity, &app.inner.directory.load());
+    let allowance = app.inner.keys.take(&identity, &app.inner.directory.load_full()).await;
     let mut response = match allowance.retry_after_s {
         Some(wait) => too_often(allowance, wait).into_response(),
         None => {

@@ -43,6 +43,7 @@ mod keys;
 mod live;
 mod originate;
 mod path;
+mod pcap;
 mod problem;
 mod provision;
 mod query;
@@ -71,16 +72,19 @@ pub use serve::{HEADER_TIME, MAX_CONNECTIONS, MAX_PER_ADDRESS, SHUTDOWN_TIME, se
 pub use status::{SipHealth, TrunkHealth, TrunkState};
 
 use crate::accounts::Accounts;
+use crate::capture::Capture;
 use crate::commander::Commander;
 use crate::directory::Directory;
 use crate::flows::Flows;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
+use crate::media_metrics::AskMedia;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 use crate::recordings::Recordings;
 use crate::registry::Registry;
 use crate::store::StoreError;
+use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -125,10 +129,16 @@ pub struct Parts {
     pub recordings: Recordings,
     /// How tenants, trunks, numbers and users are made and changed.
     pub registry: Registry,
+    /// What was on the wire.
+    pub capture: Capture,
+    /// Where spans go.
+    pub telemetry: Telemetry,
     /// The way to signalling.
     pub commander: Commander,
     /// How signalling and its trunks are; the program keeps it fresh.
     pub sip: Arc<ArcSwap<SipHealth>>,
+    /// How the media shards are, asked.
+    pub media: AskMedia,
     /// Randomness for sids.
     pub rng: Rng,
     /// The program's version, as `/health` names it.
@@ -150,8 +160,11 @@ struct Inner {
     flows: Flows,
     recordings: Recordings,
     registry: Registry,
+    capture: Capture,
+    telemetry: Telemetry,
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
+    media: AskMedia,
     rng: Mutex<Rng>,
     version: &'static str,
     draining: AtomicBool,
@@ -159,7 +172,6 @@ struct Inner {
     streams: events::Streams,
     metrics: Metrics,
     drain: watch::Sender<bool>,
-    leaving: crate::keys::Leaving,
 }
 
 impl App {
@@ -175,8 +187,11 @@ impl App {
             flows,
             recordings,
             registry,
+            capture,
+            telemetry,
             commander,
             sip,
+            media,
             rng,
             version,
         } = parts;
@@ -190,8 +205,11 @@ impl App {
             flows,
             recordings,
             registry,
+            capture,
+            telemetry,
             commander,
             sip,
+            media,
             rng: Mutex::new(rng),
             version,
             draining: AtomicBool::new(false),
@@ -199,7 +217,6 @@ impl App {
             streams: events::Streams::default(),
             metrics,
             drain: watch::Sender::new(false),
-            leaving: crate::keys::Leaving::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -256,6 +273,7 @@ fn with_key() -> OpenApiRouter<App> {
         .routes(routes!(happened::events))
         .routes(routes!(happened::ladder))
         .routes(routes!(happened::quality))
+        .routes(routes!(pcap::get))
         .routes(routes!(live::play))
         .routes(routes!(live::say))
         .routes(routes!(live::stop))
@@ -355,10 +373,12 @@ async fn traced(State(app): State<App>, request: Request, next: Next) -> Respons
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("http", method = %request.method(), route);
     let (began, method) = (Instant::now(), request.method().clone());
+    let begun = app.inner.telemetry.begins(&request);
     async {
         let response = next.run(request).await;
         let (status, took) = (response.status().as_u16(), began.elapsed());
         app.inner.metrics.answered(&method, route, status, took);
+        app.inner.telemetry.answered(begun, &response);
         tracing::debug!(status, ms = took.as_millis() as u64, "answered");
         response
     }

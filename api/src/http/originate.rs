@@ -184,8 +184,13 @@ async fn admit(app: &App, tenant: String, asked: Asked, under_way: Option<UnderW
 }
 
 fn room(directory: &Directory, tenant: &str) -> Room {
-    let of_tenant = directory.tenants.get(tenant).and_then(|tenant| tenant.limits.concurrent_calls);
-    Room { all: directory.limits.concurrent_calls as usize, tenant: of_tenant.map(|most| most as usize) }
+    let limits = directory.tenants.get(tenant).map(|tenant| &tenant.limits);
+    let most = |limit: Option<u32>| limit.map(|most| most as usize);
+    Room {
+        all: directory.limits.concurrent_calls as usize,
+        tenant: most(limits.and_then(|limits| limits.concurrent_calls)),
+        per_second: most(limits.and_then(|limits| limits.calls_per_second)),
+    }
 }
 
 /// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.
@@ -231,13 +236,7 @@ impl Asked {
     fn check(&self, app: &App, caller: &Caller) -> Result<(), Problem> {
         let (directory, tenant) = (app.inner.directory.load(), caller.tenant());
         let refused = refusals(app, tenant, &directory, Some(&self.from), &self.to, self.trunk.as_deref());
-        if let Some(first) = refused.into_iter().next() {
-            return Err(first);
-        }
-        match directory.tenants.get(tenant).and_then(|tenant| tenant.limits.calls_per_second) {
-            Some(most) if !app.inner.leaving.take(tenant, most) => Err(reached("calls_per_second", 1)),
-            _ => Ok(()),
-        }
+        refused.into_iter().next().map_or(Ok(()), Err)
     }
 
     fn admission(&self, sid: switch::CallSid, tenant: String, at: u64) -> Record {
@@ -251,6 +250,8 @@ impl Asked {
             answer: Arc::new(serde_json::to_value(&self.answer).unwrap_or_default()),
             metadata: self.metadata.clone(),
             status_callback: self.status_callback.clone(),
+            sip_call_id: None,
+            leaves: false,
         };
         Record { sid, seq: 0, at, fact: Fact::Admitted(Box::new(admission)) }
     }
@@ -322,7 +323,6 @@ fn reached(limit: &'static str, retry_after_s: u64) -> Problem {
     let detail = format!("limits.{limit} of this tenant is reached");
     let code = match limit {
         "concurrent_calls" => "concurrent_calls_reached",
-        "calls_per_second" => "calls_per_second_reached",
         "minutes_per_day" => "minutes_per_day_reached",
         _ => "spend_per_day_reached",
     };

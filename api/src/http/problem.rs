@@ -142,6 +142,9 @@ impl From<Refused> for Problem {
             Refused::TooManyOfTenant => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "concurrent_calls_reached", detail).retry_after(BUSY_S)
             }
+            Refused::TooFastOfTenant => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "calls_per_second_reached", detail).retry_after(BUSY_S)
+            }
         }
     }
 }

@@ -151,13 +151,14 @@ pub(super) async fn health(State(app): Api) -> Response {
     let word = |connected| if connected { "connected" } else { "disconnected" };
     let able = calls_can_be_made(&app);
     let failing = sip.trunks.values().any(|trunk| trunk.status == TrunkState::Failing);
-    let healthy = able.is_ok() && database && !failing;
+    let redis = app.inner.keys.shares();
+    let healthy = able.is_ok() && database && redis != Some(false) && !failing;
     let part = |connected| Part { status: word(connected) };
     let mut body = HealthResource {
         status: if healthy { "healthy" } else { "degraded" },
         reason: None,
         database: part(database),
-        redis: Part { status: "disabled" },
+        redis: redis.map_or(Part { status: "disabled" }, part),
         sip: SipPart { status: word(sip.up), trunks: &sip.trunks },
         freeswitch: part(sip.up),
         ivr: IvrPart { active_sessions: app.inner.ledger.live().in_progress() },

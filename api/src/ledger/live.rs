@@ -10,6 +10,7 @@ use dashmap::mapref::entry::Entry as Slot;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use switch::{CallSid, CallView, Fact, Record, Status};
 
 /// Facts of all live calls kept in memory until they are projected. Beyond it a call's oldest facts are left out of
@@ -107,17 +108,17 @@ impl Live {
     /// # Errors
     /// Where as many are active already as `room` has; then it is not counted.
     pub(crate) fn reserve(&self, tenant: &str, room: Room) -> Result<(), Refused> {
-        self.active.reserve(tenant, room)
+        self.active.reserve(tenant, room, Instant::now())
     }
 
     /// Takes back a [`Live::reserve`].
     pub(crate) fn withdraw(&self, tenant: &str) {
-        self.active.withdraw(tenant);
+        self.active.withdraw(tenant, Instant::now());
     }
 
     /// Takes in a call that an earlier process left open; its end follows at once.
     pub(crate) fn restore(&self, view: &CallView) {
-        self.active.add(&view.tenant);
+        self.active.add(&view.tenant, false, Instant::now());
         if view.status == Status::InProgress {
             self.in_progress.fetch_add(1, Ordering::Relaxed);
         }
@@ -136,7 +137,7 @@ impl Live {
     /// Takes in a fact. An admission that comes this way (from a trunk) is counted here.
     pub(crate) fn apply(&self, record: &Arc<Record>) {
         if let Fact::Admitted(admission) = &record.fact {
-            self.active.add(&admission.tenant);
+            self.active.add(&admission.tenant, admission.leaves, Instant::now());
             return self.admit(record);
         }
         let Some(mut call) = self.calls.get_mut(&record.sid) else { return };

@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_came_in_and_was_only_noted_is_closed_with_its_call_id() {
+        let mut record = calls::admitted(1, 1_000);
+        if let Fact::Admitted(admission) = &mut record.fact {
+            admission.direction = switch::Direction::Inbound;
+            admission.sip_call_id = Some("of-its-caller@192.0.2.1".to_owned());
+        }
+        let mut recovery = Recovery::new(vec![(1, record)]);
+        recovery.noted().values().for_each(|record| recovery.admit(record));
+        let ends = recovery.interrupted(&BTreeMap::new());
+        let Fact::Ended(cdr) = &ends[0].fact else { panic!("{ends:?}") };
+        assert_eq!(cdr.sip_call_ids, ["of-its-caller@192.0.2.1"]);
+    }
+
+    #[test]
     fn an_answered_call_is_completed_and_another_failed_at_the_last_checkpoint() {
         let ends = recovered(vec![
             fact(calls::admitted(1, 1_000)),

@@ -25,6 +25,8 @@ pub fn admitted(n: u64, at: u64) -> Record {
         answer: serde_json::json!([{"play": "welcome", "loop": 1}]).into(),
         metadata: serde_json::json!({"order": 7}),
         status_callback: None,
+        sip_call_id: None,
+        leaves: false,
     };
     record(n, 0, at, Fact::Admitted(Box::new(admission)))
 }

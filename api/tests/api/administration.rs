@@ -315,11 +315,13 @@ async fn a_tenant_has_so_many_calls_at_once_a_second_and_a_day() {
     assert_eq!(answers.iter().filter(|status| **status == 201).count(), 1, "{answers:?}");
     assert_eq!(answers.iter().filter(|status| **status == 429).count(), 7, "{answers:?}");
 
-    let change = json!({ "limits": { "calls_per_second": 1, "minutes_per_day": 10, "spend_per_day": "12.50" } });
+    // None a second: what any other number lets in depends on how fast this is run.
+    let change = json!({ "limits": { "calls_per_second": 0, "minutes_per_day": 10, "spend_per_day": "12.50" } });
     let changed = board.post("/v1/tenants/tight", change).await.json();
     assert_eq!(changed["limits"]["spend_per_day"], 12.5);
-    assert_eq!(call_to(&board, &key, "+18325550199").await.status, StatusCode::CREATED);
-    call_to(&board, &key, "+18325550199").await.is_problem(429, "calls_per_second_reached");
+    let refused = call_to(&board, &key, "+18325550199").await;
+    refused.is_problem(429, "calls_per_second_reached");
+    assert_eq!(refused.header("retry-after"), "1");
     for (billable_ms, spent, code) in
         [(600_000, 0, "minutes_per_day_reached"), (0, 12_500_000, "spend_per_day_reached")]
     {

@@ -36,6 +36,8 @@ async fn metrics_count_calls_requests_and_say_how_things_are() {
         "tandem_database_behind_octets 0",
         "tandem_draining 0",
         "tandem_trunk_calls{trunk=\"sim\"} 3",
+        "tandem_media_packets_sent_total{shard=\"0\"} 0",
+        "tandem_media_packets_dropped_total{shard=\"0\",cause=\"stranger\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

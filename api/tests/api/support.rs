@@ -109,7 +109,7 @@ impl Board {
         let (ledger, recovered) = Ledger::open(config, store.clone(), &recordings, wall).await.unwrap();
         let inbox = Arc::new(Inbox::default());
         let commander = commander(inbox.clone());
-        let keys = Keys::open(store.clone(), Some((KEY, "default"))).await.unwrap();
+        let keys = Keys::open(store.clone(), Some((KEY, "default")), None).await.unwrap();
         let sealer = Sealer::open(&dir.path().join("tandem.key")).unwrap();
         let accounts = Accounts::open(store.clone(), sealer.clone(), [].into()).await.unwrap();
         let prompts = Prompts::new(BUILTIN, Some(dir.path().join("prompts")), commander.clone());
@@ -141,8 +141,11 @@ impl Board {
             recordings,
             prompts,
             registry: registry.clone(),
+            capture: api::capture::Capture::default(),
+            telemetry: api::telemetry::Telemetry::default(),
             commander,
             sip: sip.clone(),
+            media: Arc::new(|| vec![media::ShardReport::default()]),
             rng: Rng::from_seed(seed()),
             version: "0.0.0-test",
         });

@@ -362,7 +362,9 @@ async fn a_dead_delivery_is_replayed_by_its_own_tenant_alone() {
     assert_eq!(listed(&board, "dead").await.len(), 1, "nothing of that changed it");
     receiver.works.store(true, Ordering::Relaxed);
     let replayed = board.post(&path, Value::Null).await;
-    assert_eq!((replayed.status, &replayed.json()["status"]), (StatusCode::ACCEPTED, &json!("pending")));
+    assert_eq!(replayed.status, StatusCode::ACCEPTED, "{}", replayed.text);
+    // It is shown as it stands when it is answered: the sender may have been faster.
+    assert!([json!("pending"), json!("delivered")].contains(&replayed.json()["status"]), "{}", replayed.text);
     until("it is delivered", async || listed(&board, "delivered").await.len() == 1).await;
     let ids: Vec<String> = receiver.seen().iter().map(|seen| header(seen, "webhook-id")).collect();
     assert!(ids.len() == 3 && ids.iter().all(|id| *id == dead["id"]), "{ids:?}");

@@ -39,6 +39,7 @@ impl Bare {
             match work {
                 Work::Relay => relay(&sockets, &far, &stopped),
                 Work::Play => play(&sockets, &far, &stopped),
+                Work::Talk => talk(&sockets, &far, &stopped),
             }
         });
         Self { ports, thread: Some(thread), task: task.recv().unwrap(), stop }
@@ -95,6 +96,37 @@ fn relay(sockets: &[UdpSocket], far: &[SocketAddr], stop: &AtomicBool) {
         packets += found;
         if found == 0 && packets >= 2 {
             let end = Duration::from_nanos(((stretch + 1) * REST.as_nanos()) as u64);
+            std::thread::sleep(end.saturating_sub(origin.elapsed()));
+        }
+    }
+}
+
+/// Both at once: what comes is read and dropped, and each millisecond its phase is sent.
+fn talk(sockets: &[UdpSocket], far: &[SocketAddr], stop: &AtomicBool) {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    for (leg, socket) in sockets.iter().enumerate() {
+        epoll::add(&epoll, socket, epoll::EventData::new_u64(leg as u64), epoll::EventFlags::IN).unwrap();
+    }
+    let mut ready = Vec::with_capacity(512);
+    let mut buffer = [0; 2048];
+    let packet = [0x55; 172];
+    let (origin, mut tick) = (Instant::now(), 1u64);
+    while !stop.load(Ordering::Relaxed) {
+        ready.clear();
+        let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut ready), Some(&wait)).unwrap();
+        for leg in ready.iter().map(|event| event.data.u64() as usize) {
+            let _ = sockets[leg].recv_from(&mut buffer);
+        }
+        if origin.elapsed() >= Duration::from_millis(tick) {
+            for leg in (tick as usize % 20..sockets.len()).step_by(20) {
+                let _ = sockets[leg].send_to(&packet, far[leg]);
+            }
+            tick += 1;
+        }
+        if ready.is_empty() {
+            let end = (origin.elapsed().as_nanos() / REST.as_nanos() + 1) * REST.as_nanos();
+            let end = Duration::from_nanos(end as u64).min(Duration::from_millis(tick));
             std::thread::sleep(end.saturating_sub(origin.elapsed()));
         }
     }

@@ -1,9 +1,9 @@
 //! What a relayed and a played packet cost the engine's thread, held against a bare loop that does nothing but receive
 //! and send, with as many sockets and the same wakes, in the same minute.
 //!
-//! `cargo bench -p media --bench engine [-- relay|play|srtp|memory|conference [CALLS]]`. One shard on the first core, the far ends on the last;
-//! three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far ends take
-//! what is sent: each of their sockets is read. `srtp` holds a bridge between SRTP and RTP against one in clear; there the
+//! `cargo bench -p media --bench engine [-- relay|play|talk|srtp|memory|conference [CALLS]]`. One shard on the first core, the
+//! far ends on the last; three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far
+//! ends take what is sent: each of their sockets is read. In `talk` they speak while they are played to. `srtp` holds a bridge between SRTP and RTP against one in clear; there the
 //! far ends are an engine too.
 #![allow(missing_docs, reason = "a program, not a library")]
 #![allow(
@@ -39,6 +39,8 @@ trait Subject {
 enum Work {
     Relay,
     Play,
+    /// Play, and the far ends speak.
+    Talk,
 }
 
 /// One run: CPU microseconds a packet sent by the subject, and what the far ends saw.
@@ -49,13 +51,14 @@ fn run(work: Work, legs: usize, ours: bool) -> (f64, Seen) {
     } else {
         Box::new(bare::Bare::start(work, &far))
     };
-    let mut running = far.start(subject.ports(), work == Work::Relay);
+    let mut running = far.start(subject.ports(), work != Work::Play, work == Work::Relay);
     std::thread::sleep(Duration::from_secs(1));
     running.begin();
     let before = subject.cpu();
     std::thread::sleep(MEASURED);
     let used = subject.cpu() - before;
-    let seen = running.end();
+    let mut seen = running.end();
+    seen.expected = legs as u64 * 50 * MEASURED.as_secs();
     (used as f64 / 1000.0 / seen.received.max(1) as f64, seen)
 }
 
@@ -72,7 +75,11 @@ fn compare(work: Work, calls: usize) {
         ours.push(run(work, legs, true));
     }
     let (bare, ours) = (median(bare), median(ours));
-    let name = if work == Work::Relay { "relay" } else { "play" };
+    let name = match work {
+        Work::Relay => "relay",
+        Work::Play => "play",
+        Work::Talk => "play while the far ends speak",
+    };
     println!("{name}, {calls} calls, {legs} sockets");
     for (who, (cost, seen)) in [("bare loop", &bare), ("engine", &ours)] {
         let a_call = cost * seen.received as f64 / MEASURED.as_secs_f64() / calls as f64 / 1000.0;
@@ -126,6 +133,7 @@ fn memory(calls: usize) {
 
 fn main() {
     far::raise_limits();
+    println!("the subject on core 0, the far ends on core {}", far::last_core());
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let calls = |otherwise: &[usize]| match words.get(1).and_then(|calls| calls.parse().ok()) {
         Some(calls) => vec![calls],
@@ -146,5 +154,8 @@ fn main() {
     }
     if wanted("play") {
         calls(&[3_000]).into_iter().for_each(|calls| compare(Work::Play, calls));
+    }
+    if wanted("talk") {
+        calls(&[1_500]).into_iter().for_each(|calls| compare(Work::Talk, calls));
     }
 }

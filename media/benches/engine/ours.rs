@@ -28,7 +28,7 @@ impl Ours {
         }
         for leg in 0..far.len() {
             match work {
-                Work::Play => play(&mut engine, leg, prompt.clone()),
+                Work::Play | Work::Talk => play(&mut engine, leg, prompt.clone()),
                 Work::Relay if leg % 2 == 0 => {
                     let (id, with) = (EndpointId(leg as u64), EndpointId(leg as u64 + 1));
                     engine.send(Command::Bridge { id, with }).unwrap();

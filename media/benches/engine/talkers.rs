@@ -1,5 +1,6 @@
 //! Far ends that are an engine themselves, on the last core: they play for ever, and protect what they send.
 
+use super::far::last_core;
 use super::ours::{Ours, configure, engine, open, play, tone};
 use super::{Subject, Work};
 use base::Rng;
@@ -14,8 +15,7 @@ pub fn run(legs: usize, suite: Option<SrtpSuite>, measured: Duration) -> f64 {
         send: SrtpKey::generate(suite, &mut rng),
         receive: SrtpKey::generate(suite, &mut rng),
     });
-    let last = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
-    let (mut talkers, events, _) = engine(last);
+    let (mut talkers, events, _) = engine(last_core());
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let theirs: Vec<_> = (0..legs).map(|leg| address(open(&mut talkers, &events, leg, 30_000))).collect();
     let prompt = tone();

@@ -5,7 +5,7 @@ use super::sockets::Pair;
 use crate::command::{Command, EndpointId};
 use crate::record::{Block, RecordId};
 use crate::shard::EndpointState;
-use crate::stats::ShardStats;
+use crate::stats::ShardReport;
 use rustix::event::{EventfdFlags, eventfd};
 use std::{
     io,
@@ -47,7 +47,7 @@ pub(super) enum Message {
         record: RecordId,
         error: String,
     },
-    Stats(mpsc::Sender<ShardStats>),
+    Report(mpsc::Sender<ShardReport>),
     Stop,
 }
 
@@ -58,7 +58,7 @@ impl Message {
             Self::Command(Command::Bridge { id, with }) => [Some(*id), Some(*with)],
             Self::Command(command) => [Some(command.id()), None],
             Self::Create { id, .. } | Self::Expect(id) | Self::Move { id, .. } => [Some(*id), None],
-            Self::RecordFailed { .. } | Self::Recycle(_) | Self::Adopt { .. } | Self::Stats(_) | Self::Stop => {
+            Self::RecordFailed { .. } | Self::Recycle(_) | Self::Adopt { .. } | Self::Report(_) | Self::Stop => {
                 [None; 2]
             }
         }
@@ -112,6 +112,12 @@ impl Inbox {
         self.put(Message::Create { id, rtp_port, pair }).map_err(|()| EngineError::Stopped(shard))
     }
 
+    /// Asks how the shard is. One that is overloaded already is not asked.
+    pub(super) fn ask(&self, shard: usize, reply: mpsc::Sender<ShardReport>) -> Result<(), EngineError> {
+        self.check_room(shard)?;
+        self.push(Message::Report(reply)).map_err(|()| EngineError::Stopped(shard))
+    }
+
     pub(super) fn push(&self, message: Message) -> Result<(), ()> {
         self.put(message)?;
         self.bell.ring();
@@ -152,7 +158,12 @@ impl Receiver {
 
     /// True where a message waits.
     pub(super) fn waits(&self) -> bool {
-        self.bell.waiting.load(Ordering::SeqCst) > 0
+        self.waiting() > 0
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.bell.waiting.load(Ordering::SeqCst)
     }
 
     pub(super) fn next(&self) -> Option<Message> {

@@ -15,7 +15,7 @@ use crate::command::{Command, EndpointId};
 use crate::event::Event;
 use crate::room::RoomId;
 use crate::shard::ShardConfig;
-use crate::stats::ShardStats;
+use crate::stats::{ShardReport, ShardStats};
 use base::Rng;
 use inbox::{Inbox, Message};
 use sockets::Pair;
@@ -33,7 +33,7 @@ pub use thread::{HELD_COMMANDS, MESSAGES_REST, REST};
 pub use writer::WRITER_QUEUE;
 use writer::Writer;
 
-/// How long `stats` waits for a shard's answer. A shard that is that busy is left out.
+/// How long the shards' answers are waited for, all together. A shard that is that busy is left out.
 const STATS_WAIT: Duration = Duration::from_secs(1);
 
 /// How the engine runs.
@@ -254,16 +254,43 @@ impl Engine {
     /// What each shard did so far, in order of their numbers.
     #[must_use]
     pub fn stats(&self) -> Vec<ShardStats> {
-        let ask = |inbox: &Inbox| {
-            let (sender, receiver) = mpsc::channel();
-            inbox.push(Message::Stats(sender)).ok().and_then(|()| receiver.recv_timeout(STATS_WAIT).ok())
-        };
-        self.inboxes.iter().filter_map(ask).collect()
+        self.observer().reports().into_iter().map(|report| report.stats).collect()
+    }
+
+    /// Who may ask the shards how they are from any thread.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer { inboxes: self.inboxes.clone() }
     }
 
     /// Closes every endpoint (RTCP BYE, `Event::Closed`) and ends the threads.
     pub fn shutdown(self) {
         drop(self);
+    }
+}
+
+/// Asks the shards of an engine how they are. It may outlive the engine: then nobody answers.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    inboxes: Arc<[Inbox]>,
+}
+
+impl Observer {
+    /// What each shard says, in order of their numbers; one that is overloaded or does not
+    /// answer within a second is left out. It blocks for the time of one turn of the shards' loops.
+    #[must_use]
+    pub fn reports(&self) -> Vec<ShardReport> {
+        let (sender, reports) = mpsc::channel();
+        for (shard, inbox) in self.inboxes.iter().enumerate() {
+            // One that has stopped or is overloaded says nothing.
+            let _ = inbox.ask(shard, sender.clone());
+        }
+        drop(sender);
+        let end = Instant::now() + STATS_WAIT;
+        let next = || reports.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
+        let mut reports: Vec<_> = std::iter::from_fn(next).collect();
+        reports.sort_by_key(|report| report.shard);
+        reports
     }
 }
 

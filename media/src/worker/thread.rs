@@ -7,6 +7,7 @@ use super::writer::Order;
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
 use crate::shard::{EndpointState, Shard};
+use crate::stats::ShardReport;
 use base::{Now, Rng};
 use rustix::event::epoll;
 use std::{
@@ -19,7 +20,7 @@ use std::{
 
 /// How long the loop may rest while packets keep coming, so that many share one wake: the wake is dearer than the packet
 /// (a relayed packet waits for half of it in the mean). It bounds what a rest adds to a packet's or a command's way.
-pub const REST: Duration = Duration::from_micros(500);
+pub const REST: Duration = Duration::from_micros(750);
 
 /// The same while only messages come: calls that begin and end, and nobody speaks yet.
 pub const MESSAGES_REST: Duration = Duration::from_millis(1);
@@ -27,8 +28,8 @@ pub const MESSAGES_REST: Duration = Duration::from_millis(1);
 /// Packets and messages in one stretch of [`REST`] from which on the loop rests. Fewer are taken as they come.
 const PACKETS_BEFORE_REST: usize = 2;
 
-/// Stretches without a packet after which only messages are expected: 20 ms, a packet time.
-const QUIET_STRETCHES: u64 = 40;
+/// Stretches without a packet after which only messages are expected: a packet time.
+const QUIET_STRETCHES: u64 = 27;
 
 /// Messages taken in a row, so that a flood of commands cannot hold up the tick.
 const MESSAGES_A_TURN: usize = 256;
@@ -300,8 +301,20 @@ impl Worker {
                 let now = self.now();
                 self.shard.fail_record(id, record, error, now, &mut self.sockets);
             }
-            Message::Stats(reply) => drop(reply.send(self.shard.stats().clone())),
+            Message::Report(reply) => drop(reply.send(self.report())),
             Message::Stop => self.stopping = true,
+        }
+    }
+
+    fn report(&self) -> ShardReport {
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        ShardReport {
+            shard: self.number,
+            stats: self.shard.stats().clone(),
+            waiting: self.receiver.waiting(),
+            held: self.held.len(),
+            unwritten: self.ordered.len(),
+            cpu_ns: cpu.tv_sec as u64 * 1_000_000_000 + cpu.tv_nsec as u64,
         }
     }
 
@@ -353,9 +366,10 @@ mod tests {
         let mut rests = Rests::default();
         assert_eq!(rests.after(1, 1, 10 * STRETCH), Some(11 * STRETCH));
         assert_eq!(rests.after(0, 2, (10 + QUIET_STRETCHES) * STRETCH), Some((11 + QUIET_STRETCHES) * STRETCH));
-        let quiet = (12 + QUIET_STRETCHES) * STRETCH;
-        assert_eq!(rests.after(0, 2, quiet + 1), Some(quiet + MESSAGES_REST.as_nanos() as u64));
-        assert_eq!(rests.after(1, 1, quiet + 2 * STRETCH), Some(quiet + 3 * STRETCH), "somebody speaks");
+        let (quiet, longer) = (12 + QUIET_STRETCHES, MESSAGES_REST.as_nanos() as u64);
+        let next = (quiet * STRETCH / longer + 1) * longer;
+        assert_eq!(rests.after(0, 2, quiet * STRETCH), Some(next), "the end of a longer stretch");
+        assert_eq!(rests.after(1, 1, (quiet + 2) * STRETCH), Some((quiet + 3) * STRETCH), "somebody speaks");
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
         answer: arrival.listed.shown.clone(),
         metadata: serde_json::Value::Null,
         status_callback: None,
+        sip_call_id: arrival.request.call_id().ok().map(|id| id.to_string()),
+        leaves: false,
     };
     let mut call = Call::new(sid, about.clone(), MAX_DURATION, Book::new(sid, 0, now.wall, now));
     desk.tally.begin(&call.about.tenant, false, now);
@@ -126,7 +128,7 @@ impl Call {
     }
 
     fn note_caller(&mut self, request: &Message) {
-        self.sip_call_ids.extend(request.call_id().ok().map(|id| id.to_string()));
+        self.sip_call_ids.extend(self.about.sip_call_id.clone());
         if let Some(id) = request.header_named(carrier::X_TWILIO_CALL_SID) {
             self.carrier_call_id = Some(String::from_utf8_lossy(&id).into_owned());
         }

@@ -136,9 +136,11 @@ pub(crate) fn originate(asked: Originate, desk: &mut Desk, now: Now) -> Call {
         answer,
         metadata: asked.metadata,
         status_callback: None,
+        sip_call_id: None,
+        leaves: false,
     };
     let mut call = Call::new(asked.sid, about, asked.max_duration, book);
-    let refused = desk.may_leave(&call.about.tenant, &asked.to, now).err();
+    let refused = desk.admitted_may_leave(&call.about.tenant, &asked.to, now).err();
     desk.tally.begin(&call.about.tenant, true, now);
     if let Some(ending) = refused {
         return over(call, ending, desk, now);
@@ -184,9 +186,11 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         answer: Arc::default(),
         metadata: serde_json::Value::Null,
         status_callback: None,
+        sip_call_id: None,
+        leaves: matches!(asked.way, Way::Trunks { .. }),
     };
     let mut call = Call::new(sid, about.clone(), asked.max_duration, Book::new(sid, 0, now.wall, now));
-    desk.tally.begin(&call.about.tenant, matches!(asked.way, Way::Trunks { .. }), now);
+    desk.tally.begin(&call.about.tenant, call.about.leaves, now);
     if let Way::Trunks { to, .. } = &asked.way {
         call.dialled = Some(to.clone());
         call.keep_beginning(desk, now);

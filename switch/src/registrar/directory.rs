@@ -79,6 +79,22 @@ pub struct Directory {
     tenants: Vec<String>,
     users: BTreeSet<UserId>,
     keys: BTreeMap<(String, String), (UserId, Keys)>,
+    /// What proves trunks by their inbound user name, in every realm.
+    trunks: BTreeMap<(String, String), (String, Keys)>,
+}
+
+impl Keys {
+    fn new(name: &str, realm: &str, password: &Secret) -> Self {
+        let hash = |algorithm| ha1(algorithm, name, realm, password.expose());
+        Self { md5: hash(Algorithm::Md5), sha256: hash(Algorithm::Sha256) }
+    }
+
+    const fn by(&self, algorithm: Algorithm) -> &Ha1 {
+        match algorithm {
+            Algorithm::Md5 => &self.md5,
+            Algorithm::Sha256 => &self.sha256,
+        }
+    }
 }
 
 impl Directory {
@@ -98,6 +114,7 @@ impl Directory {
             tenants: config.tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
             users: BTreeSet::new(),
             keys: BTreeMap::new(),
+            trunks: BTreeMap::new(),
         };
         for tenant in &config.tenants {
             if let Some(domain) = domain_of(&tenant.tenant) {
@@ -112,6 +129,21 @@ impl Directory {
         directory
     }
 
+    /// With the trunks whose carriers prove themselves. Of two with one user name the first is meant.
+    #[must_use]
+    pub fn with_trunks(mut self, trunks: &[carrier::Trunk]) -> Self {
+        let realms: Vec<String> = self.realms().map(str::to_owned).collect();
+        for trunk in trunks {
+            let Some(inbound) = &trunk.config().inbound else { continue };
+            for realm in &realms {
+                let keys = Keys::new(&inbound.username, realm, &inbound.password);
+                let name = (realm.clone(), inbound.username.clone());
+                self.trunks.entry(name).or_insert((trunk.name().to_string(), keys));
+            }
+        }
+        self
+    }
+
     /// The place of a tenant in the order in which they are looked through.
     fn rank(&self, tenant: &str) -> usize {
         self.tenants.iter().position(|known| known == tenant).unwrap_or(usize::MAX)
@@ -120,8 +152,7 @@ impl Directory {
     fn add(&mut self, user: &User, domain: Option<String>) {
         let id = UserId { tenant: user.tenant.clone(), name: user.name.clone() };
         for realm in domain.into_iter().chain([self.realm.clone()]) {
-            let hash = |algorithm| ha1(algorithm, &user.name, &realm, user.password.expose());
-            let keys = Keys { md5: hash(Algorithm::Md5), sha256: hash(Algorithm::Sha256) };
+            let keys = Keys::new(&user.name, &realm, &user.password);
             // Of two tenants' users of one name, the earlier tenant's is meant where no domain says otherwise.
             self.keys.entry((realm, user.name.clone())).or_insert((id.clone(), keys));
         }
@@ -134,8 +165,8 @@ impl Directory {
     }
 
     /// The realm in which an address is to be proved.
-    pub(super) fn realm_of(&self, uri: &Uri) -> &str {
-        let named = name_of(uri).and_then(|name| self.of_domain.get_key_value(&name));
+    pub(super) fn realm_of(&self, uri: Option<&Uri>) -> &str {
+        let named = uri.and_then(name_of).and_then(|name| self.of_domain.get_key_value(&name));
         named.map_or(&self.realm, |(realm, _)| realm)
     }
 
@@ -158,19 +189,26 @@ impl Directory {
         self.users.contains(user)
     }
 
-    /// True where there is nobody who could prove anything.
+    /// True where there is no user who could prove anything.
     pub(super) fn is_empty(&self) -> bool {
         self.users.is_empty()
+    }
+
+    /// True where a trunk's carrier may prove itself.
+    pub(super) fn has_trunks(&self) -> bool {
+        !self.trunks.is_empty()
+    }
+
+    /// What proves the trunk of this inbound user name in this realm, and which it is.
+    pub(super) fn trunk(&self, realm: &str, name: &str) -> Option<(&str, impl Fn(Algorithm) -> Ha1)> {
+        let (trunk, keys) = self.trunks.get(&(realm.to_owned(), name.to_owned()))?;
+        Some((trunk, move |algorithm| keys.by(algorithm).clone()))
     }
 
     /// What proves the password of this name in this realm, and who it is.
     pub(super) fn key(&self, realm: &str, name: &str, algorithm: Algorithm) -> Option<(&UserId, &Ha1)> {
         let (user, keys) = self.keys.get(&(realm.to_owned(), name.to_owned()))?;
-        let key = match algorithm {
-            Algorithm::Md5 => &keys.md5,
-            Algorithm::Sha256 => &keys.sha256,
-        };
-        Some((user, key))
+        Some((user, keys.by(algorithm)))
     }
 }
 

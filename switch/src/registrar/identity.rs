@@ -3,7 +3,7 @@
 use super::directory::{Directory, UserId, name_in};
 use super::strikes::{Ban, SOURCE_BAN, SOURCE_FAILURES, Strikes, USER_BAN, USER_FAILURES};
 use base::{Now, Rng};
-use sip_core::auth::{Rejection, ServerAuth, ServerPolicy};
+use sip_core::auth::{Algorithm, Ha1, Rejection, ServerAuth, ServerPolicy};
 use sip_core::endpoint::{Headers, Source, customer_of};
 use sip_core::header::NameAddr;
 use sip_core::header::params::auth_params;
@@ -20,6 +20,8 @@ const MAX_NAME: usize = 128;
 pub enum Verdict {
     /// This user.
     User(UserId),
+    /// The carrier of this trunk, by its inbound credentials: an INVITE only.
+    Trunk(String),
     /// Its sender has not said: 401 with these header fields.
     Challenge(Headers),
     /// Its source, or the user it names, is locked out: it is not worth a word.
@@ -71,11 +73,18 @@ impl Identity {
         if self.sources.is_banned(&from, now) {
             return Verdict::Banned;
         }
-        let Some(claimed) = claimed(directory, request) else { return Verdict::Stranger };
-        if directory.open {
+        let claimed = claimed(directory, request);
+        if directory.open
+            && let Some(claimed) = claimed
+        {
             return Verdict::User(claimed.user);
         }
-        if directory.is_empty() {
+        let carriers_prove = request.method() == Method::Invite && directory.has_trunks();
+        if carriers_prove && let Some(verdict) = self.judge_trunk(directory, request, claimed.as_ref(), from, now) {
+            return verdict;
+        }
+        let Some(claimed) = claimed else { return Verdict::Stranger };
+        if directory.is_empty() && !carriers_prove {
             return Verdict::Stranger;
         }
         if self.users.is_banned(&claimed.user, now) && !known(&claimed.user) {
@@ -84,40 +93,89 @@ impl Identity {
         self.prove(directory, request, &claimed, from, now)
     }
 
-    fn prove(&mut self, directory: &Directory, request: &Message, claimed: &Claim, from: IpAddr, now: Now) -> Verdict {
-        let realm = directory.realm_of(&claimed.address.uri);
-        let Some(server) = self.realms.get_mut(realm) else { return Verdict::Stranger };
+    /// Judges an INVITE whose credentials name a trunk, and one whose From names nobody of ours; none of any other, which a
+    /// user has to prove. A wrong password counts against its source alone: From is whoever calls, and the carrier calls too.
+    fn judge_trunk(
+        &mut self,
+        directory: &Directory,
+        request: &Message,
+        claimed: Option<&Claim>,
+        from: IpAddr,
+        now: Now,
+    ) -> Option<Verdict> {
+        let realm = directory.realm_of(claimed.map(|claimed| &claimed.address.uri));
         let credentials = credentials(request, realm);
-        let method = request.method();
-        let uri = String::from_utf8_lossy(request.request_uri_raw()).into_owned();
+        let name = credentials.as_deref().and_then(username);
+        let is_users = |claimed: &Claim| Some(&claimed.user.name) == name.as_ref() && directory.knows(&claimed.user);
+        let trunk = name.as_deref().and_then(|name| directory.trunk(realm, name));
+        let trunk = trunk.filter(|_| !claimed.is_some_and(is_users));
+        if trunk.is_none() && claimed.is_some() {
+            return None;
+        }
+        let key = |_: &str, _: &str, algorithm| trunk.as_ref().map(|(_, key)| key(algorithm));
+        Some(match self.verify(realm, credentials.as_deref(), request, key, now) {
+            Proof::Right => trunk.as_ref().map_or(Verdict::Stranger, |(name, _)| Verdict::Trunk((*name).to_owned())),
+            Proof::Wrong => {
+                self.failures += 1;
+                self.strike(from, now);
+                Verdict::Stranger
+            }
+            Proof::Missing(challenge) => Verdict::Challenge(challenge),
+            Proof::Malformed => Verdict::Malformed,
+        })
+    }
+
+    fn prove(&mut self, directory: &Directory, request: &Message, claimed: &Claim, from: IpAddr, now: Now) -> Verdict {
+        let realm = directory.realm_of(Some(&claimed.address.uri));
+        let credentials = credentials(request, realm);
         let mut proved = None;
         let key = |name: &str, realm: &str, algorithm| {
             let (user, key) = directory.key(realm, name, algorithm)?;
             proved = Some(user.clone());
             Some(key.clone())
         };
-        match server.verify(credentials.as_deref(), method.as_str(), &uri, key, now) {
-            sip_core::auth::Verdict::Accepted { .. } if proved.as_ref() == Some(&claimed.user) => {
-                Verdict::User(claimed.user.clone())
-            }
+        match self.verify(realm, credentials.as_deref(), request, key, now) {
+            Proof::Right if proved.as_ref() == Some(&claimed.user) => Verdict::User(claimed.user.clone()),
             // Somebody's password, and another's name: it is known who lies, and that is no guess.
-            sip_core::auth::Verdict::Accepted { .. } => Verdict::Stranger,
-            sip_core::auth::Verdict::Challenge { headers, .. } => Verdict::Challenge(
-                headers.into_iter().map(|value| (Name::WwwAuthenticate.as_str().to_owned(), value)).collect(),
-            ),
-            sip_core::auth::Verdict::Rejected { reason: Rejection::Credentials } => {
+            Proof::Right => Verdict::Stranger,
+            Proof::Missing(challenge) => Verdict::Challenge(challenge),
+            Proof::Wrong => {
                 self.failed(&claimed.user, from, now);
                 Verdict::Stranger
             }
-            sip_core::auth::Verdict::Rejected { .. } => Verdict::Malformed,
+            Proof::Malformed => Verdict::Malformed,
+        }
+    }
+
+    fn verify(
+        &mut self,
+        realm: &str,
+        credentials: Option<&[u8]>,
+        request: &Message,
+        key: impl FnOnce(&str, &str, Algorithm) -> Option<Ha1>,
+        now: Now,
+    ) -> Proof {
+        let Some(server) = self.realms.get_mut(realm) else { return Proof::Wrong };
+        let uri = String::from_utf8_lossy(request.request_uri_raw()).into_owned();
+        match server.verify(credentials, request.method().as_str(), &uri, key, now) {
+            sip_core::auth::Verdict::Accepted { .. } => Proof::Right,
+            sip_core::auth::Verdict::Challenge { headers, .. } => Proof::Missing(
+                headers.into_iter().map(|value| (Name::WwwAuthenticate.as_str().to_owned(), value)).collect(),
+            ),
+            sip_core::auth::Verdict::Rejected { reason: Rejection::Credentials } => Proof::Wrong,
+            sip_core::auth::Verdict::Rejected { .. } => Proof::Malformed,
+        }
+    }
+
+    fn strike(&mut self, from: IpAddr, now: Now) {
+        if self.sources.strike(&from, now) {
+            tracing::warn!(source = %from, seconds = SOURCE_BAN.as_secs(), "a source is banned: too many wrong passwords");
         }
     }
 
     fn failed(&mut self, user: &UserId, from: IpAddr, now: Now) {
         self.failures += 1;
-        if self.sources.strike(&from, now) {
-            tracing::warn!(source = %from, seconds = SOURCE_BAN.as_secs(), "a source is banned: too many wrong passwords");
-        }
+        self.strike(from, now);
         if self.users.strike(user, now) {
             tracing::warn!(%user, seconds = USER_BAN.as_secs(), "a user is guarded: too many wrong passwords");
         }
@@ -128,6 +186,15 @@ impl Identity {
         bans.extend(self.users.bans("user", UserId::to_string, now));
         bans
     }
+}
+
+/// What credentials are worth.
+enum Proof {
+    Right,
+    Wrong,
+    /// There are none, or none for us: what to ask for them with.
+    Missing(Headers),
+    Malformed,
 }
 
 /// Who a request says that it is from.
@@ -154,6 +221,14 @@ fn credentials<'a>(request: &'a Message, realm: &str) -> Option<Cow<'a, [u8]>> {
     };
     let all = || request.lines(Name::Authorization).chain(request.lines(Name::ProxyAuthorization));
     all().find(names_it).or_else(|| all().next())
+}
+
+/// Whose credentials they are.
+fn username(credentials: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(credentials);
+    let (_, params) = text.split_once(' ')?;
+    let named = auth_params(params).find(|(name, _)| name.eq_ignore_ascii_case("username"));
+    named.map(|(_, value)| value.to_string())
 }
 
 /// Who challenges and verifies in a realm.

@@ -153,7 +153,7 @@ impl Registrar {
             Verdict::Challenge(headers) => Err(Box::new(Reply::Refuse(StatusCode::UNAUTHORIZED, headers))),
             Verdict::Banned => Err(Box::new(Reply::Ignore)),
             Verdict::Malformed => Err(refuse(StatusCode::BAD_REQUEST)),
-            Verdict::User(_) | Verdict::Stranger => Err(refuse(StatusCode::FORBIDDEN)),
+            Verdict::User(_) | Verdict::Trunk(_) | Verdict::Stranger => Err(refuse(StatusCode::FORBIDDEN)),
         }
     }
 

@@ -473,3 +473,86 @@ fn without_users_everybody_is_a_stranger() {
     let request = register("alice@example.com", "x", 1, "");
     refused(&registrar.register(&request, &source(PHONE), Now::new(1, 1)), 403);
 }
+
+/// An INVITE from somebody who calls from outside.
+fn invite(from: &str, lines: &str) -> Message {
+    message(&format!(
+        "INVITE sip:100@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKi\nFrom: <sip:{from}>;tag=1\n\
+         To: <sip:100@192.0.2.1>\nCall-ID: i\nCSeq: 1 INVITE\n{lines}Content-Length: 0\n\n"
+    ))
+}
+
+/// A bench whose trunk `carrier` proves itself as `peer`.
+fn with_trunk(users: Vec<User>) -> Bench {
+    let mut bench = Bench::new(false);
+    let uri = carrier::Uri::parse(b"sip:carrier.example").unwrap();
+    let mut trunk = carrier::TrunkConfig::new("carrier".parse().unwrap(), carrier::Profile::Generic, uri);
+    trunk.inbound = Some(carrier::Inbound { username: "peer".into(), password: "secret-peer".into() });
+    let directory = Directory::new(&RegistrarConfig { users, ..config(false) });
+    let directory = directory.with_trunks(&[carrier::Trunk::new(trunk).unwrap()]);
+    bench.registrar = Registrar::of(Arc::new(directory), &mut bench.rng);
+    bench
+}
+
+impl Bench {
+    /// What an INVITE comes to that answers a challenge once, as `user`.
+    fn calls(&mut self, from: &str, user: &str, password: &str) -> Verdict {
+        let challenge = match self.registrar.authenticate(&invite(from, ""), &source(PHONE), self.now) {
+            Verdict::Challenge(challenge) => challenge,
+            other => return other,
+        };
+        let proof = self.proof(user, password, challenge, "INVITE", "sip:100@192.0.2.1");
+        let signed = invite(from, &format!("Authorization: {proof}\n"));
+        self.registrar.authenticate(&signed, &source(PHONE), self.now)
+    }
+}
+
+#[test]
+fn a_carrier_proves_its_trunk_whoever_calls_over_it() {
+    for users in [config(false).users, Vec::new()] {
+        let mut bench = with_trunk(users);
+        for from in
+            ["+15550001@carrier.example", "+15550001@192.0.2.9", "alice@carrier.example", "+15550001@acme.example"]
+        {
+            assert_eq!(bench.calls(from, "peer", "secret-peer"), Verdict::Trunk("carrier".to_owned()), "{from}");
+            assert_eq!(bench.calls(from, "peer", "wrong"), Verdict::Stranger, "{from}");
+        }
+        assert_eq!(bench.registrar.failures(), 4);
+    }
+}
+
+#[test]
+fn a_trunks_credentials_are_no_users_and_a_users_no_trunks() {
+    let mut bench = with_trunk(config(false).users);
+    assert_eq!(bench.calls("alice@example.com", "alice", "secret-default-alice"), Verdict::User(alice()));
+    assert_eq!(bench.calls("alice@example.com", "peer", "secret-peer"), Verdict::Trunk("carrier".to_owned()));
+    assert_eq!(bench.calls("+15550001@192.0.2.9", "alice", "secret-default-alice"), Verdict::Stranger);
+    refused(&bench.log_in(("peer@example.com", "peer"), "secret-peer", PHONE, "Contact: <sip:p@192.0.2.9>"), 403);
+    // A user of the trunk's name, who says so, is that user.
+    let mut bench = with_trunk(vec![user("peer", "default")]);
+    let peer = UserId { tenant: "default".into(), name: "peer".into() };
+    assert_eq!(bench.calls("peer@example.com", "peer", "secret-default-peer"), Verdict::User(peer));
+    assert_eq!(bench.calls("+15550001@192.0.2.9", "peer", "secret-peer"), Verdict::Trunk("carrier".to_owned()));
+}
+
+#[test]
+fn who_guesses_a_trunks_password_is_banned_and_its_carrier_is_not() {
+    let mut bench = with_trunk(Vec::new());
+    let guess = |bench: &mut Bench, from: &str| {
+        let ask = |bench: &mut Bench, lines: &str| {
+            bench.registrar.authenticate(&invite("+15550001@192.0.2.9", lines), &source(from), bench.now)
+        };
+        let Verdict::Challenge(challenge) = ask(bench, "") else { return Verdict::Banned };
+        let proof = bench.proof("peer", "guess", challenge, "INVITE", "sip:100@192.0.2.1");
+        ask(bench, &format!("Authorization: {proof}\n"))
+    };
+    for _ in 0..SOURCE_FAILURES {
+        assert_eq!(guess(&mut bench, "198.51.100.1:5060"), Verdict::Stranger);
+    }
+    assert_eq!(guess(&mut bench, "198.51.100.1:5060"), Verdict::Banned);
+    // A thousand sources, one guess each: nobody's account is locked by that.
+    for n in 0..1_000 {
+        let _ = guess(&mut bench, &format!("198.51.{}.{}:5060", n / 250 + 101, n % 250 + 1));
+    }
+    assert_eq!(bench.calls("+15550001@192.0.2.9", "peer", "secret-peer"), Verdict::Trunk("carrier".to_owned()));
+}

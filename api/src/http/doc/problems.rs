@@ -71,6 +71,7 @@ pub(super) const KNOWN: &[Known] = &[
     known(404, "flow_not_found", "there is no flow of this name"),
     known(404, "key_not_found", "this tenant has no such key"),
     known(404, "no_such_format", "a recording is had as WAV or MP3"),
+    known(404, "not_captured", "the call's SIP messages are not kept (any more)"),
     known(404, "not_found", "there is nothing at this path"),
     known(404, "number_not_found", "this tenant has no such number"),
     known(404, "participant_not_found", "no call with this sid is in the conference"),
