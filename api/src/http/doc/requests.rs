@@ -244,6 +244,7 @@ fn simulate() -> Value {
                 "description": "What the caller, or the world, does, in this order.",
                 "items": { "oneOf": [
                     step("press", &json!({ "type": "string" })),
+                    step("speak", &json!({ "type": "string" })),
                     step("wait_s", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
                     step("hangup", &json!({ "type": "boolean" })),
                     step("record_s", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
