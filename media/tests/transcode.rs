@@ -4,6 +4,7 @@
 mod lab;
 
 use lab::{Lab, config};
+use media::detect::keys::KeyDetector;
 use media::{Codec, Command, Decoder, EndpointId, PlayId, Prompt};
 use std::sync::Arc;
 
@@ -157,4 +158,75 @@ fn a_reinvite_that_changes_the_codec_goes_on() {
     assert!(ratio > 8.0, "{ratio:.1} dB");
     let sequences: Vec<_> = lab.wire.rtp(RIGHT).iter().map(|packet| (packet.ssrc, packet.sequence)).collect();
     assert!(sequences.windows(2).all(|pair| pair[1].1 == pair[0].1.wrapping_add(1) && pair[1].0 == pair[0].0));
+}
+
+/// The keys that whoever listens to this sound hears.
+fn tones(pcm: &[i16]) -> String {
+    let mut detector = KeyDetector::default();
+    pcm.chunks(80).filter_map(|frame| detector.push(frame)).map(|pressed| pressed.key).collect()
+}
+
+/// Alice's phone has no telephone-event and sends tones, 12 keys of 100 ms; Bob's has it, or not. What our ear on her leg
+/// has heard, and what is heard in what Bob gets.
+fn tones_across(alice: Codec, bob: Codec, bob_takes_events: bool) -> (String, String) {
+    const KEYS: [(u32, u32); 12] = [
+        (697, 1_209),
+        (697, 1_336),
+        (697, 1_477),
+        (770, 1_209),
+        (770, 1_336),
+        (770, 1_477),
+        (852, 1_209),
+        (852, 1_336),
+        (852, 1_477),
+        (941, 1_336),
+        (941, 1_209),
+        (941, 1_477),
+    ];
+    let mut lab = call(11, (alice, 20), (bob, 20));
+    for (id, remote, codec) in [(ALICE, 10_004, alice), (LEFT, 10_002, alice), (RIGHT, 10_008, bob), (BOB, 10_006, bob)]
+    {
+        let events = Some(101).filter(|_| bob_takes_events && (id == RIGHT || id == BOB));
+        lab.configure(id, remote, |stream| {
+            (stream.codec, stream.dtmf_in, stream.dtmf_out) = (codec, events, events);
+            (stream.payload_type_out, stream.payload_type_in) = (codec.payload_type(), codec.payload_type());
+        });
+    }
+    lab.command(Command::Capture { id: BOB, on: true });
+    lab.run(507);
+    let keys = KEYS.map(|(low, high)| format!("{low}+{high}/100,0/90")).join(",");
+    let prompt = Arc::new(media::tone(&keys).unwrap());
+    lab.command(Command::Play { id: ALICE, play: PlayId(1), prompt, repeat: 1 });
+    lab.run(3_500);
+    (lab.digits(LEFT), tones(&lab.captured(BOB).pcm()))
+}
+
+#[test]
+fn keys_that_are_tones_are_silenced_for_a_far_end_that_is_told_of_them_by_events() {
+    let all = "1234567890*#".to_owned();
+    for (alice, bob) in
+        [(Codec::Pcmu, Codec::Pcmu), (Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::G722), (Codec::G722, Codec::Pcmu)]
+    {
+        assert_eq!(tones_across(alice, bob, true), (all.clone(), String::new()), "{alice:?} to {bob:?}");
+        assert_eq!(tones_across(alice, bob, false), (all.clone(), all.clone()), "{alice:?} to {bob:?}, without events");
+    }
+}
+
+#[test]
+fn a_voice_is_not_silenced_for_keys_it_does_not_hold() {
+    let said = voice();
+    let mut lab = call(12, (Codec::Pcma, 20), (Codec::Pcma, 20));
+    for (id, remote) in [(ALICE, 10_004), (LEFT, 10_002)] {
+        lab.configure(id, remote, |stream| {
+            (stream.codec, stream.payload_type_out, stream.payload_type_in) = (Codec::Pcma, 8, 8);
+            (stream.dtmf_in, stream.dtmf_out) = (None, None);
+        });
+    }
+    lab.command(Command::Capture { id: BOB, on: true });
+    lab.run(500);
+    let prompt = Prompt::new("voice", said.clone());
+    let expected = prompt.payload(Codec::Pcma)[..said.len()].to_vec();
+    lab.command(Command::Play { id: ALICE, play: PlayId(1), prompt: Arc::new(prompt), repeat: 1 });
+    lab.run(2_500);
+    assert!(lab.captured(BOB).find(&expected).is_some(), "octet by octet as it was said");
 }

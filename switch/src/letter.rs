@@ -69,6 +69,8 @@ pub(crate) enum Letter {
     },
     /// To the one that is joined: the far end has pressed a key, and said so by INFO.
     Key(char),
+    /// To the one that is joined: the far end has pressed a key, and it was heard as a tone in its audio.
+    Tone(char),
     /// To a call whose far end has asked for a transfer: what has become of it.
     Referred {
         /// 180, or the final status.

@@ -1,7 +1,7 @@
 //! What a relayed and a played packet cost the engine's thread, held against a bare loop that does nothing but receive
 //! and send, with as many sockets and the same wakes, in the same minute.
 //!
-//! `cargo bench -p media --bench engine [-- relay|play|srtp|memory [CALLS]]`. One shard on the first core, the far ends on the last;
+//! `cargo bench -p media --bench engine [-- relay|play|srtp|memory|conference [CALLS]]`. One shard on the first core, the far ends on the last;
 //! three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far ends take
 //! what is sent: each of their sockets is read. `srtp` holds a bridge between SRTP and RTP against one in clear; there the
 //! far ends are an engine too.
@@ -16,10 +16,11 @@
 mod bare;
 mod far;
 mod ours;
+mod room;
 mod talkers;
 
 use far::{Far, Seen};
-use media::SrtpSuite;
+use media::{Codec, SrtpSuite};
 use std::time::Duration;
 
 /// How long one run is measured, after a second to settle.
@@ -94,6 +95,17 @@ fn compare_srtp(calls: usize) {
     }
 }
 
+/// Conferences of which three members talk.
+fn conference(members: usize) {
+    println!("conference, {members} members with a socket each, 3 talk");
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+        let mut runs: Vec<_> = (0..RUNS).map(|_| room::run(codec, members, 3, MEASURED)).collect();
+        runs.sort_by(|left, right| left.share.total_cmp(&right.share));
+        let room::Shown { share, sent, received } = runs.swap_remove(RUNS / 2);
+        println!("  {codec:?}: {share:.1} % of a core; {sent} packets in, {received} out");
+    }
+}
+
 /// What the process holds for each bridged call, what the kernel holds for its sockets aside, and what is left after.
 fn memory(calls: usize) {
     let resident = || {
@@ -128,6 +140,9 @@ fn main() {
     }
     if wanted("memory") {
         calls(&[2_000]).into_iter().for_each(memory);
+    }
+    if wanted("conference") {
+        calls(&[100]).into_iter().for_each(conference);
     }
     if wanted("play") {
         calls(&[3_000]).into_iter().for_each(|calls| compare(Work::Play, calls));

@@ -94,6 +94,13 @@ pub fn open(engine: &mut Engine, events: &mpsc::Receiver<Event>, leg: usize, fro
     }
 }
 
+/// A leg of that codec, in clear.
+pub fn configure_as(engine: &mut Engine, leg: usize, far: SocketAddr, codec: Codec) {
+    let payload_type = codec.payload_type();
+    let config = StreamConfig { codec, payload_type_out: payload_type, payload_type_in: payload_type, ..config(far) };
+    engine.send(Command::Configure { id: EndpointId(leg as u64), config }).unwrap();
+}
+
 pub fn configure(engine: &mut Engine, leg: usize, far: SocketAddr, srtp: Option<SrtpKeys>) {
     let config = StreamConfig { srtp, ..config(far) };
     engine.send(Command::Configure { id: EndpointId(leg as u64), config }).unwrap();

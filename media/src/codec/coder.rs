@@ -219,7 +219,9 @@ fn decode_opus(coder: &mut OpusDecoder, floats: &mut [f32], rate: u32, payload: 
 }
 
 fn to_i16(floats: &[f32], samples: &mut [i16]) -> usize {
-    samples.iter_mut().zip(floats).map(|(to, &from)| *to = (from * 32_768.0).round() as i16).count()
+    // As `round` does it, which is a call for each sample.
+    let round = |from: f32| (from + 0.5f32.copysign(from)) as i16;
+    samples.iter_mut().zip(floats).map(|(to, &from)| *to = round(from * 32_768.0)).count()
 }
 
 impl fmt::Debug for Encoder {

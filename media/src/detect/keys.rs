@@ -64,19 +64,39 @@ impl KeyDetector {
     pub fn push(&mut self, samples: &[i16]) -> Option<Pressed> {
         let mut pressed = None;
         for &sample in samples {
-            let sample = f32::from(sample) / 32_768.0;
-            self.power += sample * sample;
-            for (state, coefficient) in self.filters.iter_mut().zip(COEFFICIENTS) {
-                *state = [sample + coefficient * state[0] - state[1], state[0]];
-            }
-            self.filled += 1;
-            if self.filled == BLOCK {
-                let key = self.key();
-                (self.filters, self.power, self.filled) = ([[0.0; 2]; 8], 0.0, 0);
+            if let Some(key) = self.block(sample) {
                 pressed = self.follow(key).or(pressed);
             }
         }
         pressed
+    }
+
+    /// Takes samples at 8 kHz, instead of [`Self::push`]; whether they may belong to a key that counts, or will: the block
+    /// that ended before them is one, or any that ends in them.
+    pub(crate) fn sounds(&mut self, samples: &[i16]) -> bool {
+        let mut sounds = self.candidate.0.is_some();
+        for &sample in samples {
+            if let Some(key) = self.block(sample) {
+                self.candidate.0 = key;
+                sounds |= key.is_some();
+            }
+        }
+        sounds
+    }
+
+    /// Takes one sample; where a block is full, the key in it, or that there is none.
+    fn block(&mut self, sample: i16) -> Option<Option<char>> {
+        let sample = f32::from(sample) / 32_768.0;
+        self.power += sample * sample;
+        for (state, coefficient) in self.filters.iter_mut().zip(COEFFICIENTS) {
+            *state = [sample + coefficient * state[0] - state[1], state[0]];
+        }
+        self.filled += 1;
+        (self.filled == BLOCK).then(|| {
+            let key = self.key();
+            (self.filters, self.power, self.filled) = ([[0.0; 2]; 8], 0.0, 0);
+            key
+        })
     }
 
     /// The key in the block, if there is one.

@@ -100,8 +100,9 @@ impl Voice {
 /// The level of a frame (RMS), in dB below full scale; 96 for digital silence.
 #[must_use]
 pub fn level_db(frame: &[i16]) -> f32 {
-    let power: f32 = frame.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum();
-    let mean = power / frame.len().max(1) as f32;
+    // Whole numbers, which may be added in any order: eight at a time.
+    let power: u64 = frame.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+    let mean = power as f32 / frame.len().max(1) as f32;
     if mean < 1.0 { 96.0 } else { (10.0 * (32_768.0f32 * 32_768.0 / mean).log10()).clamp(0.0, 96.0) }
 }
 

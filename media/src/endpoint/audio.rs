@@ -1,6 +1,7 @@
 //! What an endpoint needs where audio is worked on and not only passed along. Made when first needed: a plain leg has none.
 
 use super::ear::Ear;
+use super::hush::Hush;
 use super::transcode::Transcoder;
 use crate::codec::{Codec, Encoder, opus};
 use crate::record::LegRecorder;
@@ -18,6 +19,8 @@ pub(super) struct Audio {
     payload: Box<[u8]>,
     /// A bridged peer's stream that has to be made anew.
     pub transcoder: Option<Box<Transcoder>>,
+    /// Who silences the keys in what a bridged peer says, where it is relayed as it is.
+    pub hush: Option<Hush>,
     pub recorders: Vec<LegRecorder>,
     /// Who listens to the far end.
     pub ear: Option<Box<Ear>>,
@@ -32,6 +35,7 @@ impl Default for Audio {
             samples: vec![0; MAX_PCM].into(),
             payload: vec![0; opus::MAX_PACKET].into(),
             transcoder: None,
+            hush: None,
             recorders: Vec::new(),
             ear: None,
             seat: None,

@@ -6,6 +6,7 @@
 mod audio;
 mod ear;
 mod echo;
+mod hush;
 mod receive;
 mod record;
 mod relay;

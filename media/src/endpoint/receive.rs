@@ -3,7 +3,7 @@
 //! Nothing a packet holds may end more than that packet: a short one, a strange one or one of a payload type nobody
 //! negotiated is counted and goes nowhere (SECURITY.md rows 1-3 and 22).
 
-use super::{Context, Endpoint, Kind, Passed, Stream, transcode};
+use super::{Context, Endpoint, Kind, Passed, Stream, hush, transcode};
 use crate::capture::Taker;
 use crate::codec::Codec;
 use crate::command::StreamConfig;
@@ -217,6 +217,9 @@ impl Endpoint {
             self.outbound.follow(place.timestamp, ctx.ms());
             let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
             passed.codec.transcode(stream.config.codec, payload);
+            if passed.codec.is_g711() && hush::is_wanted(passed, &stream.config) {
+                self.hush_relayed(stream, payload);
+            }
         } else if passed.event_scale != stream.config.dtmf_scale() {
             let payload = ctx.scratch.get_mut(HEADER..length).unwrap_or_default();
             recount(payload, passed.event_scale, stream.config.dtmf_scale());
@@ -266,6 +269,7 @@ fn passed<'a>(config: &StreamConfig, kind: Kind, sequence: u16, leaps: bool, rtp
         sequence,
         timestamp: rtp.timestamp(),
         marker: rtp.mark(),
+        tones: config.dtmf_in.is_none(),
         leaps,
         payload: rtp.payload(),
     }

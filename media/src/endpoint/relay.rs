@@ -50,6 +50,8 @@ pub(crate) struct Passed<'a> {
     pub sequence: u16,
     pub timestamp: u32,
     pub marker: bool,
+    /// The leg that heard it has no telephone-event: its keys are tones in its audio.
+    pub tones: bool,
     /// Another source, or another timeline of the same one, begins.
     pub leaps: bool,
     pub payload: &'a [u8],

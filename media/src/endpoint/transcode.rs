@@ -4,6 +4,7 @@
 //!
 //! Keys are pressed anew too, when each is over: two clocks have no common timestamp that a relayed event could keep.
 
+use super::hush::{self, Hush};
 use super::{Context, Endpoint, Kind, Passed, RELAY_PATIENCE_MS, Stream};
 use crate::codec::Codec;
 use crate::command::StreamConfig;
@@ -18,6 +19,8 @@ use base::{Now, millis};
 pub(super) struct Transcoder {
     playout: Playout,
     digits: Digits,
+    /// Who silences the keys in it.
+    hush: Option<Hush>,
     /// When something came last, monotonic nanoseconds.
     heard: u64,
 }
@@ -28,7 +31,7 @@ impl Transcoder {
         let rate = from.sample_rate().min(to.sample_rate());
         let mut digits = Digits::default();
         digits.set_clock(from.per_ms(), passed.event_scale);
-        Self { playout: Playout::adaptive(from, rate), digits, heard: 0 }
+        Self { playout: Playout::adaptive(from, rate), digits, hush: None, heard: 0 }
     }
 
     /// Whether the peer is heard.
@@ -48,6 +51,9 @@ impl Transcoder {
         for (index, frame) in samples.chunks_exact_mut(frame).enumerate() {
             let before = millis(10 * (frames - 1 - index) as u64);
             self.playout.pull(frame, Now::new(due.mono.saturating_sub(before), due.wall));
+        }
+        if self.hush.as_mut().is_some_and(|hush| hush.silences(samples)) {
+            samples.fill(0);
         }
     }
 }
@@ -70,6 +76,11 @@ impl Endpoint {
             Some(transcoder) if transcoder.playout.codec() == passed.codec => transcoder,
             other => other.insert(Box::new(Transcoder::new(passed, stream.config.codec))),
         };
+        match hush::is_wanted(passed, &stream.config) {
+            true if transcoder.hush.is_none() => transcoder.hush = Some(Hush::new(transcoder.rate())),
+            true => {}
+            false => transcoder.hush = None,
+        }
         match passed.kind {
             Kind::Audio => {
                 transcoder.heard = ctx.now.mono;

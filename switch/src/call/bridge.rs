@@ -200,6 +200,9 @@ impl Call {
             Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
             Letter::Take { with, media } => self.take(with, media, desk, now),
             Letter::Key(key) => self.press(key, desk, now),
+            // Who takes no telephone-events hears the tone itself, as audio.
+            Letter::Tone(key) if self.leg.takes_keys => self.press(key, desk, now),
+            Letter::Tone(_) => {}
             Letter::Referred { sip_status } => self.on_referred(sip_status, desk, now),
             Letter::Begins => self.end_waiting(desk),
             Letter::Closed => self.leave_room(desk, now),

@@ -113,6 +113,9 @@ impl Call {
             Event::Digit { digit, duration_ms, .. } => {
                 self.record(Fact::Digit { digit, duration_ms }, desk, now);
                 self.on_program(ivr::Input::Digit(digit), desk, now);
+                if let Some(peer) = self.peer.filter(|_| !self.leg.keys_by_rtp) {
+                    desk.letters.push_back((peer, Letter::Tone(digit)));
+                }
             }
             Event::PlayEnded { play, finished, .. } => self.on_play_ended(play, finished, desk, now),
             Event::NoMedia { .. } => self.record(Fact::NoMedia, desk, now),
