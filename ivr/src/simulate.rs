@@ -1,7 +1,7 @@
 //! A flow before a scripted caller, on virtual time: what the caller would hear, without a call.
 
 use crate::program::{BridgeEnd, BridgeStatus, ConferenceEnd, Recording, ReferEnd};
-use crate::{Answer, CallContext, FetchFault, FetchId, Flow, Input, Output, PlayId, Program, Response, Verb};
+use crate::{Answer, CallContext, FetchFault, FetchId, Flow, Input, ListenId, Output, PlayId, Program, Response, Verb};
 use base::{Now, millis, secs};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -22,6 +22,8 @@ const MAX_CALL: u64 = secs(4 * 3_600);
 pub enum Step {
     /// Presses these keys, at once, when keys are next waited for.
     Press(String),
+    /// Says this, when speech is next listened to, and is understood.
+    Speak(String),
     /// Does nothing for so many seconds.
     WaitS(u32),
     /// Hangs up.
@@ -67,8 +69,17 @@ pub fn simulate(
     let verb = Verb::Flow(crate::CallFlow { name: SELF.to_owned(), with: std::collections::BTreeMap::new() });
     let program = Program::with_context(Answer::of(vec![verb]), call);
     let script = script.iter().take(MAX_SCRIPT).cloned().collect();
-    let mut stage =
-        Stage { program, begun: now, now, wake: None, idle: None, waits: Waits::Nothing, script, lines: Vec::new() };
+    let mut stage = Stage {
+        program,
+        begun: now,
+        now,
+        wake: None,
+        idle: None,
+        waits: Waits::Nothing,
+        listens: None,
+        script,
+        lines: Vec::new(),
+    };
     stage.run(flow, flows);
     stage.lines
 }
@@ -95,6 +106,8 @@ struct Stage {
     /// Until when the caller does nothing (monotonic nanoseconds).
     idle: Option<u64>,
     waits: Waits,
+    /// Who listens to speech.
+    listens: Option<ListenId>,
     script: VecDeque<Step>,
     lines: Vec<Line>,
 }
@@ -156,6 +169,14 @@ impl Stage {
                 keys.into_iter().for_each(|key| self.give(Input::Digit(key)));
                 true
             }
+            Some(Step::Speak(_)) if self.listens.is_some() => {
+                if let (Some(listen), Some(Step::Speak(text))) = (self.listens.take(), self.script.pop_front()) {
+                    self.line(format!("> say {text}"));
+                    self.give(Input::SpeechStarted { listen });
+                    self.give(Input::SpeechResult { listen, text, confidence: None });
+                }
+                true
+            }
             Some(Step::WaitS(seconds)) => {
                 self.idle = Some(self.now.mono.saturating_add(secs((*seconds).into())));
                 self.script.pop_front();
@@ -172,7 +193,9 @@ impl Stage {
                 true
             }
             // Nobody has asked for it: the next question comes to it.
-            Some(Step::Http(_) | Step::Transfer(_) | Step::RecordS(_) | Step::Press(_)) | None => false,
+            Some(Step::Http(_) | Step::Transfer(_) | Step::RecordS(_) | Step::Press(_) | Step::Speak(_)) | None => {
+                false
+            }
         }
     }
 
@@ -246,6 +269,11 @@ impl Stage {
     fn asked(&mut self, output: &Output) {
         if !matches!(output, Output::Flow { name, fetch: FetchId(1) } if name == SELF) {
             self.line(output.to_string());
+        }
+        match output {
+            Output::Listen { listen, .. } => self.listens = Some(*listen),
+            Output::StopListen { .. } => self.listens = None,
+            _ => {}
         }
         let mono = self.now.mono;
         let later = |seconds: u64| mono.saturating_add(secs(seconds));

@@ -350,3 +350,32 @@ fn a_flow_that_asks_for_ever_is_ended_with_the_call_and_after_it() {
     // A live call asks a thousand times; the transcript is full before that.
     assert!(live.last().is_some_and(|line| line.contains("the simulation ends here")));
 }
+
+#[test]
+fn a_collect_hears_what_is_said_and_keeps_it() {
+    let asks = |input: &str| {
+        flow(json!({
+            "start": "city",
+            "states": {
+                "city": { "collect": [{ "say": "Which city?" }], "into": "city", "input": input, "language": "en-GB",
+                          "hints": "Leeds,York", "next": "told", "none": "bye" },
+                "told": { "say": "{{city}} it is.", "next": "bye" },
+                "bye": { "hangup": true }
+            }
+        }))
+    };
+    let lines = run(&asks("both"), json!([{ "speak": "York" }]));
+    let listens = lines.iter().find(|line| line.contains("listen")).expect("it listens");
+    assert!(listens.contains("en-GB") && listens.contains("Leeds,York"), "{listens}");
+    assert!(lines.iter().any(|line| line.ends_with("\"York it is.\"")), "{lines:#?}");
+    // Keys count beside it; where only speech is listened to, they do not.
+    let lines = run(&asks("both"), json!([{ "press": "12#" }]));
+    assert!(lines.iter().any(|line| line.ends_with("\"12 it is.\"")), "{lines:#?}");
+    let lines = run(&asks("speech"), json!([{ "press": "12#" }]));
+    assert!(!lines.iter().any(|line| line.contains("it is")), "{lines:#?}");
+    let wrong = errors(json!({ "start": "a", "states": { "a": { "collect": true, "into": "x", "input": "voice" } } }));
+    assert_eq!(
+        wrong,
+        [("flow.states.a.collect.input".to_owned(), "`keys`, `speech` or `both`; found \"voice\"".to_owned())]
+    );
+}

@@ -212,3 +212,29 @@ fn keeps_the_limits_of_verbs_depth_and_branches() {
     assert!(Answer::parse(&wide(MAX_BRANCHES)).is_ok());
     assert!(refused(wide(MAX_BRANCHES + 1)).1.contains("at most 64 branches"));
 }
+
+#[test]
+fn of_one_who_is_called_it_can_be_found_out_who_answered() {
+    let target = |machine: serde_json::Value| {
+        let answer = json!({ "bridge": [{ "to": "alice", "machine_detection": machine }] });
+        Answer::parse(&answer).map(|answer| match answer.verbs() {
+            [Verb::Bridge(bridge)] => bridge.targets[0].machine.clone().map(|machine| *machine),
+            other => panic!("{other:?}"),
+        })
+    };
+    let callback = "https://app.example/amd";
+    let said = json!({ "mode": "detect_message_end", "timeout_s": 20, "callback": callback });
+    let found = target(said).expect("it may be said").expect("it is said");
+    assert!(found.until_end && !found.waits, "{found:?}");
+    assert_eq!(found.limit, std::time::Duration::from_secs(20));
+    assert_eq!(found.callback.map(|callback| callback.url.to_string()).as_deref(), Some(callback));
+    for (wrong, place) in [
+        (json!(true), "machine_detection"),
+        (json!({ "mode": "guess" }), "machine_detection.mode"),
+        (json!({ "mode": "enable", "timeout_s": 2 }), "machine_detection.timeout_s"),
+        (json!({ "mode": "enable", "loud": 1 }), "machine_detection.loud"),
+    ] {
+        let error = target(wrong).expect_err("refused");
+        assert!(error.to_string().contains(place), "{error}");
+    }
+}

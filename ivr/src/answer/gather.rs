@@ -113,7 +113,7 @@ fn each_branch_can_be_reached(on: &Branches, max_digits: u32, finish_on: Option<
 }
 
 /// Whether keys are taken, and how speech is listened to.
-fn input(table: &Table, path: &str) -> Parsed<(bool, Option<Speech>)> {
+pub(crate) fn input(table: &Table, path: &str) -> Parsed<(bool, Option<Speech>)> {
     let (keys, speaks) = match table.get("input").map(|value| (value, value.as_str())) {
         None | Some((_, Some("keys"))) => (true, false),
         Some((_, Some("speech"))) => (false, true),

@@ -5,8 +5,8 @@
 
 pub(crate) mod bridge;
 pub(crate) mod documents;
-mod gather;
-mod machine;
+pub(crate) mod gather;
+pub(crate) mod machine;
 pub(crate) mod parse;
 mod rooms;
 pub(crate) mod sound;

@@ -2,13 +2,13 @@
 
 use super::bridge::{Target, address};
 use super::parse::{Parsed, Table, is_key, number, show, text, wrong};
-use super::{Callback, documents};
+use super::{Callback, documents, machine};
 use crate::http::Method;
 use crate::limits::{MAX_RING_S, MAX_SENT_DIGITS, MAX_SIP_HEADERS, MAX_WORD};
 use serde_json::Value;
 
 /// What a target's table may hold.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "to",
     "timeout_s",
     "send_digits",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 9] = [
     "username",
     "password",
     "headers",
+    "machine_detection",
 ];
 
 /// The events of a leg that may be asked for (TWILIO.md §3.2).
@@ -46,6 +47,7 @@ fn of_table(table: &Table, timeout_s: u32, path: &str) -> Parsed<Target> {
         callback: callback(table, path)?,
         credentials: credentials(table, path)?,
         headers: headers(table, path)?,
+        machine: machine::detection(table, path)?.map(Box::new),
         ..Target::new(address(to, &format!("{path}.to"))?, number(table, "timeout_s", path, 1..=MAX_RING_S, timeout_s)?)
     })
 }

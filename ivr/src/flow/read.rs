@@ -3,7 +3,7 @@
 use super::parse::Reader;
 use super::states::{Ask, Heard, State};
 use crate::answer::parse::{Table, finish_key, number, shorten, show};
-use crate::answer::{Sound, is_key, sound};
+use crate::answer::{Sound, gather, is_key, sound};
 use crate::limits::{DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, MAX_BRANCHES, MAX_GATHER_DIGITS, MAX_TIMEOUT_S};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,6 +25,21 @@ const KINDS: &[&str] = &[
     "conference",
     "flow",
     "hangup",
+];
+
+/// What a `collect` may say.
+const COLLECT: &[&str] = &[
+    "collect",
+    "into",
+    "next",
+    "none",
+    "max_digits",
+    "timeout_s",
+    "finish_on",
+    "attempts",
+    "input",
+    "language",
+    "hints",
 ];
 
 impl Reader {
@@ -113,7 +128,7 @@ impl Reader {
         let timeout_s = self.keep(number(table, "timeout_s", path, 1..=MAX_TIMEOUT_S, DEFAULT_TIMEOUT_S))?;
         let attempts = self.keep(number(table, "attempts", path, 1..=MAX_ATTEMPTS, 1))?;
         let finish_on = self.keep(finish_key(table, path))?;
-        Some(Ask { prompts, max_digits, timeout_s, finish_on, attempts })
+        Some(Ask { prompts, max_digits, timeout_s, finish_on, attempts, input: (true, None) })
     }
 
     fn menu(&mut self, argument: &Value, table: &Table, path: &str) -> Option<State> {
@@ -142,13 +157,13 @@ impl Reader {
     }
 
     fn collect(&mut self, argument: &Value, table: &Table, path: &str) -> Option<State> {
-        let known = ["collect", "into", "next", "none", "max_digits", "timeout_s", "finish_on", "attempts"];
-        self.only(table, &known, path);
+        self.only(table, COLLECT, path);
         let into = self.into(table, path);
         if into.is_none() && !table.contains_key("into") {
             self.wrong(&format!("{path}.into"), "the variable that keeps what is entered");
         }
-        let ask = self.ask(argument, table, &format!("{path}.collect"), MAX_GATHER_DIGITS)?;
+        let input = self.keep(gather::input(table, &format!("{path}.collect")))?;
+        let ask = Ask { input, ..self.ask(argument, table, &format!("{path}.collect"), MAX_GATHER_DIGITS)? };
         let (next, none) = (self.edge(table, "next", path), self.edge(table, "none", path));
         Some(State::Collect { ask, into: into?, next, none })
     }

@@ -99,6 +99,8 @@ impl Running {
                 timeout_s: ask.timeout_s,
                 finish_on: ask.finish_on,
                 attempts: ask.attempts,
+                keys: ask.input.0,
+                speech: ask.input.1.clone(),
                 then: Then::Flow,
                 ..Gather::default()
             })),
@@ -192,10 +194,13 @@ impl Running {
                 self.set("entered", Value::from(digits.as_str()));
                 if digits.is_empty() { *none } else { on.get(digits).copied().unwrap_or(*other) }
             }
-            (State::Collect { into, next, none, .. }, Outcome::Gathered { digits, .. }) => {
-                self.set("entered", Value::from(digits.as_str()));
-                self.set(into, Value::from(digits.as_str()));
-                if digits.is_empty() { *none } else { *next }
+            (State::Collect { into, next, none, .. }, Outcome::Gathered { digits, speech, .. }) => {
+                // What was said, where keys were not pressed.
+                let said = speech.as_ref().map_or("", |(words, _)| words.as_str());
+                let entered = if digits.is_empty() { said } else { digits.as_str() };
+                self.set("entered", Value::from(entered));
+                self.set(into, Value::from(entered));
+                if entered.is_empty() { *none } else { *next }
             }
             (State::Http { into, on, next, .. }, Outcome::Fetched(result)) => {
                 self.fetched(into.as_deref(), result);

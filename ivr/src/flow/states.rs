@@ -2,7 +2,7 @@
 
 use super::hours::Hours;
 use super::template::Template;
-use crate::answer::{Mode, RecordOptions, Sound};
+use crate::answer::{Mode, RecordOptions, Sound, Speech};
 use crate::http::Method;
 use crate::prompt::PromptName;
 use std::collections::BTreeMap;
@@ -54,6 +54,8 @@ pub(super) struct Ask {
     pub(super) timeout_s: u32,
     pub(super) finish_on: Option<char>,
     pub(super) attempts: u32,
+    /// Whether keys are taken, and how speech is listened to.
+    pub(super) input: (bool, Option<Speech>),
 }
 
 /// A web request.

@@ -2,10 +2,10 @@
 
 use super::attributes::{Element, text_of};
 use super::{Compiler, brief};
+use crate::answer::machine;
 use crate::answer::{Beep, Callback, Conference, ConferenceOptions, MachineDetection, Target, Then, Wait};
 use crate::limits::{MAX_MEMBERS, MAX_SIP_HEADERS, MAX_TARGET_ADDRESS, MAX_WORD};
 use roxmltree::Node;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 use url::form_urlencoded;
 
@@ -24,13 +24,6 @@ const PROGRESS: &[&str] = &["initiated", "ringing", "answered", "completed"];
 /// Events of a conference (TWILIO.md §3.6); those behind [`ROOM_TELLS`] are not built yet.
 const ROOM: &[&str] = &["start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement"];
 const ROOM_TELLS: usize = 6;
-
-/// How long it may take to find out who has answered, in seconds, and the limits of its other times, in milliseconds
-/// (TWILIO.md §2.2).
-const AMD_S: RangeInclusive<u32> = 3..=60;
-const AMD_SPEECH_MS: RangeInclusive<u32> = 1_000..=6_000;
-const AMD_SPEECH_END_MS: RangeInclusive<u32> = 500..=5_000;
-const AMD_SILENCE_MS: RangeInclusive<u32> = 2_000..=10_000;
 
 impl Compiler<'_> {
     pub(super) fn noun(&mut self, node: &Element<'_, '_>, timeout_s: u32) -> Option<Noun> {
@@ -64,19 +57,19 @@ impl Compiler<'_> {
         let modes = [("Enable", Some(false)), ("DetectMessageEnd", Some(true))];
         let until_end = self.choice(node, "machineDetection", &modes, None)?;
         let unsaid = MachineDetection::default();
-        let limit_s = self.number(node, "machineDetectionTimeout", AMD_S, unsaid.limit.as_secs() as u32);
+        let limit_s = self.number(node, "machineDetectionTimeout", machine::LIMIT_S, unsaid.limit.as_secs() as u32);
         Some(Box::new(MachineDetection {
             waits: false,
             until_end,
             limit: Duration::from_secs(limit_s.into()),
-            speech_ms: self.number(node, "machineDetectionSpeechThreshold", AMD_SPEECH_MS, unsaid.speech_ms),
+            speech_ms: self.number(node, "machineDetectionSpeechThreshold", machine::SPEECH_MS, unsaid.speech_ms),
             speech_end_ms: self.number(
                 node,
                 "machineDetectionSpeechEndThreshold",
-                AMD_SPEECH_END_MS,
+                machine::SPEECH_END_MS,
                 unsaid.speech_end_ms,
             ),
-            silence_ms: self.number(node, "machineDetectionSilenceTimeout", AMD_SILENCE_MS, unsaid.silence_ms),
+            silence_ms: self.number(node, "machineDetectionSilenceTimeout", machine::SILENCE_MS, unsaid.silence_ms),
             callback: self.callback(node, "amdStatusCallback", &[], &[]),
             ..unsaid
         }))

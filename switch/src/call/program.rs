@@ -195,6 +195,7 @@ impl Call {
             Output::Fetch { fetch, request } => self.errand(Asked::Fetch { fetch, request }, desk),
             Output::Flow { fetch, name } => self.errand(Asked::Flow { fetch, name }, desk),
             Output::Callback { request } => self.errand(Asked::Callback { request }, desk),
+            Output::Tell { request } => self.owe(recording_event(&request), &request, desk, now),
             Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
             Output::Warning(warning) => self.warn(warning.code, warning.message, desk, now),
             Output::Listen { listen, speech } => self.begin_hearing(listen, speech, desk, now),
@@ -372,4 +373,10 @@ mod tests {
         assert_eq!(excerpt("Hello"), "Hello");
         assert_eq!(excerpt(&"ü".repeat(61)).chars().count(), 61);
     }
+}
+
+/// `recording-completed`.
+fn recording_event(request: &ivr::HttpRequest) -> String {
+    let status = request.params().iter().find(|(name, _)| name == "RecordingStatus");
+    format!("recording-{}", status.map_or("status", |(_, status)| status))
 }
