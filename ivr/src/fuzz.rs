@@ -230,6 +230,7 @@ impl Caller {
             | Output::Unbridge { .. }
             | Output::LeaveConference { .. }
             | Output::Callback { .. }
+            | Output::Tell { .. }
             | Output::Warning(_)
             | Output::Gathered(_)
             | Output::Timeout(_) => {}
@@ -239,5 +240,8 @@ impl Caller {
 
 /// What may be asked for when the caller has gone.
 fn is_owed(output: &Output) -> bool {
-    matches!(output, Output::Callback { .. } | Output::Fetch { .. } | Output::Flow { .. } | Output::Warning(_))
+    matches!(
+        output,
+        Output::Callback { .. } | Output::Tell { .. } | Output::Fetch { .. } | Output::Flow { .. } | Output::Warning(_)
+    )
 }

@@ -3,7 +3,7 @@
 
 use crate::call::taping::Taping;
 use crate::ending::Ending;
-use crate::{CallSid, Origin, RoomOrder};
+use crate::{CallSid, Origin, Owed, RoomOrder};
 use media::EndpointId;
 use sip_core::sdp::{AudioCodec, Direction};
 
@@ -67,6 +67,8 @@ pub(crate) enum Letter {
         /// Its media endpoint.
         media: EndpointId,
     },
+    /// To the member of a conference that tells of it: somebody is to hear of this.
+    Owes(Box<Owed>),
     /// To the one that is joined: the far end has pressed a key, and said so by INFO.
     Key(char),
     /// To the one that is joined: the far end has pressed a key, and it was heard as a tone in its audio.

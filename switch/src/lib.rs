@@ -36,7 +36,7 @@ pub use errand::{Asked, Brought, Errand, Heard, Utterance};
 pub use io::{Input, Output};
 pub use ivr::MachineDetection;
 pub use provision::{Provisioned, Provisioning, Tenant, TenantLimits};
-pub use record::{Admission, CallbackForm, Direction, Fact, GatherEnd, Record, StatusCallback};
+pub use record::{Admission, CallbackForm, Direction, Fact, GatherEnd, Owed, Record, StatusCallback};
 pub use sid::{CallSid, InvalidSid};
 pub use switch::{ConfigError, Load, MAX_PROMPTS, Switch};
 pub use tally::Usage;

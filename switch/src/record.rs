@@ -75,6 +75,32 @@ pub struct StatusCallback {
     /// In whose form.
     #[serde(default)]
     pub form: CallbackForm,
+    /// By GET, and not by POST, as Twilio's form knows both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub get: bool,
+}
+
+/// One request in Twilio's form that somebody is owed. It goes out until it is taken, also after a death of the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// What it tells: `participant-join`, `recording-completed`, `amd`.
+    pub event: String,
+    /// An `http` or `https` URL.
+    pub url: String,
+    /// By GET, and not by POST.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub get: bool,
+    /// Names and values, in their order.
+    pub params: Vec<(String, String)>,
+}
+
+impl Owed {
+    /// A request that tells of an event.
+    #[must_use]
+    pub fn new(event: impl Into<String>, request: &ivr::HttpRequest) -> Self {
+        let (url, get) = (request.url.to_string(), request.method == ivr::Method::Get);
+        Self { event: event.into(), url, get, params: request.params().to_vec() }
+    }
 }
 
 /// In whose form a status callback is told.
@@ -281,6 +307,8 @@ pub enum Fact {
         /// In words.
         message: String,
     },
+    /// Somebody that a document or the API names is told of a conference, a recording, or who has answered.
+    Callback(Box<Owed>),
     /// The far end holds the call: it does not listen (RFC 3264 §8.4).
     Held,
     /// It listens again.
@@ -304,6 +332,7 @@ pub enum Fact {
         /// True where it was sent or received before.
         retransmission: bool,
     },
-    /// The call is over. Always its last record but for stray [`Fact::Message`]s.
+    /// The call is over. Always its last record but for stray [`Fact::Message`]s, and what its program
+    /// still owes ([`Fact::Callback`]).
     Ended(Arc<Cdr>),
 }

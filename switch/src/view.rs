@@ -236,6 +236,7 @@ impl CallView {
             | Fact::TakenOffHold
             | Fact::Referred { .. }
             | Fact::Warning { .. }
+            | Fact::Callback(_)
             | Fact::Held
             | Fact::Resumed
             | Fact::NoMedia

@@ -10,6 +10,7 @@
 )]
 
 mod admitted;
+mod callbacks;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;

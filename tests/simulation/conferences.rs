@@ -8,7 +8,7 @@ use base::Now;
 use carrier_sim::{CallReport, CarrierConfig};
 use serde_json::{Value, json};
 use std::time::Duration;
-use switch::{Asked, CallSid, Command, Fact, MemberChange, RoomOrder, Steer};
+use switch::{CallSid, Command, Fact, MemberChange, RoomOrder, Steer};
 
 const SPEECH: &str =
     "wait 1500ms, say words, wait 1500ms, say words, wait 1500ms, say words, wait 1500ms, say words, wait 30s";
@@ -207,11 +207,7 @@ fn a_coach_is_heard_by_the_one_it_coaches_and_by_nobody_else() {
 
 /// What those were told who asked for a conference's events, in order.
 fn minutes(town: &Town) -> Vec<Vec<(String, String)>> {
-    let requests = town.errands.iter().filter_map(|errand| match &errand.asked {
-        Asked::Callback { request } => Some(request.params().to_vec()),
-        _ => None,
-    });
-    requests.collect()
+    town.told("/conf")
 }
 
 fn value<'a>(params: &'a [(String, String)], name: &str) -> &'a str {

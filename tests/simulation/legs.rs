@@ -62,11 +62,7 @@ fn caller(town: &Town) -> &CallReport {
 
 /// The requests that tell somebody at this path, each by its parameters.
 fn told(town: &Town, path: &str) -> Vec<Vec<(String, String)>> {
-    let requests = town.errands.iter().filter_map(|errand| match &errand.asked {
-        Asked::Callback { request } if request.url.path() == path => Some(request.params().to_vec()),
-        _ => None,
-    });
-    requests.collect()
+    town.told(path)
 }
 
 fn value<'a>(params: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -441,4 +437,20 @@ fn a_long_silence_before_the_words_is_not_sent_along() {
         assert!(said.len() < words().samples().len() + 2 * 8_000, "{} samples", said.len());
     }
     laws::check(&place.finish(Duration::from_secs(90)), 1);
+}
+
+#[test]
+fn of_a_recording_what_cannot_be_had_is_warned_of() {
+    let warned = |attributes: &str| {
+        let document = format!("<Response><Dial {attributes}>+15557770001</Dial></Response>");
+        let town = run(&json!([{ "twiml": document }]), &[("+15557770001", "answer 100ms, wait 20s")], "wait 4s", None);
+        let warning = |record: &switch::Record| match &record.fact {
+            Fact::Warning { message, .. } => Some(message.clone()),
+            _ => None,
+        };
+        town.records.iter().filter_map(warning).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("record=\"record-from-answer\" recordingTrack=\"inbound\""), Vec::<String>::new());
+    let said = warned("record=\"record-from-ringing\" recordingTrack=\"outbound\"");
+    assert!(said.len() == 2 && said[0].contains("from its answer on") && said[1].contains("both"), "{said:?}");
 }

@@ -1,10 +1,13 @@
 //! Users' phones around the switch, on virtual time: who may call whom, and every way in which a call changes hands.
 
-use crate::hosts::{GOOD, Host, SWITCH, Told, switch_config};
+use crate::hosts::{CARRIER, GOOD, Host, SWITCH, Told, carrier_config, switch_config};
 use crate::phone::{Change, PASSWORD, Phone};
+use crate::place::rule;
 use base::{Now, Rng};
-use carrier_sim::virtual_network::{HostId, Network, Site};
+use carrier_sim::Carrier;
+use carrier_sim::virtual_network::{HostId, Input, Network, Node as _, Site};
 use sip_core::message::Method;
+use std::net::SocketAddr;
 use std::time::Duration;
 use switch::registrar::{RegistrarConfig, TenantDomain, User};
 use switch::{CallSid, Cdr, Fact, Record, Switch};
@@ -235,6 +238,37 @@ fn a_key_that_comes_by_info_is_a_key() {
     assert_eq!(village.heard(ALICE), ["info 200"]);
     let digits = village.records().into_iter().filter(|record| matches!(record.fact, Fact::Digit { digit: '7', .. }));
     assert_eq!(digits.count(), 1);
+    village.close();
+}
+
+#[test]
+fn a_key_that_is_a_tone_in_the_sound_is_pressed_once_for_a_far_end_that_takes_events() {
+    let mut village = village(&["alice"]);
+    let mut config = carrier_config(CARRIER);
+    config.by_number = vec![rule(&("+15557770001", "answer 100ms, wait 60s"))];
+    let carrier = Host::Carrier(Box::new(Carrier::new(config, Rng::from_u64(6))));
+    let carrier = village.network.join(carrier, Site::at(CARRIER.into()));
+    village.network.name("trunk.example", vec![SocketAddr::from((CARRIER, 5060))]);
+    // Her phone has no telephone-event, so that our ear listens; the carrier has it.
+    village.tell(ALICE, |phone, now| phone.dial("+15557770001", Vec::new(), now));
+    village.wait(2);
+    let legs = village.network.shard(village.switch).ids();
+    assert_eq!((legs.len(), village.heard(ALICE).last().map(String::as_str)), (2, Some("answered")));
+    for digit in ['4', '4', '#'] {
+        // The carrier's leg has telephone-event: what is heard there says nothing to her.
+        for id in legs.clone() {
+            village.network.with(village.switch, |host, now| {
+                host.handle(Input::Media(media::Event::Digit { id, digit, duration_ms: 100 }), now);
+            });
+        }
+        village.wait(1);
+    }
+    village.tell(ALICE, |phone, now| phone.hangup(0, now));
+    village.wait(2);
+    let told = village.network.reports(carrier).into_iter();
+    let keys: Vec<_> =
+        told.filter_map(|(_, told)| if let Told::Report(report) = told { Some(report.digits) } else { None }).collect();
+    assert_eq!(keys, ["44#"]);
     village.close();
 }
 

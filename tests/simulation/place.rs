@@ -6,7 +6,9 @@ use base::{Now, Rng};
 use carrier_sim::virtual_network::{Carried, HostId, Impairment, Network, Site};
 use carrier_sim::{CallReport, Carrier, CarrierConfig, Rule};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use switch::{CallSid, Command, EndAs, Originate, Record, Switch};
 
@@ -28,6 +30,30 @@ pub struct Town {
     /// What the switch has recorded.
     pub recorded: Vec<Vec<i16>>,
     pub carried: Carried,
+}
+
+impl Town {
+    /// What somebody at this path is told, each request by its parameters, as the deliveries have it that are made of the
+    /// records, and in the records' order.
+    pub fn told(&self, path: &str) -> Vec<Vec<(String, String)>> {
+        let of = |sid| self.records.iter().filter(move |record| record.sid == sid).cloned().map(Arc::new);
+        let sids: BTreeSet<CallSid> = self.records.iter().map(|record| record.sid).collect();
+        let told = sids.into_iter().flat_map(|sid| {
+            let records: Vec<_> = of(sid).collect();
+            api::webhooks::deliveries(None, records.iter(), |_| false).into_iter().map(move |one| (sid, one))
+        });
+        let place = |sid, seq| self.records.iter().position(|record| (record.sid, record.seq) == (sid, seq));
+        let mut told: Vec<_> = told
+            .filter(|(_, one)| url::Url::parse(&one.url).is_ok_and(|url| url.path() == path))
+            .map(|(sid, one)| (place(sid, one.seq), one.body))
+            .collect();
+        told.sort();
+        told.into_iter()
+            .map(|(_, body)| {
+                url::form_urlencoded::parse(body.trim_start_matches('?').as_bytes()).into_owned().collect()
+            })
+            .collect()
+    }
 }
 
 /// 64·T1, after which nothing comes again (RFC 3261 §17).

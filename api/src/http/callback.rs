@@ -28,7 +28,7 @@ pub(super) fn read(fields: &mut Fields, form: CallbackForm) -> Result<Option<Sta
         CallbackForm::Twilio => (&TWILIO[..], TWILIO[0]),
     };
     let events = events.map_or_else(|| Ok(vec![usual.to_owned()]), |events| named(events, known, usual))?;
-    Ok(Some(StatusCallback { url: address("status_callback", &url)?, events, form }))
+    Ok(Some(StatusCallback { url: address("status_callback", &url)?, events, form, get: false }))
 }
 
 /// A URL that is told something.

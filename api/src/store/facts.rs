@@ -145,6 +145,7 @@ pub fn kind(fact: &Fact) -> &'static str {
         Fact::AnsweredBy { .. } => "answered_by",
         Fact::Referred { .. } => "referred",
         Fact::Warning { .. } => "warning",
+        Fact::Callback(_) => "callback",
         Fact::Held => "held",
         Fact::Resumed => "resumed",
         Fact::NoMedia => "no_media",

@@ -2,12 +2,11 @@
 
 use crate::http::{call_as_json, rfc3339};
 use crate::store::facts::kind;
+use ivr::CallContext;
 use ivr::callbacks::{self, CallEvent};
-use ivr::{CallContext, HttpRequest, Method};
 use serde_json::json;
 use std::sync::Arc;
 use switch::{CallView, CallbackForm, Direction, Fact, Progression, Record};
-use url::Url;
 
 /// The events that `status_callback_events` may name.
 pub const EVENTS: [&str; 30] = [
@@ -57,7 +56,8 @@ pub struct Delivery {
     pub kind: String,
     /// Where to.
     pub url: String,
-    /// JSON; in Twilio's form a form without the account, which is put in when it is sent. The same for each try.
+    /// JSON; in Twilio's form a form, or, behind a `?`, the query of a GET: without the account, which is put in when it is
+    /// sent. The same for each try.
     pub body: String,
     /// When it happened, milliseconds since the Unix epoch.
     pub at: u64,
@@ -67,14 +67,16 @@ pub struct Delivery {
 /// admission). `told` says of which numbers the database has had the fact, and so the delivery.
 pub fn deliveries<'a>(
     known: Option<&CallView>,
-    records: impl Iterator<Item = &'a Arc<Record>>,
+    records: impl Iterator<Item = &'a Arc<Record>> + Clone,
     told: impl Fn(u32) -> bool,
 ) -> Vec<Delivery> {
+    let owed = records.clone().filter(|record| !told(record.seq)).filter_map(|record| owed(record));
+    let mut deliveries: Vec<Delivery> = owed.collect();
     // Most calls have no callback: nothing of them is copied.
     if known.is_some_and(|view| view.status_callback.is_none()) {
-        return Vec::new();
+        return deliveries;
     }
-    let (mut view, mut deliveries) = (known.cloned(), Vec::new());
+    let mut view = known.cloned();
     for record in records {
         if matches!(&record.fact, Fact::Admitted(admission) if admission.status_callback.is_none()) {
             return deliveries;
@@ -87,6 +89,7 @@ pub fn deliveries<'a>(
         view.apply(record);
         let Some(callback) = &view.status_callback else { return deliveries };
         let event = match (callback.form, &progress) {
+            _ if matches!(record.fact, Fact::Callback(_)) => continue,
             (CallbackForm::Standard, _) => format!("call.{}", kind(&record.fact)),
             (CallbackForm::Twilio, Some(event)) => event.progress.event().to_owned(),
             (CallbackForm::Twilio, None) => continue,
@@ -94,23 +97,34 @@ pub fn deliveries<'a>(
         if !callback.events.contains(&event) || told(record.seq) {
             continue;
         }
-        let url = callback.url.clone();
+        let (url, get) = (callback.url.clone(), callback.get);
         match progress.filter(|_| callback.form == CallbackForm::Twilio) {
-            Some(progress) => deliveries.extend(in_twilios_form(view, record, event, url, &progress)),
+            Some(progress) => deliveries.push(in_twilios_form(view, record, event, (url, get), &progress)),
             None => deliveries.push(delivery(view, record, event, url)),
         }
     }
     deliveries
 }
 
-/// None where the address is no URL any more, which it was when it was admitted.
+/// What a fact says that somebody is owed.
+fn owed(record: &Record) -> Option<Delivery> {
+    let Fact::Callback(owed) = &record.fact else { return None };
+    let (kind, url, body) = (owed.event.clone(), owed.url.clone(), body(&owed.params, owed.get));
+    Some(Delivery { id: id(record), seq: record.seq, kind, url, body, at: record.at })
+}
+
+fn body(params: &[(String, String)], get: bool) -> String {
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    if get { format!("?{form}") } else { form }
+}
+
 fn in_twilios_form(
     view: &CallView,
     record: &Record,
     kind: String,
-    url: String,
+    (url, get): (String, bool),
     progress: &CallEvent,
-) -> Option<Delivery> {
+) -> Delivery {
     let call = CallContext {
         call_sid: view.sid.to_string(),
         from: view.from.clone(),
@@ -124,9 +138,8 @@ fn in_twilios_form(
         answered_by: view.answered_by.clone(),
         ..CallContext::default()
     };
-    let request = HttpRequest::new(Url::parse(&url).ok()?, Method::Post, callbacks::status(&call, progress), 0);
-    let (_, body) = request.content()?;
-    Some(Delivery { id: id(record), seq: record.seq, kind, url, body, at: record.at })
+    let body = body(&callbacks::status(&call, progress), get);
+    Delivery { id: id(record), seq: record.seq, kind, url, body, at: record.at }
 }
 
 fn id(record: &Record) -> String {
@@ -149,7 +162,7 @@ mod tests {
         if let Fact::Admitted(admission) = &mut record.fact {
             let events = events.iter().map(|event| (*event).to_owned()).collect();
             admission.status_callback =
-                Some(Box::new(StatusCallback { url: "https://a.example/".into(), events, form }));
+                Some(Box::new(StatusCallback { url: "https://a.example/".into(), events, form, get: false }));
         }
         Arc::new(record)
     }
@@ -171,6 +184,24 @@ mod tests {
         assert_eq!(deliveries(Some(&view), facts[1..].iter(), |_| false), made, "over two batches");
         assert_eq!(deliveries(None, facts.iter(), |seq| seq <= 1), made[1..], "told once");
         assert!(deliveries(None, facts[1..].iter(), |_| false).is_empty(), "of a call that nobody knows");
+    }
+
+    #[test]
+    fn what_a_call_owes_is_a_delivery_whoever_else_is_told_of_it() {
+        let fact = |get| {
+            let params = vec![("CallSid".to_owned(), "CA1".to_owned()), ("Label".to_owned(), "a b".to_owned())];
+            let (event, url) = ("participant-join".to_owned(), "https://a.example/?x=1".to_owned());
+            Fact::Callback(Box::new(switch::Owed { event, url, get, params }))
+        };
+        let owed = [calls::record(1, 2, 3, fact(false)), calls::record(1, 3, 4, fact(true))].map(Arc::new);
+        for admission in [calls::admitted(1, 1).into(), admitted(&["call.ended"], CallbackForm::Standard)] {
+            let facts: Vec<_> = [admission, calls::ringing(1, 1, 2).into()].into_iter().chain(owed.clone()).collect();
+            let made = deliveries(None, facts.iter(), |_| false);
+            let seen: Vec<_> = made.iter().map(|one| (one.seq, &*one.kind, &*one.body)).collect();
+            let form = ["CallSid=CA1&Label=a+b", "?CallSid=CA1&Label=a+b"];
+            assert_eq!(seen, [(2, "participant-join", form[0]), (3, "participant-join", form[1])]);
+            assert_eq!(deliveries(None, facts.iter(), |seq| seq == 2), made[1..], "told once");
+        }
     }
 
     #[test]

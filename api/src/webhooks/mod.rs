@@ -205,13 +205,17 @@ impl Try {
         let standard = delivery.kind.starts_with("call.");
         let signed = if standard {
             headers(&account.webhook_secret, &delivery.id, (self.wall)() / 1_000, &delivery.body)
-                .map(|headers| (headers, delivery.body.clone()))
+                .map(|headers| (url, headers, Some(delivery.body.clone())))
         } else {
-            in_twilios_form(url.clone(), &self.row, &account)
+            in_twilios_form(url, &self.row, &account)
         };
-        let (headers, body) = signed.ok_or_else(|| "it cannot be signed".to_owned())?;
-        let (timeouts, most, body) = (self.pace.timeouts, MAX_ANSWER, Content::Text(body));
-        let exchange = Exchange { method: Method::POST, url, headers, body, timeouts, most };
+        let (url, headers, body) = signed.ok_or_else(|| "it cannot be signed".to_owned())?;
+        let (timeouts, most) = (self.pace.timeouts, MAX_ANSWER);
+        let (method, body) = match body {
+            Some(body) => (Method::POST, Content::Text(body)),
+            None => (Method::GET, Content::Nothing),
+        };
+        let exchange = Exchange { method, url, headers, body, timeouts, most };
         let reply = self.egress.exchange(exchange).await.map_err(said)?;
         match reply.status {
             // Beside an overload or a fault of its own, what it answers is its own matter (TWILIO.md §3.4).
@@ -244,20 +248,27 @@ fn headers(secret: &str, id: &str, timestamp: u64, body: &str) -> Option<HeaderM
     Some(headers)
 }
 
-/// A form with the account in it, and what signs it (TWILIO.md §3.3).
-fn in_twilios_form(url: Url, row: &DeliveryRow, account: &Account) -> Option<(HeaderMap, String)> {
+/// Where to, what signs it (TWILIO.md §3.3), and a form, with the account in it; of a GET that is part of the address.
+fn in_twilios_form(url: Url, row: &DeliveryRow, account: &Account) -> Option<(Url, HeaderMap, Option<String>)> {
     let with_account = |(name, value): (Cow<'_, str>, Cow<'_, str>)| match &*name {
         "AccountSid" => (name.into_owned(), account.account_sid.clone()),
         _ => (name.into_owned(), value.into_owned()),
     };
-    let params = url::form_urlencoded::parse(row.delivery.body.as_bytes()).map(with_account).collect();
-    let request = HttpRequest::new(url, ivr::Method::Post, params, row.delivery.seq);
-    let (kind, body) = request.content()?;
+    let body = row.delivery.body.as_str();
+    let (method, form) = match body.strip_prefix('?') {
+        Some(query) => (ivr::Method::Get, query),
+        None => (ivr::Method::Post, body),
+    };
+    let params = url::form_urlencoded::parse(form.as_bytes()).map(with_account).collect();
+    let request = HttpRequest::new(url, method, params, row.delivery.seq);
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let content = request.content();
+    if let Some((kind, _)) = &content {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
     headers.insert(SIGNATURE, HeaderValue::from_str(&request.signature(&account.auth_token)).ok()?);
     headers.insert(TOKEN, HeaderValue::from_str(&idempotency_token(&row.sid, row.delivery.seq)).ok()?);
-    Some((headers, body))
+    Some((request.target(), headers, content.map(|(_, body)| body)))
 }
 
 /// A wait, give or take a quarter: what failed together does not come back together.

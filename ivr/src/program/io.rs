@@ -128,7 +128,7 @@ pub enum Input {
     /// The time asked for with [`Output::Timeout`] has come. An early one is ignored.
     Timeout,
     /// The call is gone. Nothing that a caller could hear is asked for any more; what is still owed to others
-    /// ([`Output::Callback`], [`Output::Fetch`], [`Output::Flow`]) is, until [`Program::is_done`](super::Program::is_done).
+    /// ([`Output::Callback`], [`Output::Tell`], [`Output::Fetch`], [`Output::Flow`]) is, until [`Program::is_done`](super::Program::is_done).
     Ended,
 }
 
@@ -253,6 +253,12 @@ pub enum Output {
     },
     /// Make an exchange whose response nobody waits for, with retries as the driver likes; it may not hold up the call.
     Callback {
+        /// What is sent.
+        request: HttpRequest,
+    },
+    /// As [`Output::Callback`], to somebody who is to hear of it even where the process that owes it dies first: of a
+    /// recording.
+    Tell {
         /// What is sent.
         request: HttpRequest,
     },

@@ -41,7 +41,14 @@ impl Outbox {
     /// The call is gone: only what is owed to others is still asked for.
     pub(super) fn keep_what_is_owed(&mut self) {
         self.queue.retain(|output| {
-            matches!(output, Output::Callback { .. } | Output::Fetch { .. } | Output::Flow { .. } | Output::Warning(_))
+            matches!(
+                output,
+                Output::Callback { .. }
+                    | Output::Tell { .. }
+                    | Output::Fetch { .. }
+                    | Output::Flow { .. }
+                    | Output::Warning(_)
+            )
         });
     }
 

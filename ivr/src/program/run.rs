@@ -229,7 +229,7 @@ impl Program {
 
     fn tell(&mut self, callback: &Callback, params: Params) {
         let request = HttpRequest::new(callback.url.clone(), callback.method, params, self.out.token());
-        self.out.push(Output::Callback { request });
+        self.out.push(Output::Tell { request });
     }
 
     pub(super) fn tell_partial(&mut self, gather: &Collecting, listen: ListenId, stable: &str, unstable: String) {

@@ -29,6 +29,20 @@ pub(crate) fn ticks(packet: &[u8]) -> Option<u64> {
     (frames > 0 && ticks <= MAX_TICKS).then_some(ticks)
 }
 
+/// The sender heard nobody speak: the flags at the head of the packet's SILK layer are all down (RFC 6716 §4.2.3). False for a
+/// packet without that layer, in stereo, or of several frames.
+pub(crate) fn is_inactive(packet: &[u8]) -> bool {
+    let [toc, head, ..] = *packet else { return false };
+    // One flag for each 20 ms, the first of them the topmost bit.
+    let flags = match (toc >> 3, toc >> 3 & 3) {
+        (0..=11, 2) => 2,
+        (0..=11, 3) => 3,
+        (0..=15, _) => 1,
+        _ => return false,
+    };
+    toc & 7 == 0 && head >> (8 - flags) == 0
+}
+
 /// A packet of silence of that many milliseconds: fullband CELT frames that hold nothing.
 pub(crate) fn silence(ms: u16) -> &'static [u8] {
     match ms {
@@ -42,6 +56,16 @@ pub(crate) fn silence(ms: u16) -> &'static [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_packet_says_whether_its_sender_heard_anybody() {
+        // SILK of 20, 40 and 60 ms, a hybrid frame.
+        for (toc, up) in [(0x48, 0x80), (0x50, 0x40), (0x58, 0x20), (0x78, 0x80)] {
+            assert!(is_inactive(&[toc, up - 1]) && !is_inactive(&[toc, up]), "{toc:#x}");
+            assert!(!is_inactive(&[toc | 4, 0]) && !is_inactive(&[toc | 1, 0]), "stereo, two frames");
+        }
+        assert!(!is_inactive(silence(20)) && !is_inactive(&[0x48]) && !is_inactive(&[]));
+    }
 
     #[test]
     fn a_packet_lasts_what_its_toc_says() {

@@ -9,6 +9,7 @@
 
 mod clock;
 mod conceal;
+mod idle;
 mod noise;
 mod store;
 mod stretch;
@@ -17,6 +18,7 @@ use crate::codec::{Codec, Decoder};
 use base::{Now, millis};
 use clock::Clock;
 use conceal::Concealment;
+use idle::Idle;
 use noise::Noise;
 use store::{Packets, Stored};
 
@@ -54,6 +56,7 @@ pub(crate) struct Playout {
     asked: u64,
     concealment: Concealment,
     noise: Option<Noise>,
+    idle: Idle,
     /// Frames until it may stretch again.
     rest: u8,
     scratch: Box<[i16]>,
@@ -98,6 +101,7 @@ impl Playout {
             asked: 0,
             concealment: Concealment::new(rate),
             noise: None,
+            idle: Idle::default(),
             rest: 0,
             scratch: vec![0; rate as usize / 1_000 * MAX_DECODED_MS].into(),
             counts: Counts::default(),
@@ -181,6 +185,11 @@ impl Playout {
     #[cfg(test)]
     pub(crate) fn delay_ms(&self, now: Now) -> i64 {
         (self.clock.position(now, self.rate) - self.read) * 1_000 / self.rate
+    }
+
+    /// Whether packets in which nobody speaks need not be decoded: nobody listens to what is that quiet.
+    pub(crate) fn rest(&mut self, may: bool) {
+        self.idle.rest(may);
     }
 
     /// Nothing has come yet: it has nothing to play.
@@ -288,7 +297,13 @@ impl Playout {
     fn decode(&mut self, packet: Stored, end: i64) {
         let skipped = (end - packet.start).max(0) as usize;
         self.take_decoder(packet.codec);
-        let samples = self.decoder.decode(&packet.payload, &mut self.scratch);
+        let samples = if self.idle.passes_over(packet.codec, &packet.payload) {
+            let length = (packet.samples as usize).min(self.scratch.len());
+            self.scratch.iter_mut().take(length).for_each(|sample| *sample = 0);
+            length
+        } else {
+            self.decoder.decode(&packet.payload, &mut self.scratch)
+        };
         self.packets.give_back(packet);
         let Some(fresh) = self.scratch.get_mut(skipped..samples) else {
             self.counts.late += 1;

@@ -317,3 +317,48 @@ fn damaged_opus_among_good_loss_and_lateness_is_survived_and_never_louder_than_f
         assert_eq!(line.heard.len(), 450 * line.playout.frame());
     }
 }
+
+/// A word of half a second after three seconds of a quiet room, as it is heard.
+fn word_after_quiet(rests: bool) -> Vec<i16> {
+    let rate = 16_000;
+    let mut rng = Rng::from_u64(5);
+    let mut said: Vec<i16> = (0..3 * rate).map(|_| rng.below(41) as i16 - 20).collect();
+    said.extend(voice(rate, 0.5));
+    let mut line = Line::new(Playout::fixed(Codec::Opus, rate, 60));
+    line.playout.rest(rests);
+    send(&mut line, Codec::Opus, &said, rate, |_| Some(0));
+    line.run(3_700);
+    line.heard
+}
+
+#[test]
+fn a_room_that_is_quiet_is_passed_over_and_a_word_in_it_is_heard_as_well() {
+    let [whole, rested] = [false, true].map(word_after_quiet);
+    // The quiet is mostly not there: the packets that are looked at are.
+    let zeros = |heard: &[i16]| heard[16_000..40_000].iter().filter(|&&sample| sample == 0).count();
+    assert!(zeros(&rested) > 18_000 && zeros(&whole) < 12_000, "{} {}", zeros(&rested), zeros(&whole));
+    let word = |heard: &[i16]| heard[48_960..56_000].iter().map(|&s| f64::from(s)).collect::<Vec<_>>();
+    let (whole, rested) = (word(&whole), word(&rested));
+    let error = power(whole.iter().zip(&rested).map(|(whole, rested)| whole - rested));
+    let ratio = 10.0 * (power(whole.into_iter()) / error.max(1.0)).log10();
+    println!("{ratio:.1} dB");
+    assert!(ratio > 10.0, "{ratio:.1} dB");
+}
+
+#[test]
+fn a_sound_that_a_sender_takes_for_no_voice_is_looked_at_now_and_then() {
+    let mut line = Line::new(Playout::fixed(Codec::Opus, 16_000, 60));
+    line.playout.rest(true);
+    // SILK at 16 kHz with its flags down, whatever else it holds.
+    let mut encoder = Encoder::new(Codec::Opus, 16_000);
+    let (mut rng, mut payload) = (Rng::from_u64(6), [0; 1_275]);
+    for packet in 0..100 {
+        let noise: Vec<i16> = (0..320).map(|_| rng.below(2_001) as i16 - 1_000).collect();
+        let octets = encoder.encode(&noise, &mut payload);
+        payload[1] &= 0x7F;
+        line.arrive(packet * 20_000, packet as u32 * 960, false, &payload[..octets]);
+    }
+    line.run(2_000);
+    let loud = line.heard.chunks(320).filter(|frame| frame.iter().any(|&sample| sample.unsigned_abs() > 100)).count();
+    assert!((8..40).contains(&loud), "{loud} of 100 packets were looked at");
+}

@@ -2,7 +2,7 @@
 
 use super::BLOCKS;
 use crate::codec::Codec;
-use crate::detect::voice::{Voice, VoiceConfig, level_db};
+use crate::detect::voice::{Voice, VoiceConfig};
 use crate::playout::Playout;
 use base::Now;
 
@@ -60,9 +60,10 @@ impl Seat {
     /// Listens to the next block; whether anything is to be mixed.
     pub(crate) fn listen(&mut self, now: Now) -> bool {
         let Some(playout) = &mut self.playout else { return false };
+        playout.rest(self.open == 0);
         playout.pull(&mut self.voice, now);
         self.activity.push(&self.voice);
-        self.open = if level_db(&self.voice) < GATE_DB { GATE_BLOCKS } else { self.open.saturating_sub(1) };
+        self.open = if self.activity.level_db() < GATE_DB { GATE_BLOCKS } else { self.open.saturating_sub(1) };
         self.open > 0
     }
 

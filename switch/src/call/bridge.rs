@@ -69,6 +69,9 @@ impl Call {
     pub(super) fn start_bridge(&mut self, id: BridgeId, with: Bridge, desk: &mut Desk, now: Now) {
         let to = with.targets.iter().map(|target| target.to.clone()).collect();
         self.record(Fact::Bridging { to }, desk, now);
+        if let Some(record) = &with.record {
+            self.warn_of_recording(record, desk, now);
+        }
         let mut next: VecDeque<Target> = with.targets.into();
         let first = match with.mode {
             Mode::Simultaneous => std::mem::take(&mut next),
@@ -92,13 +95,33 @@ impl Call {
         self.call_out(first, desk, now);
     }
 
+    /// What of a recording cannot be had is said, and what can be is recorded.
+    fn warn_of_recording(&mut self, record: &ivr::RecordCall, desk: &mut Desk, now: Now) {
+        if record.from == ivr::RecordFrom::Ringing {
+            let why = "a dial is recorded from its answer on: what is heard while it rings is not in the recording";
+            self.warn(0, why.to_owned(), desk, now);
+        }
+        if record.track == "outbound" {
+            self.warn(
+                0,
+                "a recording has what the caller says, or both sides: this one has both".to_owned(),
+                desk,
+                now,
+            );
+        }
+    }
+
     /// The caller and the one who answered hear each other: the program is told, and a recording begins.
     fn bridge_stands(&mut self, leg: CallSid, desk: &mut Desk, now: Now) {
         let Some(bridge) = &mut self.bridge else { return };
         bridge.answered = Some((leg, now.mono));
         let (id, record) = (bridge.id, bridge.record.take());
         if let Some(record) = record {
-            let source = if record.dual { media::RecordSource::Dual } else { media::RecordSource::Mixed };
+            let source = match record.track.as_str() {
+                "inbound" => media::RecordSource::Received,
+                _ if record.dual => media::RecordSource::Dual,
+                _ => media::RecordSource::Mixed,
+            };
             let told = record.callback.clone().map(|callback| (callback, "DialVerb"));
             let tape = |tape: media::RecordOptions| media::RecordOptions { source, trim: record.trim, ..tape };
             self.tape(For::Others(told), tape, desk, now);
@@ -199,6 +222,7 @@ impl Call {
             Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
             Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
             Letter::Take { with, media } => self.take(with, media, desk, now),
+            Letter::Owes(owed) => self.record(Fact::Callback(owed), desk, now),
             Letter::Key(key) => self.press(key, desk, now),
             // Who takes no telephone-events hears the tone itself, as audio.
             Letter::Tone(key) if self.leg.takes_keys => self.press(key, desk, now),

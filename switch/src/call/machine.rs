@@ -2,8 +2,8 @@
 //! while it runs. The media engine decides; here is what is made of it.
 
 use super::Call;
+use crate::Fact;
 use crate::desk::{Desk, Wake};
-use crate::{Asked, Fact};
 use base::Now;
 use ivr::{Input, MachineDetection};
 use media::Detect;
@@ -92,7 +92,7 @@ impl Call {
         if let Some(callback) = &detecting.how.callback {
             let params = ivr::callbacks::machine(&self.context(desk), who, took_ms);
             let request = ivr::callbacks::request(callback, params, 0);
-            self.errand(Asked::Callback { request }, desk);
+            self.owe("amd", &request, desk, now);
         }
         if detecting.how.waits {
             self.on_program(Input::Start, desk, now);

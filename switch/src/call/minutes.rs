@@ -3,21 +3,19 @@
 
 use super::Call;
 use super::room::{RoomKey, Rooms, Stay};
-use crate::CallSid;
 use crate::desk::Desk;
-use crate::errand::{Asked, Errand};
+use crate::letter::Letter;
+use crate::{CallSid, Owed};
 use base::Now;
+use ivr::Callback;
 use ivr::callbacks::{self, ConferenceEvent, Member};
-use ivr::{Callback, HttpRequest};
 
-/// Where the numbers of a conference's requests begin: those of its teller's own requests lie below.
-const TOKENS: u32 = 1 << 30;
-
-/// What is told of a conference, and by whom its requests are made.
+/// What is told of a conference, and in whose books.
 #[derive(Debug)]
 pub(super) struct Minutes {
     callback: Callback,
-    /// The member that has named it: all events go out as its errands, so that they arrive in their order.
+    /// The member in whose books it stands who is told of what, so that it arrives in its order: the one that has named
+    /// it, and when that has gone another.
     teller: CallSid,
     /// Events so far, those that nobody has asked for included.
     sequence: u32,
@@ -61,15 +59,15 @@ impl Minutes {
         Self { callback, teller, sequence: 0 }
     }
 
-    /// The request that tells it, where somebody wants to hear of it.
-    fn request(
+    /// What is owed of it, where somebody wants to hear of it.
+    fn owed(
         &mut self,
         minute: Minute,
         (account, conference_sid, name): (&str, &str, &str),
         member: Option<Member>,
         closing: Option<Closing>,
         now: Now,
-    ) -> Option<HttpRequest> {
+    ) -> Option<Owed> {
         self.sequence += 1;
         let (event, word) = minute.words();
         if !self.callback.events.iter().any(|wanted| wanted == word) {
@@ -89,7 +87,7 @@ impl Minutes {
             extra: extra.into_iter().flatten().collect(),
         };
         let params = callbacks::conference(account, &event);
-        Some(callbacks::request(&self.callback, params, TOKENS + self.sequence))
+        Some(Owed::new(event.name, &callbacks::request(&self.callback, params, 0)))
     }
 }
 
@@ -98,6 +96,14 @@ impl Rooms {
     pub(super) fn tell_to(&mut self, key: &RoomKey, callback: Option<Callback>, teller: CallSid) {
         if let (Some(held), Some(callback)) = (self.held_mut(key), callback) {
             held.minutes.get_or_insert_with(|| Minutes::new(callback, teller));
+        }
+    }
+
+    /// A member has gone; if it was the one that tells, its heir goes on.
+    pub(super) fn tell_on(&mut self, key: &RoomKey, gone: CallSid, heir: CallSid) {
+        let minutes = self.held_mut(key).and_then(|held| held.minutes.as_mut());
+        if let Some(minutes) = minutes.filter(|minutes| minutes.teller == gone) {
+            minutes.teller = heir;
         }
     }
 }
@@ -110,9 +116,8 @@ impl Desk {
         let Some(minutes) = &mut held.minutes else { return };
         let sid = minutes.teller;
         let closing = held.closing.filter(|_| matches!(minute, Minute::End));
-        if let Some(request) = minutes.request(minute, (&account, &held.sid, &key.1), member, closing, now) {
-            let errand = Errand { sid, tenant: key.0.clone(), asked: Asked::Callback { request } };
-            self.out.push_back(crate::Output::Errand(Box::new(errand)));
+        if let Some(owed) = minutes.owed(minute, (&account, &held.sid, &key.1), member, closing, now) {
+            self.letters.push_back((sid, Letter::Owes(Box::new(owed))));
         }
     }
 }

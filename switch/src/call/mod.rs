@@ -116,8 +116,6 @@ pub(crate) struct Call {
     stay: Option<room::Stay>,
     /// What is run for it while its conference has not begun.
     waiting: Option<Box<ivr::Program>>,
-    /// Who is told of its progress in Twilio's form.
-    telling: Option<telling::Telling>,
     /// It is being found out who has answered.
     detecting: Option<machine::Detecting>,
     /// Who has.
@@ -176,7 +174,6 @@ impl Call {
             recordings: Vec::new(),
             stay: None,
             waiting: None,
-            telling: None,
             detecting: None,
             answered_by: None,
             hearing: hearing::Hearing::default(),
@@ -205,7 +202,6 @@ impl Call {
 
     fn record(&mut self, fact: Fact, desk: &mut Desk, now: Now) {
         log(&fact);
-        self.tell(&fact, now.wall, desk);
         self.book.record(fact, now, &mut desk.out);
     }
 

@@ -3,14 +3,13 @@
 
 use super::leg::{Hear, Leg, MediaPort, Phase, in_order, security, stream};
 use super::talking::Talk;
-use super::telling::Telling;
 use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
 use crate::book::Book;
 use crate::command::{Originate, Wishes};
 use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::letter::{Called, Letter};
-use crate::record::Admission;
+use crate::record::{Admission, CallbackForm, StatusCallback};
 use crate::trunk::{NoPermit, Trunks, path_failure};
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
@@ -173,6 +172,12 @@ pub(crate) struct NewLeg {
     pub(crate) max_forwards: u8,
 }
 
+/// Whoever a document names for a leg, as it is written down.
+fn told_of_leg(callback: &ivr::Callback) -> Box<StatusCallback> {
+    let (url, events, get) = (callback.url.to_string(), callback.events.clone(), callback.method == ivr::Method::Get);
+    Box::new(StatusCallback { url, events, form: CallbackForm::Twilio, get })
+}
+
 /// Begins a leg of another call; its sid.
 pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
     let sid = CallSid::new(now.wall, &mut desk.rng);
@@ -185,7 +190,7 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         trunk: None,
         answer: Arc::default(),
         metadata: serde_json::Value::Null,
-        status_callback: None,
+        status_callback: asked.target.callback.as_ref().map(told_of_leg),
         sip_call_id: None,
         leaves: matches!(asked.way, Way::Trunks { .. }),
     };
@@ -196,7 +201,6 @@ pub(crate) fn dial_leg(asked: NewLeg, desk: &mut Desk, now: Now) -> CallSid {
         call.keep_beginning(desk, now);
     }
     call.boss = Some(asked.boss);
-    call.telling = asked.target.callback.clone().map(Telling::new);
     let timeout = Duration::from_secs(asked.target.timeout_s.into());
     call.leg.others = asked.codecs;
     call.identity = asked.identity;

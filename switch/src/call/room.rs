@@ -290,6 +290,7 @@ impl Call {
         }
         if let Some(heir) = left.first() {
             self.hand_tapes(*heir, desk);
+            desk.rooms.tell_on(&stay.key, self.sid, *heir);
         }
         self.record(Fact::Left { conference: stay.sid.clone() }, desk, now);
         for member in left.into_iter().filter(|_| stay.ends_it) {

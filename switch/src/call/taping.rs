@@ -4,7 +4,7 @@
 use super::Call;
 use crate::desk::Desk;
 use crate::letter::Letter;
-use crate::{Asked, CallSid, Fact};
+use crate::{CallSid, Fact};
 use base::Now;
 use ivr::Callback;
 use media::{RecordEnd, RecordId, RecordOptions, RecordSource};
@@ -182,11 +182,11 @@ impl Call {
         recording.url = recording.url.filter(|_| octets > 0);
         match tape.whose {
             For::Program(record) => self.on_program(ivr::Input::RecordEnded { record, recording }, desk, now),
-            For::Others(Some((callback, source))) => self.tell_of(&callback, &recording, source, lost, desk),
+            For::Others(Some((callback, source))) => self.tell_of(&callback, &recording, (source, lost), desk, now),
             For::Room(told) => {
                 self.room_is_not_recorded(desk);
                 if let Some(callback) = told {
-                    self.tell_of(&callback, &recording, "Conference", lost, desk);
+                    self.tell_of(&callback, &recording, ("Conference", lost), desk, now);
                 }
             }
             For::Others(None) | For::Api => {}
@@ -194,10 +194,17 @@ impl Call {
         self.finish_when_quiet(desk, now);
     }
 
-    fn tell_of(&self, callback: &Callback, recording: &ivr::Recording, source: &str, lost: bool, desk: &mut Desk) {
+    fn tell_of(
+        &mut self,
+        callback: &Callback,
+        recording: &ivr::Recording,
+        (source, lost): (&str, bool),
+        desk: &mut Desk,
+        now: Now,
+    ) {
         let word = if lost { "absent" } else { "completed" };
         let params = ivr::callbacks::recording(&self.context(desk), recording, word, source);
-        self.errand(Asked::Callback { request: ivr::callbacks::request(callback, params, 0) }, desk);
+        self.owe(format!("recording-{word}"), &ivr::callbacks::request(callback, params, 0), desk, now);
     }
 
     /// True where the end of no recording is waited for.

@@ -1,28 +1,15 @@
-//! A call's progress in Twilio's form (TWILIO.md §3.2): a projection of the call's own facts. Of a leg whoever the document
-//! names that has made it is told by the leg itself; of a call whoever asked for it is told out of the journal, by the same
-//! count.
+//! A call's progress in Twilio's form (TWILIO.md §3.2): a projection of the call's own facts, made out of the journal, of a
+//! call as of a leg. What else somebody is told of is a fact by itself. So a switch that dies owes it still.
 
 use super::Call;
 use crate::desk::Desk;
-use crate::{Asked, CallView, Fact, Status};
-use ivr::Callback;
-use ivr::callbacks::{self, CallEvent, FinalStatus, Progress};
+use crate::{CallView, Fact, Owed, Status};
+use base::Now;
+use ivr::HttpRequest;
+use ivr::callbacks::{CallEvent, FinalStatus, Progress};
 
 /// Milliseconds in a second.
 const SECOND_MS: u64 = 1_000;
-
-/// One who is told.
-#[derive(Debug)]
-pub(super) struct Telling {
-    callback: Callback,
-    progression: Progression,
-}
-
-impl Telling {
-    pub(super) fn new(callback: Callback) -> Self {
-        Self { callback, progression: Progression::default() }
-    }
-}
 
 /// How far a call is, as its callbacks count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,18 +67,8 @@ const fn final_status(status: Status) -> FinalStatus {
 }
 
 impl Call {
-    /// Tells of a fact whoever wants to hear of it.
-    pub(super) fn tell(&mut self, fact: &Fact, at_ms: u64, desk: &mut Desk) {
-        let Some(event) = self.telling.as_mut().and_then(|telling| telling.progression.event(fact, at_ms)) else {
-            return;
-        };
-        let Some(telling) = &self.telling else { return };
-        let wanted = event.progress.event();
-        if telling.callback.events.iter().any(|name| name == wanted) {
-            let params = callbacks::status(&self.context(desk), &event);
-            // Its number is the event's: each try of it says the same.
-            let request = callbacks::request(&telling.callback, params, event.sequence);
-            self.errand(Asked::Callback { request }, desk);
-        }
+    /// Somebody is to be told of this, in Twilio's form.
+    pub(super) fn owe(&mut self, event: impl Into<String>, request: &HttpRequest, desk: &mut Desk, now: Now) {
+        self.record(Fact::Callback(Box::new(Owed::new(event, request))), desk, now);
     }
 }

@@ -90,6 +90,7 @@ impl Call {
                 | Output::StopPlay { .. }
                 | Output::Fetch { .. }
                 | Output::Callback { .. }
+                | Output::Tell { .. }
                 | Output::Warning(_)) => self.obey(apart(output), desk, now),
                 other => {
                     let what = format!("a waiting document plays, says, pauses and redirects; left out is: {other}");
