@@ -443,7 +443,12 @@ fn a_long_silence_before_the_words_is_not_sent_along() {
 fn of_a_recording_what_cannot_be_had_is_warned_of() {
     let warned = |attributes: &str| {
         let document = format!("<Response><Dial {attributes}>+15557770001</Dial></Response>");
-        let town = run(&json!([{ "twiml": document }]), &[("+15557770001", "answer 100ms, wait 20s")], "wait 4s", None);
+        let town = run(
+            &json!([{ "twiml": document }]),
+            &[("+15557770001", "answer 100ms, wait 20s")],
+            "hangup after 5s",
+            None,
+        );
         let warning = |record: &switch::Record| match &record.fact {
             Fact::Warning { message, .. } => Some(message.clone()),
             _ => None,
