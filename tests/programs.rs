@@ -180,10 +180,13 @@ fn a_flow_from_the_store_runs_on_a_call_and_an_unknown_one_is_told() {
         of_kind(&events, "playing").iter().any(|data| data["prompt"] == "say: Hello from the flow."),
         "{events:#?}"
     );
-    let sid = switch.http.place(&call(json!({ "flow": "nobody" })));
-    switch.http.ended(&sid, secs(60));
-    let events = switch.http.events(&sid);
-    assert!(!of_kind(&events, "warning").is_empty(), "{events:#?}");
+    let gone = call(json!([{ "pause": 1 }, { "gather": "welcome", "on": { "1": { "flow": "nobody" } } }]));
+    let (head, body) = ask(&setup, "POST", "/v1/calls", &gone.to_string());
+    let body = String::from_utf8_lossy(&body);
+    assert!(
+        head.starts_with("HTTP/1.1 400") && body.contains("unknown_flow") && body.contains("nobody"),
+        "{head}{body}"
+    );
 }
 
 #[test]

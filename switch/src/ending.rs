@@ -39,13 +39,13 @@ impl Ending {
     }
 
     /// What is said of a call whose bridge came to nothing: this leg's own end, as its caller hears it. A status that
-    /// concerns only the leg (a challenge, a redirection, an overloaded path) is not the caller's business (RFC 3261
-    /// §16.7, steps 5 and 6).
+    /// concerns only the leg (a challenge, a redirection, an overloaded path, a fault found in our own request) is not the
+    /// caller's business (RFC 3261 §16.7, steps 5 and 6).
     pub(crate) fn toward_the_caller(mut self) -> Self {
         self.elsewhere = false;
         self.cause.sip_status = self.cause.sip_status.map(|code| match code {
             300..=399 | 401 | 407 | 487 | 491 => 480,
-            503 => 500,
+            405 | 413..=416 | 420..=423 | 428 | 436..=439 | 469 | 481 | 489 | 493 | 494 | 503 | 505 | 513 | 580 => 500,
             other => other,
         });
         self
@@ -134,6 +134,17 @@ mod tests {
             let cause = &ending.cause;
             assert_eq!((ending.status, cause.origin, cause.retry), (status, origin, retry), "{code}");
             assert_eq!(cause.sip_status, Some(code));
+        }
+    }
+
+    #[test]
+    fn what_was_wrong_with_our_own_request_is_not_the_callers_business() {
+        let heard = |code| Ending::refused(code, "why", None).toward_the_caller().cause.sip_status;
+        for (theirs, ours) in [(422, 500), (405, 500), (415, 500), (420, 500), (503, 500), (401, 480), (302, 480)] {
+            assert_eq!(heard(theirs), Some(ours), "{theirs}");
+        }
+        for code in [403, 404, 408, 410, 480, 482, 483, 484, 486, 488, 600, 603] {
+            assert_eq!(heard(code), Some(code));
         }
     }
 

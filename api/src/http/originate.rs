@@ -78,7 +78,7 @@ const KNOWN: [&str; 11] = [
     )),
     extensions(("x-problems" = json!([
         "country_not_open", "premium_not_open", "unknown_range", "concurrent_calls_reached", "calls_per_second_reached",
-        "minutes_per_day_reached", "spend_per_day_reached","invalid_number", "not_supported_yet", "unknown_trunk", "invalid_answer", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "caller_id_not_owned", "no_trunk_access", "too_many_calls", "invalid_idempotency_key", "idempotency_key_reused", "idempotency_under_way", "too_many_idempotency_keys", "draining", "overloaded", "journal_full", "journal_failing"]))),
+        "minutes_per_day_reached", "spend_per_day_reached","invalid_number", "not_supported_yet", "unknown_trunk", "invalid_answer", "unknown_prompt", "unknown_flow", "unreadable_prompt", "too_many_prompts", "caller_id_not_owned", "no_trunk_access", "too_many_calls", "invalid_idempotency_key", "idempotency_key_reused", "idempotency_under_way", "too_many_idempotency_keys", "draining", "overloaded", "journal_full", "journal_failing"]))),
 )]
 pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may(Scope::Calls)?;
@@ -104,6 +104,13 @@ pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> R
     }
     app.inner.ledger.admits()?;
     app.inner.prompts.ensure(asked.answer.prompts()).await?;
+    for name in asked.answer.flows() {
+        // Without the database nobody knows: the call is taken, and has the flow where it is held in memory.
+        if let Ok(None) = app.inner.flows.find(caller.tenant(), name).await {
+            let detail = format!("there is no flow {name:?}; PUT /v1/flows/{name} makes one");
+            return Err(Problem::bad("unknown_flow", detail).at("answer"));
+        }
+    }
     let tenant = caller.tenant().to_owned();
     // In a task of its own: a client that hangs up now must not leave an admitted call that nobody dials.
     let admitted = tokio::spawn(async move { admit(&app, tenant, asked, under_way).await });

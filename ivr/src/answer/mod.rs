@@ -141,6 +141,24 @@ impl Answer {
         collect_prompts(&self.verbs, &mut named);
         named
     }
+
+    /// Every flow that the program may go on to, by name.
+    #[must_use]
+    pub fn flows(&self) -> Vec<&str> {
+        let mut named = Vec::new();
+        collect_flows(&self.verbs, &mut named);
+        named
+    }
+}
+
+fn collect_flows<'a>(verbs: &'a [Verb], named: &mut Vec<&'a str>) {
+    for verb in verbs {
+        match verb {
+            Verb::Flow(flow) => named.push(&flow.name),
+            Verb::Gather(gather) => gather.on.iter().for_each(|(_, branch)| collect_flows(branch, named)),
+            _ => {}
+        }
+    }
 }
 
 fn collect_prompts<'a>(verbs: &'a [Verb], named: &mut Vec<&'a str>) {

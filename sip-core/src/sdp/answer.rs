@@ -130,6 +130,11 @@ impl PayloadTypes {
     const fn both(payload_type: u8) -> Self {
         Self { out: payload_type, r#in: payload_type }
     }
+
+    /// True where one number would mean both.
+    const fn overlap(self, other: Self) -> bool {
+        self.out == other.out || self.r#in == other.r#in
+    }
 }
 
 /// The first audio stream that we can carry, its place, and its keys: an encrypted one before a plain one.
@@ -194,6 +199,12 @@ fn agree(
     event: Option<KeyFormat>,
 ) -> Result<Negotiated, SdpError> {
     let remote = stream.address()?;
+    // Our socket reaches its own family alone: what went to the other would be a call without sound.
+    if remote.is_ipv4() != local.addr.is_ipv4() {
+        return Err(SdpError::BadAddress(remote.ip().to_string()));
+    }
+    // Audio and keys under one number cannot be told apart (RFC 3551 §6): keys under another, or none.
+    let event = event.filter(|event| !payload_types.overlap(event.payload_types));
     let theirs = effective_direction(stream.direction, remote.ip().is_unspecified());
     let rtcp_mux = stream.rtcp_mux && local.rtcp_mux;
     Ok(Negotiated {

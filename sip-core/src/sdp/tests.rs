@@ -443,6 +443,26 @@ fn both_ends_of_one_exchange_agree() {
     assert_eq!(accepted.telephone_event_out, answered.negotiated.telephone_event_in);
 }
 
+#[test]
+fn an_address_of_the_other_family_is_refused_before_anybody_is_answered() {
+    for c in ["IN IP6 2001:db8::1", "IN IP4 ::1"] {
+        let offer = audio("m=audio 4000 RTP/AVP 0", &format!("c={c}\r\n"));
+        let error = answer(&offer, &local()).unwrap_err();
+        assert_eq!((error.status(), error.warning().map(|(code, _)| code)), (488, Some(301)), "{c}");
+        assert!(accept_answer(&local(), &offer).is_err(), "{c}");
+    }
+    let six = LocalAudio { addr: "2001:db8::5".parse().unwrap(), ..local() };
+    assert!(answer(&audio("m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:db8::1\r\n"), &six).is_ok());
+}
+
+#[test]
+fn keys_under_the_number_of_the_audio_are_no_keys() {
+    let lines = "a=rtpmap:0 PCMU/8000\r\na=rtpmap:0 telephone-event/8000\r\na=fmtp:0 0-15\r\n";
+    let answered = answer(&audio("m=audio 4000 RTP/AVP 0 0", lines), &local()).unwrap();
+    let Negotiated { codec, telephone_event_in, telephone_event_out, .. } = answered.negotiated;
+    assert_eq!((codec, telephone_event_in, telephone_event_out), (AudioCodec::Pcmu, None, None));
+}
+
 proptest! {
     #[test]
     fn the_fuzz_target_holds(lines in proptest::collection::vec(line(), 0..20)) {

@@ -219,8 +219,10 @@ impl Call {
     fn ending_of(&self, by: EndedBy, request: Option<&Message>) -> Ending {
         let far = if self.outbound() { Origin::Callee } else { Origin::Caller };
         let mut ending = match by {
-            EndedBy::Lost(loss) => Ending::cleared(Origin::Carrier, loss.as_str()),
-            EndedBy::Us => Ending::cleared(Origin::Switch, "ended"),
+            EndedBy::Lost(loss) if self.book.was_answered() => Ending::cleared(Origin::Carrier, loss.as_str()),
+            EndedBy::Lost(loss) => Ending::new(Status::Failed, Origin::Carrier, 504, loss.as_str()),
+            EndedBy::Us if self.book.was_answered() => Ending::cleared(Origin::Switch, "ended"),
+            EndedBy::Us => Ending::new(Status::NoAnswer, Origin::Switch, 480, "its program did not answer it in time"),
             EndedBy::Peer if self.handed_on => self.end_of_transfer(),
             EndedBy::Peer if self.book.was_answered() => Ending::cleared(far, "the far end hung up"),
             EndedBy::Peer => Ending::new(Status::Canceled, far, 487, "the caller gave up"),

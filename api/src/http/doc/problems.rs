@@ -52,6 +52,7 @@ pub(super) const KNOWN: &[Known] = &[
     known(400, "missing_field", "a field is missing"),
     known(400, "not_supported_yet", "a field of the contract that this version does not serve"),
     known(400, "unknown_field", "there is no such field"),
+    known(400, "unknown_flow", "the program names a flow that there is not"),
     known(400, "unknown_parameter", "there is no such parameter"),
     known(400, "unknown_prompt", "the program names a prompt that there is not"),
     known(400, "unknown_tenant", "there is no such tenant"),
