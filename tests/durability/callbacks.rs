@@ -3,10 +3,9 @@
 
 use crate::common::carrier::Carrier;
 use crate::common::http::Http;
-use crate::common::process::Process;
 use crate::common::switch::{CALLED, KEY, OWNED, Setup};
 use crate::common::{secs, until};
-use crate::scene::READY_WITHIN;
+use crate::scene::start;
 use crate::{COMPLETE_WITHIN, alone};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -79,15 +78,6 @@ impl Receiver {
         let of_path = state.told.iter().filter(|(told, _)| told == path);
         of_path.map(|(_, form)| form.get(name).cloned().unwrap_or_default()).collect()
     }
-}
-
-fn start(setup: &Setup, http: &Http) -> Process {
-    let mut switch = setup.serve();
-    until("GET /readyz 200", READY_WITHIN, || {
-        assert_eq!(switch.ended(), None, "tandem serve ended at its start");
-        http.try_get("/readyz").ok().filter(|reply| reply.status == 200)
-    });
-    switch
 }
 
 #[test]

@@ -6,10 +6,9 @@
 use crate::common::carrier::Carrier;
 use crate::common::http::{Http, is_final};
 use crate::common::ports::Ports;
-use crate::common::process::Process;
 use crate::common::switch::{CALLED, KEY, OWNED, Setup};
 use crate::common::{secs, until};
-use crate::scene::READY_WITHIN;
+use crate::scene::start;
 use crate::{COMPLETE_WITHIN, alone, setting};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -24,15 +23,6 @@ const AT_ONCE: usize = 20;
 fn call(nth: u64) -> Value {
     let to = if nth.is_multiple_of(2) { CALLED } else { RINGS };
     json!({ "from": OWNED, "to": to, "timeout_s": 600, "answer": { "play": "hold-music", "loop": 0 } })
-}
-
-fn start(setup: &Setup, http: &Http) -> Process {
-    let mut switch = setup.serve();
-    until("GET /readyz 200", READY_WITHIN, || {
-        assert_eq!(switch.ended(), None, "tandem serve ended at its start");
-        http.try_get("/readyz").ok().filter(|reply| reply.status == 200)
-    });
-    switch
 }
 
 #[test]

@@ -21,6 +21,17 @@ const CALLS_WITHIN: Duration = secs(120);
 /// Calls between one event and the next, at most.
 const FEW: u64 = 40;
 
+/// A switch that is ready.
+#[track_caller]
+pub fn start(setup: &Setup, http: &Http) -> Process {
+    let mut switch = setup.serve();
+    until("GET /readyz 200", READY_WITHIN, || {
+        assert_eq!(switch.ended(), None, "tandem serve ended at its start");
+        http.try_get("/readyz").ok().filter(|reply| reply.status == 200)
+    });
+    switch
+}
+
 /// All of it.
 pub struct Scene {
     pub switch: Option<Process>,
@@ -64,11 +75,7 @@ impl Scene {
 
     pub fn start_switch(&mut self) {
         let began = Instant::now();
-        let mut switch = self.setup.serve();
-        until("GET /readyz 200", READY_WITHIN, || {
-            assert_eq!(switch.ended(), None, "tandem serve ended at its start");
-            self.http.try_get("/readyz").ok().filter(|reply| reply.status == 200)
-        });
+        let switch = start(&self.setup, &self.http);
         self.slowest_start = self.slowest_start.max(began.elapsed());
         self.switch = Some(switch);
     }

@@ -99,22 +99,7 @@ impl SessionTimer {
     ];
 
     /// Its place among [`SessionTimer::ALL`], as a bit; 0 for one request's.
-    pub(super) const fn bit(self) -> u16 {
-        match self {
-            Self::Ring => 1,
-            Self::Answer => 1 << 1,
-            Self::Refresh => 1 << 2,
-            Self::Repeat2xx => 1 << 3,
-            Self::AckWait => 1 << 4,
-            Self::Reoffer => 1 << 5,
-            Self::Glare => 1 << 6,
-            Self::RepeatReliable => 1 << 7,
-            Self::PrackWait => 1 << 8,
-            Self::LateAnswer => 1 << 9,
-            Self::Renew => 1 << 10,
-            Self::Expire => 1 << 11,
-            Self::Referral => 1 << 12,
-            Self::Request(_) | Self::Refer(_) => 0,
-        }
+    pub(super) fn bit(self) -> u16 {
+        Self::ALL.iter().position(|timer| *timer == self).map_or(0, |place| 1 << place)
     }
 }
