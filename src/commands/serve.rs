@@ -17,13 +17,14 @@ pub async fn serve(path: &Path) -> Outcome {
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_files();
     let mut signals = Signals::listen()?;
+    // Before the first answer of /readyz: by default SIGHUP ends a process, and whoever saw it ready may send one.
+    let mut hangup = signal(SignalKind::hangup())?;
     let process = Process::start(&config).await?;
     for (transport, addr) in &process.sip {
         tracing::info!(%transport, %addr, "SIP");
     }
     tracing::info!(addr = %process.http, "HTTP");
     notify(&sd_notify::NotifyState::Ready);
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             () = signals.next() => break,
