@@ -245,7 +245,9 @@ impl Keys {
         let lookups = RateLimiter::direct(per_second);
         let (tenants, wrong) = (DashMap::new(), Mutex::default());
         let keys = Self { inner: Arc::new(Inner { store, known, tenants, shared, wrong, lookups }) };
-        keys.inner.refresh().await?;
+        if !keys.inner.store.is_awaited() {
+            keys.inner.refresh().await?;
+        }
         tokio::spawn(keep_up(Arc::downgrade(&keys.inner)));
         Ok(keys)
     }
@@ -261,6 +263,14 @@ impl Keys {
         let rate = self.inner.tenants.entry(identity.tenant.to_string()).or_default().value().clone();
         let all = rate.take(most.max(1), shared, || format!("tenant:{}", identity.tenant)).await;
         own.tighter(Allowance { of_tenant: true, ..all })
+    }
+
+    /// Brings the keys in memory to those of a database that was away at the start.
+    ///
+    /// # Errors
+    /// Where it is away still.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        self.inner.refresh().await
     }
 
     /// Whether the Redis that rates are shared through is there; none where they are not shared.

@@ -9,6 +9,7 @@
     reason = "a test stops where it cannot go on, and reports"
 )]
 
+mod absent;
 mod admitted;
 mod callbacks;
 mod clients;

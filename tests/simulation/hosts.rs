@@ -203,7 +203,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
             tenants: [("default".to_owned(), tenant())].into(),
             ..switch::Provisioning::default()
         },
-        used: [].into(),
+        used: Some([].into()),
         succeeds: false,
         recordings: "recordings".into(),
         api_url: "https://api.example".parse().ok(),

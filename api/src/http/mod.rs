@@ -259,6 +259,16 @@ impl App {
         }
     }
 
+    /// 503 where what was made over HTTP is not known.
+    fn known(&self) -> Result<(), Problem> {
+        if self.inner.registry.is_whole() { Ok(()) } else { Err(Problem::not_known_yet()) }
+    }
+
+    /// What is wrong; unless it may be right, as far as is known: of what was made over HTTP nothing is.
+    fn unless_unknown(&self, problem: Problem) -> Problem {
+        if self.inner.registry.is_whole() { problem } else { Problem::not_known_yet() }
+    }
+
     fn new_sid(&self) -> CallSid {
         let at = self.inner.ledger.wall();
         CallSid::new(at, &mut self.inner.rng.lock().unwrap_or_else(PoisonError::into_inner))

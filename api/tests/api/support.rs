@@ -131,6 +131,7 @@ impl Board {
             up: true,
             trunks: [("sim".into(), trunk)].into(),
             usage: [].into(),
+            usage_unknown: false,
         }));
         let app = App::new(Parts {
             ledger: ledger.clone(),
