@@ -205,4 +205,13 @@ async fn a_path_that_is_no_text_leads_nowhere() {
     for path in ["/v1/calls/%ff", "/v1/flows/%c3%28", "/v1/recordings/%ff.wav", "/v1/calls/%80/ladder"] {
         board.get(path).await.is_problem(404, "not_found");
     }
+    let mut walked = 0;
+    for (path, method, _) in crate::document::operations().filter(|(path, ..)| path.contains('{')) {
+        let path: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { "%ff" } else { part }).collect();
+        let request = Request::builder().method(method.to_uppercase().as_str()).uri(path.join("/"));
+        let request = request.header("x-api-key", KEY).header(header::CONTENT_TYPE, "application/json");
+        board.send(request.body(Body::from("{}")).unwrap()).await.is_problem(404, "not_found");
+        walked += 1;
+    }
+    assert!(walked > 30, "{walked}");
 }
