@@ -72,7 +72,10 @@ impl Scope {
     }
 }
 
-/// No such scope.
+/// Characters of a wrong scope that an error repeats.
+const SHOWN: usize = 64;
+
+/// No such scope, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no scope: write `operator`, `admin`, `calls` or `read`")]
 pub struct UnknownScope(pub String);
@@ -83,7 +86,7 @@ impl std::str::FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
         let found =
             [Self::Read, Self::Calls, Self::Admin, Self::Operator].into_iter().find(|scope| scope.as_str() == text);
-        found.ok_or_else(|| UnknownScope(text.to_owned()))
+        found.ok_or_else(|| UnknownScope(text.chars().take(SHOWN).collect()))
     }
 }
 
