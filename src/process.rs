@@ -387,6 +387,10 @@ impl Process {
             commander,
             sip,
             media: Arc::new(move || shards.reports()),
+            net: Arc::new({
+                let net = net.clone();
+                move || net.counters()
+            }),
             rng,
             version,
         });
