@@ -112,11 +112,10 @@ impl Accounts {
         let changed: std::collections::BTreeSet<String> = changed.cloned().collect();
         inner.given.store(Arc::new(given));
         for tenant in changed {
-            let old = inner.known.remove(&tenant);
+            // One that nobody has asked for is read when somebody does.
+            let Some((tenant, account)) = inner.known.remove(&tenant) else { continue };
             if let Err(error) = self.of(&tenant).await {
-                if let Some((tenant, account)) = old {
-                    inner.known.insert(tenant, account);
-                }
+                inner.known.insert(tenant, account);
                 inner.given.store(before);
                 return Err(error);
             }

@@ -18,8 +18,9 @@ use std::time::Duration;
 const SAID_WITHIN: Duration = secs(120);
 /// Until a call has ended.
 const CALL_WITHIN: Duration = secs(120);
-/// A number that is made over HTTP.
+/// A number that is made over HTTP, and one that the file names only when it is read again.
 const MADE: &str = "+18325550177";
+const NAMED: &str = "+18325550188";
 
 /// A call that plays a digit and hangs up.
 fn call() -> Value {
@@ -108,6 +109,13 @@ fn a_start_without_the_database_takes_calls_and_knows_everything_once_it_comes()
         assert_eq!((reply.status, reply.code()), (503, "database_unavailable"), "{reply:?}");
     }
     assert_eq!(keyed(&http, "during"), (503, "database_unavailable".to_owned()), "it may have been used before");
+
+    let file = setup.dir().join("tandem.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n[[number]]\nnumber = \"{NAMED}\"\ntenant = \"default\"\n")).unwrap();
+    switch.reload();
+    let named = json!({ "from": NAMED, "to": CALLED, "answer": { "play": "digit-1" } });
+    until("the file is read again", SAID_WITHIN, || (http.post("/v1/calls", &named).status == 201).then_some(()));
 
     postgres.start_again();
     says(&http, "healthy", "connected");

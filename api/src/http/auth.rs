@@ -60,7 +60,8 @@ pub(super) async fn authenticate(State(app): State<App>, mut request: Request, n
 
 async fn identify(app: &App, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
     let key = presented(headers).ok_or_else(missing)?;
-    app.inner.keys.authenticate(key).await.map_err(|denied| match denied {
+    let looked_up = tokio::time::timeout(app.patience(), app.inner.keys.authenticate(key)).await;
+    looked_up.unwrap_or(Err(Denied::NoDatabase)).map_err(|denied| match denied {
         Denied::Unknown => Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", "no such key"),
         Denied::Busy => {
             let detail = "too many unknown keys are being tried; a right one is taken shortly";

@@ -248,10 +248,14 @@ impl App {
         self.inner.draining.load(Ordering::Relaxed)
     }
 
+    /// How long the database is waited for.
+    fn patience(&self) -> Duration {
+        if self.inner.ledger.progress().connected { REQUEST_TIME } else { AWAY_TIME }
+    }
+
     /// What the database answers to `asking`; without long waiting where it is known to be away.
     async fn stored<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
-        let patience = if self.inner.ledger.progress().connected { REQUEST_TIME } else { AWAY_TIME };
-        match tokio::time::timeout(patience, asking).await {
+        match tokio::time::timeout(self.patience(), asking).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(Problem::database_away()),
         }

@@ -169,8 +169,10 @@ impl Registry {
             let inner = &registry.inner;
             let mut state = inner.state.lock().await;
             let (directory, aside) = file.merge(state.made.directory());
-            for tenant in directory.tenants.keys() {
-                inner.means.accounts.of(tenant).await?;
+            if registry.is_whole() {
+                for tenant in directory.tenants.keys() {
+                    inner.means.accounts.of(tenant).await?;
+                }
             }
             inner.load_prompts(&directory).await?;
             let provisioned = inner.ready(&directory, !registry.is_whole()).await?;
