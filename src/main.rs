@@ -1,6 +1,7 @@
 //! `tandem`: a SIP/RTP softswitch in one binary. This is the command line; what it starts stands in the files beside it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
+mod catch_up;
 mod cli;
 mod client;
 mod clock;

@@ -1,5 +1,6 @@
 //! The whole process: everything bound, joined and started, and taken apart again in order (DESIGN.md §3).
 
+use crate::catch_up::CatchUp;
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::rim::{accounts, errands, given, named, registrar};
@@ -93,7 +94,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a drain waits for live calls before it ends them (a second SIGTERM ends them at once).
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(90);
 /// Milliseconds of a day: what a tenant may use in one counts from midnight UTC.
-const DAY_MS: u64 = 86_400_000;
+pub const DAY_MS: u64 = 86_400_000;
 /// How often a drain looks whether the last call has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
@@ -110,6 +111,7 @@ pub struct Process {
     ledger: Ledger,
     errands: Errands,
     sweep: tokio::task::JoinHandle<()>,
+    catching_up: Option<tokio::task::JoinHandle<()>>,
     registry: Registry,
     accounts: Accounts,
     app: App,
@@ -187,8 +189,8 @@ pub fn tls(config: &Config) -> Result<TlsConfig, StartError> {
 
 /// What was before this process.
 struct Before {
-    /// What tenants have used today.
-    used: std::collections::BTreeMap<String, switch::Usage>,
+    /// What tenants have used today; `None`: the database, which knows, is away.
+    used: Option<std::collections::BTreeMap<String, switch::Usage>>,
     /// Whether the journal was there: another process may have sent calls a moment ago.
     process: bool,
 }
@@ -228,7 +230,8 @@ fn health(figures: &Figures) -> SipHealth {
         let health = TrunkHealth { status: state(status), active_calls: status.calls, rests_until, opens_at };
         (status.name.clone(), health)
     };
-    SipHealth { up: true, trunks: figures.trunks.iter().map(trunk).collect(), usage: figures.usage.clone() }
+    let trunks = figures.trunks.iter().map(trunk).collect();
+    SipHealth { up: true, trunks, usage: figures.usage.clone(), usage_unknown: figures.usage_unknown }
 }
 
 /// The way from the API into the signalling thread's inbox.
@@ -300,7 +303,11 @@ impl Process {
             tracing::warn!(journal = %config.journal_dir.display(), "no call can be taken: {refused}");
         }
         let provisioning = registry.provisioning();
-        let used = store.used_since(clock.now().wall / DAY_MS * DAY_MS).await?;
+        let began = clock.now().wall;
+        let used = match store.is_awaited() {
+            true => None,
+            false => Some(store.used_between(began / DAY_MS * DAY_MS, u64::MAX).await?),
+        };
         let before = Before { used, process: recovered.octets > 0 };
         let (capture, feed) = api::capture::Capture::start(&config.capture)?;
         let locals = locals(config, &bound);
@@ -354,7 +361,12 @@ impl Process {
             Some(url) => Some(Shared::open(url).await?),
             None => None,
         };
-        let keys = Keys::open(store, bootstrap, shared).await?;
+        let keys = Keys::open(store.clone(), bootstrap, shared).await?;
+        let catching_up = store.is_awaited().then(|| {
+            let (registry, keys, ledger) = (registry.clone(), keys.clone(), ledger.clone());
+            let commander = commander.clone();
+            tokio::spawn(CatchUp { store, registry, keys, ledger, commander, began }.run())
+        });
         let known_accounts = accounts.clone();
         let version = env!("CARGO_PKG_VERSION");
         let telemetry = match &config.otlp_url {
@@ -375,6 +387,10 @@ impl Process {
             commander,
             sip,
             media: Arc::new(move || shards.reports()),
+            net: Arc::new({
+                let net = net.clone();
+                move || net.counters()
+            }),
             rng,
             version,
         });
@@ -391,6 +407,7 @@ impl Process {
             ledger,
             errands,
             sweep,
+            catching_up,
             registry,
             accounts: known_accounts,
             app,
@@ -449,6 +466,7 @@ impl Process {
             tracing::warn!(left, "callbacks were not delivered");
         }
         self.sweep.abort();
+        self.catching_up.iter().for_each(tokio::task::JoinHandle::abort);
         self.web.stop().await;
         self.net.shutdown().await;
         self.inbox.end();
@@ -467,11 +485,18 @@ fn carriers(directory: &Directory) -> Vec<(IpAddr, u8)> {
     networks.map(|network| (network.network(), network.prefix_len())).collect()
 }
 
-/// Opens the database from a thread of the runtime: the thread that SQLite gets is as nice as the one it comes from.
+/// The database; a PostgreSQL that is away is waited for while calls go on. It is opened from a thread of the runtime: the
+/// thread that SQLite gets is as nice as the one it comes from.
 async fn open_store(config: &Config) -> Result<Store, StartError> {
     let url = config.database_url.clone();
     let opening = tokio::spawn(async move { Store::open(&url).await });
-    Ok(opening.await.map_err(std::io::Error::other)??)
+    match opening.await.map_err(std::io::Error::other)? {
+        Err(error) if error.is_away() => {
+            tracing::error!(%error, "starting without the database: calls go on by the configuration file alone until it comes");
+            Ok(Store::awaited(&config.database_url)?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 async fn bind_sip(config: &Config, inbox: &Inbox<Input>) -> Result<(Net, BoundAddresses, Vec<Datagrams>), StartError> {

@@ -26,6 +26,8 @@ pub struct Figures {
     pub trunks: Vec<TrunkStatus>,
     /// What tenants use.
     pub usage: std::collections::BTreeMap<String, switch::Usage>,
+    /// What they have used today is not known yet.
+    pub usage_unknown: bool,
     /// What the switch holds.
     pub load: switch::Load,
     /// Drained to the last call.
@@ -79,6 +81,7 @@ impl Signalling {
                 let figures = Figures {
                     trunks: self.switch.trunks(now),
                     usage: self.switch.usage(),
+                    usage_unknown: self.switch.lacks_usage(),
                     load,
                     drained: self.switch.is_drained(),
                     at_rest: self.switch.is_at_rest(),

@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::callee::Callee;
 use common::carrier::Carrier;
 use common::http::Http;
 use common::switch::{CALLED, KEY, OWNED, Setup, Switch, tandem};
@@ -187,6 +188,64 @@ fn a_flow_from_the_store_runs_on_a_call_and_an_unknown_one_is_told() {
         head.starts_with("HTTP/1.1 400") && body.contains("unknown_flow") && body.contains("nobody"),
         "{head}{body}"
     );
+}
+
+/// A call looks for its flow when it is answered, and keeps what it finds.
+#[test]
+fn a_flow_deleted_while_the_far_end_rings_is_told_and_one_deleted_while_it_runs_goes_on() {
+    let mut setup = Setup::new();
+    let (dir, ports) = setup.room();
+    let carrier = Carrier::start(dir, ports, 10, "answer 100ms, say welcome loop", &[]);
+    let callee = Callee::start();
+    let patience = "try_timeout_ms = 30000\n";
+    let setup = setup.trunk("carrier", "generic", carrier.port, "").trunk("rings", "generic", callee.port, patience);
+    let switch = setup.start();
+    let flow = json!({ "start": "a", "states": {
+        "a": { "play": "welcome", "next": "b" },
+        "b": { "play": "goodbye", "next": "c" },
+        "c": { "hangup": true },
+    }});
+    let store = || {
+        let (head, put) = ask(&setup, "PUT", "/v1/flows/brief", &flow.to_string());
+        assert!(head.starts_with("HTTP/1.1 20"), "{head}{}", String::from_utf8_lossy(&put));
+    };
+    let delete = || {
+        let (head, _) = ask(&setup, "DELETE", "/v1/flows/brief", "");
+        assert!(head.starts_with("HTTP/1.1 204"), "{head}");
+    };
+    let through = |trunk: &str| {
+        let mut call = call(json!({ "flow": "brief" }));
+        call["trunk"] = trunk.into();
+        switch.http.place(&call)
+    };
+    let has = |sid: &str, kind: &str| !of_kind(&switch.http.events(sid), kind).is_empty();
+    store();
+    let inside = through("carrier");
+    until("it is in its flow", secs(60), || has(&inside, "playing").then_some(()));
+    delete();
+    assert_eq!(switch.http.ended(&inside, secs(120))["status"], "completed");
+    let events = switch.http.events(&inside);
+    assert!(of_kind(&events, "playing").iter().any(|data| data["prompt"] == "goodbye"), "{events:#?}");
+    assert!(of_kind(&events, "warning").is_empty(), "{events:#?}");
+
+    store();
+    let outside = through("rings");
+    until("the far end rings", secs(60), || has(&outside, "ringing").then_some(()));
+    delete();
+    callee.answer();
+    let ended = switch.http.ended(&outside, secs(120));
+    assert_eq!((&ended["status"], &ended["cause"]["origin"]), (&json!("completed"), &json!("program")), "{ended:#}");
+    let events = switch.http.events(&outside);
+    let told = of_kind(&events, "warning");
+    let is_told = told.iter().any(|data| data["code"] == 11200 && data["message"] == "there is no flow \"brief\"");
+    assert!(is_told, "{events:#?}");
+    assert!(!of_kind(&events, "playing").iter().any(|data| data["prompt"] == "welcome"), "{events:#?}");
+    let rows =
+        until("both are in the books", secs(60), || Some(switch.http.items("/v1/cdrs")).filter(|rows| rows.len() == 2));
+    assert!(rows.iter().any(|row| row["sid"] == outside.as_str() && !row["answered_at"].is_null()), "{rows:#?}");
+    let (head, body) = ask(&setup, "POST", "/v1/calls", &call(json!({ "flow": "brief" })).to_string());
+    let body = String::from_utf8_lossy(&body);
+    assert!(head.starts_with("HTTP/1.1 400") && body.contains("unknown_flow"), "{head}{body}");
 }
 
 #[test]

@@ -83,7 +83,8 @@ struct Inner {
 }
 
 impl Accounts {
-    /// The accounts of the tenants of `given`, each made where it is missing.
+    /// The accounts of the tenants of `given`, each made where it is missing; those of a database that is away are had when
+    /// it comes.
     ///
     /// # Errors
     /// Where the database is away, or holds what the key does not open.
@@ -91,8 +92,10 @@ impl Accounts {
         let (known, rotating) = (DashMap::new(), tokio::sync::Mutex::default());
         let accounts =
             Self { inner: Arc::new(Inner { store, sealer, given: ArcSwap::from_pointee(given), known, rotating }) };
-        for tenant in accounts.inner.given.load_full().keys() {
-            accounts.of(tenant).await?;
+        if !accounts.inner.store.is_awaited() {
+            for tenant in accounts.inner.given.load_full().keys() {
+                accounts.of(tenant).await?;
+            }
         }
         Ok(accounts)
     }

@@ -194,6 +194,7 @@ impl Directory {
     pub fn provisioning(
         &self,
         registrar: &RegistrarConfig,
+        partial: bool,
         account: impl Fn(&str) -> Option<String>,
     ) -> switch::Provisioning {
         let mut tenants: Vec<(&String, &Tenant)> = self.tenants.iter().collect();
@@ -229,6 +230,7 @@ impl Directory {
             registrar: RegistrarConfig {
                 tenants: tenants.iter().map(domain).collect(),
                 users: self.users.iter().filter_map(user).collect(),
+                partial,
                 ..registrar.clone()
             },
         }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use switch::CallSid;
 
@@ -51,23 +52,43 @@ pub enum Begun {
     UnderWay,
     /// [`MAX_REMEMBERED`] others are remembered.
     Full,
+    /// It is not in memory, and the database, which may have it, has not been there since the start.
+    Unknown,
 }
 
 type Keys = HashMap<(String, String), Slot>;
 
 /// The keys of the last day. Cloning is cheap; all clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Remembered(Arc<Mutex<Keys>>);
+pub struct Remembered {
+    keys: Arc<Mutex<Keys>>,
+    /// Those of the database are still to come.
+    lacking: Arc<AtomicBool>,
+}
 
 impl Remembered {
     fn keys(&self) -> MutexGuard<'_, Keys> {
         // Every change is a single insertion or removal: a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in a key that the journal or the database has.
     pub fn restore(&self, Keyed { tenant, key, body, sid, at }: Keyed) {
         self.keys().insert((tenant, key), Slot::Done { body, sid, at });
+    }
+
+    /// The keys of the database are still to come: until [`Remembered::complete`] no key counts as new.
+    pub fn lack(&self) {
+        self.lacking.store(true, Ordering::Release);
+    }
+
+    /// Takes in the keys of the database; those of the journal are newer, and stay.
+    pub fn complete(&self, all: Vec<Keyed>) {
+        let mut keys = self.keys();
+        for Keyed { tenant, key, body, sid, at } in all {
+            keys.entry((tenant, key)).or_insert(Slot::Done { body, sid, at });
+        }
+        self.lacking.store(false, Ordering::Release);
     }
 
     /// Begins a request with a key, at `now` (milliseconds since the Unix epoch).
@@ -83,6 +104,9 @@ impl Remembered {
             Some(Slot::UnderWay { .. }) => return Begun::UnderWay,
             Some(Slot::Done { sid, .. }) => return Begun::Again(*sid),
             None => {}
+        }
+        if self.lacking.load(Ordering::Acquire) {
+            return Begun::Unknown;
         }
         if keys.len() >= MAX_REMEMBERED {
             keys.retain(|_, slot| lives(slot));
@@ -154,6 +178,20 @@ mod tests {
         assert!(matches!(remembered.begin("a", "k", "x", 6), Begun::OtherBody));
         assert!(matches!(remembered.begin("b", "k", "x", 6), Begun::New(_)));
         assert!(matches!(remembered.begin("a", "k", "x", 5 + REMEMBERED_MS), Begun::New(_)));
+    }
+
+    #[test]
+    fn while_the_database_is_to_come_only_keys_of_the_journal_are_answered() {
+        let remembered = Remembered::default();
+        let keyed = |key: &str, n| Keyed { tenant: "a".into(), key: key.into(), body: "x".into(), sid: sid(n), at: 7 };
+        remembered.restore(keyed("journal", 1));
+        remembered.lack();
+        assert!(matches!(remembered.begin("a", "journal", "x", 8), Begun::Again(of) if of == sid(1)));
+        assert!(matches!(remembered.begin("a", "database", "x", 8), Begun::Unknown));
+        remembered.complete(vec![keyed("database", 2), keyed("journal", 3)]);
+        assert!(matches!(remembered.begin("a", "database", "x", 8), Begun::Again(of) if of == sid(2)));
+        assert!(matches!(remembered.begin("a", "journal", "x", 8), Begun::Again(of) if of == sid(1)), "the newer one");
+        assert!(matches!(remembered.begin("a", "new", "x", 8), Begun::New(_)));
     }
 
     #[test]

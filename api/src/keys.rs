@@ -72,7 +72,10 @@ impl Scope {
     }
 }
 
-/// No such scope.
+/// Characters of a wrong scope that an error repeats.
+const SHOWN: usize = 64;
+
+/// No such scope, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no scope: write `operator`, `admin`, `calls` or `read`")]
 pub struct UnknownScope(pub String);
@@ -83,7 +86,7 @@ impl std::str::FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
         let found =
             [Self::Read, Self::Calls, Self::Admin, Self::Operator].into_iter().find(|scope| scope.as_str() == text);
-        found.ok_or_else(|| UnknownScope(text.to_owned()))
+        found.ok_or_else(|| UnknownScope(text.chars().take(SHOWN).collect()))
     }
 }
 
@@ -245,7 +248,9 @@ impl Keys {
         let lookups = RateLimiter::direct(per_second);
         let (tenants, wrong) = (DashMap::new(), Mutex::default());
         let keys = Self { inner: Arc::new(Inner { store, known, tenants, shared, wrong, lookups }) };
-        keys.inner.refresh().await?;
+        if !keys.inner.store.is_awaited() {
+            keys.inner.refresh().await?;
+        }
         tokio::spawn(keep_up(Arc::downgrade(&keys.inner)));
         Ok(keys)
     }
@@ -261,6 +266,14 @@ impl Keys {
         let rate = self.inner.tenants.entry(identity.tenant.to_string()).or_default().value().clone();
         let all = rate.take(most.max(1), shared, || format!("tenant:{}", identity.tenant)).await;
         own.tighter(Allowance { of_tenant: true, ..all })
+    }
+
+    /// Brings the keys in memory to those of a database that was away at the start.
+    ///
+    /// # Errors
+    /// Where it is away still.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        self.inner.refresh().await
     }
 
     /// Whether the Redis that rates are shared through is there; none where they are not shared.

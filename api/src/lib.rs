@@ -42,6 +42,7 @@ pub mod ledger;
 pub mod media_metrics;
 pub mod metrics;
 pub mod mp3;
+pub mod net_metrics;
 pub mod prompts;
 pub mod rate;
 pub mod recordings;
@@ -63,6 +64,7 @@ pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkS
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use media_metrics::AskMedia;
+pub use net_metrics::AskNet;
 pub use prompts::{Builtin, PromptError, Prompts};
 pub use recordings::Recordings;
 pub use refused::Refused;

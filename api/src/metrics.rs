@@ -4,6 +4,7 @@
 //! the configuration or from lists of ours: nothing that a client sends becomes a label.
 
 use crate::media_metrics::Shards;
+use crate::net_metrics::Sockets;
 use crate::words::direction;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -169,6 +170,8 @@ pub struct Now {
     pub trunks: Vec<(String, bool, u64)>,
     /// Each media shard.
     pub media: Vec<media::ShardReport>,
+    /// SIP's sockets.
+    pub net: sip_core::net::Counters,
 }
 
 /// All metrics of the API.
@@ -209,6 +212,7 @@ impl Metrics {
         self.register(&mut registry);
         register_now(&mut registry, &now);
         registry.register_collector(Box::new(Shards(now.media)));
+        registry.register_collector(Box::new(Sockets(now.net)));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)

@@ -1,8 +1,9 @@
 //! What the API asks of the switch.
 
-use crate::{Brought, CallSid, Provisioned};
+use crate::{Brought, CallSid, Provisioned, Usage};
 use carrier::Number;
 use ivr::Answer;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,6 +131,14 @@ pub enum RecordOrder {
 /// What the API asks of the switch.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// What tenants had used of the day that began at `since` (milliseconds since the Unix epoch) before this process began,
+    /// where that was not known at its birth.
+    Used {
+        /// The day.
+        since: u64,
+        /// By tenant.
+        used: BTreeMap<String, Usage>,
+    },
     /// Make a call.
     Originate(Box<Originate>),
     /// End a call.

@@ -56,8 +56,8 @@ pub struct Config {
     pub media_timeout: Duration,
     /// Tenants, trunks, numbers, users and limits, as they are at first.
     pub provisioning: Provisioning,
-    /// What tenants have used today by now.
-    pub used: BTreeMap<String, Usage>,
+    /// What tenants have used today by now; `None`: that is not known yet, and [`crate::Command::Used`] will say it.
+    pub used: Option<BTreeMap<String, Usage>>,
     /// Another process has gone before this one, and may have sent trunks as many calls as they take, up to now: none goes
     /// until a second has passed.
     pub succeeds: bool,

@@ -147,7 +147,7 @@ impl Desk {
             ports: PortPool::new(media::PortRange::new(first, last)?),
             prompts: tones(),
             trunks: Trunks::new(provisioned, config.succeeds, &mut rng, now),
-            tally: Tally::new(&config.used, now),
+            tally: Tally::new(config.used.as_ref(), now),
             plan: Arc::clone(&provisioned.plan),
             host: bound.unwrap_or_else(|| "localhost".to_owned()),
             registrar: Registrar::of(Arc::clone(&provisioned.directory), &mut rng),

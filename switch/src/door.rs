@@ -68,6 +68,7 @@ impl Desk {
         let (status, headers) = match verdict {
             Verdict::Challenge(headers) => (StatusCode::UNAUTHORIZED, headers),
             Verdict::Malformed => (StatusCode::BAD_REQUEST, Headers::new()),
+            Verdict::Later => (StatusCode::SERVICE_UNAVAILABLE, Headers::new()),
             Verdict::Banned => return self.endpoint.ignore(id),
             Verdict::User(_) | Verdict::Trunk(_) | Verdict::Stranger => (StatusCode::FORBIDDEN, Headers::new()),
         };

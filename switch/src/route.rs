@@ -71,6 +71,8 @@ pub(crate) struct Plan {
     first: BTreeMap<String, carrier::Number>,
     /// The host of our own addresses, where a name is configured.
     host: Option<String>,
+    /// There may be numbers and users of whom nothing is known yet.
+    partial: bool,
 }
 
 impl Plan {
@@ -87,7 +89,7 @@ impl Plan {
         }
         let host = provisioning.registrar.domains.first().cloned();
         let (tenants, rates) = (provisioning.tenants.clone(), provisioning.rates.clone());
-        Self { numbers, owners, tenants, rates, first, host }
+        Self { numbers, owners, tenants, rates, first, host, partial: provisioning.registrar.partial }
     }
 
     /// How much of everything a tenant may have; `None` where it is not known.
@@ -150,7 +152,8 @@ impl Desk {
             let tenant = tenant.filter(|tenant| self.plan.has_trunks(tenant))?;
             name.parse::<carrier::Number>().ok().map(|_| tenant.to_owned())
         };
-        let tenant = meant.map(|user| user.tenant).or_else(over_trunk).ok_or(StatusCode::NOT_FOUND)?;
+        let nobody = if self.plan.partial { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NOT_FOUND };
+        let tenant = meant.map(|user| user.tenant).or_else(over_trunk).ok_or(nobody)?;
         let answer = serde_json::json!({ "bridge": name, "timeout_s": RING_S });
         let answer = ivr::Answer::parse(&answer).map_err(|_| StatusCode::NOT_FOUND)?;
         Ok(Listed::new(Number { number: name, tenant, answer }))

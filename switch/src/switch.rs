@@ -160,6 +160,12 @@ impl Switch {
         self.desk.tally.usage()
     }
 
+    /// Whether what tenants had used today before this process began is still to be told ([`Command::Used`]).
+    #[must_use]
+    pub fn lacks_usage(&self) -> bool {
+        self.desk.tally.is_unknown()
+    }
+
     /// True once it drains and no call is left.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -274,6 +280,7 @@ impl Switch {
             Command::Confer { tenant, conference, order } => self.desk.confer(&tenant, &conference, order),
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
+            Command::Used { since, used } => self.desk.tally.learn(since, &used, now),
             Command::Admit(admitting) => self.admitting = admitting,
             Command::Provision(provisioned) => self.provision(&provisioned, now),
             Command::Drain => self.drain(),
@@ -539,7 +546,7 @@ impl Switch {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         if let Err(reached) = self.desk.has_room(&listed.number.tenant) {
-            tracing::info!(tenant = listed.number.tenant, limit = reached.0, "a limit of the tenant refuses a call");
+            tracing::info!(tenant = listed.number.tenant, ?reached, "a limit of the tenant refuses a call");
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;

@@ -67,18 +67,45 @@ struct Account {
 pub(crate) struct Tally {
     day: u64,
     accounts: BTreeMap<String, Account>,
+    /// What was used before this process began is not known yet.
+    unknown: bool,
 }
 
-/// The limit that is reached, by its stable name.
+/// Why there is nothing left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reached(pub(crate) &'static str);
+pub(crate) enum Reached {
+    /// A limit, by its stable name.
+    Limit(&'static str),
+    /// A day has a limit, and what was used of it before this process began is not known yet.
+    DayUnknown,
+}
 
 impl Tally {
-    /// What tenants have used today by now, as an earlier process has counted it.
-    pub(crate) fn new(used: &BTreeMap<String, Usage>, now: Now) -> Self {
+    /// What tenants have used today by now, as an earlier process has counted it; `None`: that is not known yet, and nobody
+    /// whose day has a limit calls out until it is ([`Tally::learn`]).
+    pub(crate) fn new(used: Option<&BTreeMap<String, Usage>>, now: Now) -> Self {
         let account = |usage: &Usage| Account { usage: Usage { live: 0, ..*usage }, ..Account::default() };
-        let accounts = used.iter().map(|(tenant, usage)| (tenant.clone(), account(usage))).collect();
-        Self { day: now.wall / DAY_MS, accounts }
+        let accounts = used.into_iter().flatten().map(|(tenant, usage)| (tenant.clone(), account(usage))).collect();
+        Self { day: now.wall / DAY_MS, accounts, unknown: used.is_none() }
+    }
+
+    /// What tenants had used of the day that began at `since` (milliseconds since the Unix epoch) before this process began.
+    pub(crate) fn learn(&mut self, since: u64, used: &BTreeMap<String, Usage>, now: Now) {
+        self.turn(now);
+        self.unknown = false;
+        if since / DAY_MS != self.day {
+            return;
+        }
+        for (tenant, used) in used {
+            let usage = &mut self.accounts.entry(tenant.clone()).or_default().usage;
+            usage.billable_ms = usage.billable_ms.saturating_add(used.billable_ms);
+            usage.spent = usage.spent.saturating_add(used.spent);
+        }
+    }
+
+    /// Whether that is still to come.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.unknown
     }
 
     /// A new day begins with nothing used.
@@ -141,7 +168,7 @@ impl Tally {
     pub(crate) fn has_room(&self, tenant: &str, limits: &TenantLimits) -> Result<(), Reached> {
         let live = self.accounts.get(tenant).map_or(0, |account| account.usage.live);
         match limits.concurrent_calls {
-            Some(most) if live >= most => Err(Reached("concurrent_calls")),
+            Some(most) if live >= most => Err(Reached::Limit("concurrent_calls")),
             _ => Ok(()),
         }
     }
@@ -149,20 +176,24 @@ impl Tally {
     /// Whether one more call may leave now. The one that is judged does not live yet.
     pub(crate) fn may_leave(&self, tenant: &str, limits: &TenantLimits, now: Now) -> Result<(), Reached> {
         self.has_room(tenant, limits)?;
-        let Some(account) = self.accounts.get(tenant) else { return Ok(()) };
         // They are in order.
-        let within = account.recent.len() - account.recent.partition_point(|at| at + SECOND <= now.mono);
+        let of_a_second =
+            |account: &Account| account.recent.len() - account.recent.partition_point(|at| at + SECOND <= now.mono);
+        let within = self.accounts.get(tenant).map_or(0, of_a_second);
         if limits.calls_per_second.is_some_and(|most| within >= (most as usize).min(MAX_RECENT)) {
-            return Err(Reached("calls_per_second"));
+            return Err(Reached::Limit("calls_per_second"));
         }
         self.has_day_left(tenant, limits, now)
     }
 
     /// Whether anything is left of a tenant's day.
     pub(crate) fn has_day_left(&self, tenant: &str, limits: &TenantLimits, now: Now) -> Result<(), Reached> {
+        if self.unknown && limits.a_day_has_limits() {
+            return Err(Reached::DayUnknown);
+        }
         let Some(account) = self.accounts.get(tenant) else { return Ok(()) };
         let usage = if now.wall / DAY_MS == self.day { account.used() } else { Usage::default() };
-        limits.of_the_day(&usage).map_err(Reached)
+        limits.of_the_day(&usage).map_err(Reached::Limit)
     }
 
     /// What each tenant uses.
@@ -190,7 +221,7 @@ impl Account {
         let behind = elapsed_ms - kept.ms;
         let left = most_ms.saturating_sub(self.used().billable_ms).saturating_sub(behind);
         if left == 0 {
-            return Err(Reached("minutes_per_day"));
+            return Err(Reached::Limit("minutes_per_day"));
         }
         let shared = left / (2 * (u64::from(self.usage.live) + 1));
         let part = behind + shared.clamp(PART_MS.0, PART_MS.1).min(left);
@@ -203,7 +234,7 @@ impl Account {
     fn keep_money(&mut self, most: u64, kept: &mut Kept, paid: Paid) -> Result<u64, Reached> {
         let more = paid.micros.saturating_sub(kept.micros);
         if more > 0 && self.used().spent >= most {
-            return Err(Reached("spend_per_day"));
+            return Err(Reached::Limit("spend_per_day"));
         }
         kept.micros += more;
         self.kept.micros += more;
@@ -212,6 +243,12 @@ impl Account {
 }
 
 impl TenantLimits {
+    /// Whether a day's use has a limit at all.
+    #[must_use]
+    pub const fn a_day_has_limits(&self) -> bool {
+        self.minutes_per_day.is_some() || self.spend_per_day.is_some()
+    }
+
     /// Whether a day's use is within what a day may have.
     ///
     /// # Errors
@@ -230,7 +267,10 @@ impl TenantLimits {
 impl Reached {
     /// How a call ends that is too much.
     pub(crate) fn ending(self) -> Ending {
-        Ending::new(Status::Failed, Origin::Limit, 403, self.reason())
+        match self {
+            Self::Limit(_) => Ending::new(Status::Failed, Origin::Limit, 403, self.reason()),
+            Self::DayUnknown => Ending::new(Status::Failed, Origin::Limit, 503, self.reason()).retriable(),
+        }
     }
 
     /// How a call ends that was answered and has used up what there was.
@@ -239,7 +279,10 @@ impl Reached {
     }
 
     fn reason(self) -> String {
-        format!("limits.{} of the tenant is reached", self.0)
+        match self {
+            Self::Limit(limit) => format!("limits.{limit} of the tenant is reached"),
+            Self::DayUnknown => "what the tenant has used today is not known: the database is away".to_owned(),
+        }
     }
 }
 
@@ -271,22 +314,22 @@ mod tests {
 
     #[test]
     fn each_limit_is_reached_by_its_own_name_and_of_its_own_tenant() {
-        let (mut tally, limits) = (Tally::new(&BTreeMap::new(), DAY), limits());
+        let (mut tally, limits) = (Tally::new(Some(&BTreeMap::new()), DAY), limits());
         tally.begin("a", true, at(0));
         assert_eq!(tally.may_leave("a", &limits, at(0)), Ok(()));
         tally.begin("a", true, at(1));
-        assert_eq!(tally.may_leave("a", &limits, at(1)), Err(Reached("concurrent_calls")));
+        assert_eq!(tally.may_leave("a", &limits, at(1)), Err(Reached::Limit("concurrent_calls")));
         tally.end("a", Kept::default(), (0, 0), at(2));
         tally.begin("a", true, at(2));
         tally.end("a", Kept::default(), (0, 0), at(3));
-        assert_eq!(tally.may_leave("a", &limits, at(3)), Err(Reached("calls_per_second")));
+        assert_eq!(tally.may_leave("a", &limits, at(3)), Err(Reached::Limit("calls_per_second")));
         assert_eq!(tally.may_leave("a", &limits, at(1_001)), Ok(()));
         tally.end("a", Kept::default(), (59_999, 0), at(1_002));
         assert_eq!(tally.may_leave("a", &limits, at(1_002)), Ok(()));
         tally.end("a", Kept::default(), (1, 0), at(1_003));
-        assert_eq!(tally.may_leave("a", &limits, at(2_003)), Err(Reached("minutes_per_day")));
+        assert_eq!(tally.may_leave("a", &limits, at(2_003)), Err(Reached::Limit("minutes_per_day")));
         tally.end("b", Kept::default(), (0, 500), at(2_003));
-        assert_eq!(tally.may_leave("b", &limits, at(2_003)), Err(Reached("spend_per_day")));
+        assert_eq!(tally.may_leave("b", &limits, at(2_003)), Err(Reached::Limit("spend_per_day")));
         assert_eq!(tally.may_leave("c", &limits, at(2_003)), Ok(()));
         assert_eq!(tally.may_leave("a", &TenantLimits::default(), at(2_003)), Ok(()), "nothing is said");
     }
@@ -294,16 +337,33 @@ mod tests {
     #[test]
     fn a_day_ends_at_midnight_and_a_restart_does_not_end_it() {
         let used = [("a".to_owned(), Usage { live: 9, billable_ms: 60_000, spent: 0 })].into();
-        let (mut tally, limits) = (Tally::new(&used, DAY), limits());
-        assert_eq!(tally.may_leave("a", &limits, at(0)), Err(Reached("minutes_per_day")));
+        let (mut tally, limits) = (Tally::new(Some(&used), DAY), limits());
+        assert_eq!(tally.may_leave("a", &limits, at(0)), Err(Reached::Limit("minutes_per_day")));
         assert_eq!(tally.may_leave("a", &limits, at(DAY_MS)), Ok(()));
         tally.begin("a", true, at(DAY_MS));
         assert_eq!(tally.usage()["a"], Usage { live: 1, ..Usage::default() });
     }
 
     #[test]
+    fn until_it_is_known_what_was_used_nobody_calls_whose_day_has_a_limit() {
+        let (mut tally, limits) = (Tally::new(None, DAY), limits());
+        assert_eq!(tally.may_leave("a", &limits, at(0)), Err(Reached::DayUnknown));
+        let free = TenantLimits { minutes_per_day: None, spend_per_day: None, ..limits.clone() };
+        assert_eq!(tally.may_leave("a", &free, at(0)), Ok(()));
+        tally.begin("a", true, at(0));
+        tally.end("a", Kept::default(), (20_000, 0), at(1));
+        let used = |billable_ms| [("a".to_owned(), Usage { live: 0, billable_ms, spent: 0 })].into();
+        tally.learn(DAY.wall - DAY_MS, &used(60_000), at(2));
+        assert_eq!(tally.may_leave("a", &limits, at(2)), Ok(()), "of yesterday nothing counts");
+        tally.learn(DAY.wall, &used(30_000), at(2));
+        assert_eq!((tally.usage()["a"].billable_ms, tally.may_leave("a", &limits, at(2))), (50_000, Ok(())));
+        tally.learn(DAY.wall, &used(10_000), at(2));
+        assert_eq!(tally.may_leave("a", &limits, at(2)), Err(Reached::Limit("minutes_per_day")));
+    }
+
+    #[test]
     fn what_is_kept_for_live_calls_is_used_and_what_they_did_not_use_goes_back() {
-        let (mut tally, limits) = (Tally::new(&BTreeMap::new(), DAY), limits());
+        let (mut tally, limits) = (Tally::new(Some(&BTreeMap::new()), DAY), limits());
         tally.begin("a", true, at(0));
         let mut kept = Kept::default();
         // A quarter of the minute: half of it, for this call and another.
@@ -316,8 +376,8 @@ mod tests {
                 Err(reached) => break (until, reached),
             }
         };
-        assert_eq!(cut_at, (60_000, Reached("minutes_per_day")), "to the millisecond");
-        assert_eq!(tally.may_leave("a", &limits, at(2_000)), Err(Reached("minutes_per_day")));
+        assert_eq!(cut_at, (60_000, Reached::Limit("minutes_per_day")), "to the millisecond");
+        assert_eq!(tally.may_leave("a", &limits, at(2_000)), Err(Reached::Limit("minutes_per_day")));
         tally.end("a", kept, (20_000, 0), at(3_000));
         assert_eq!(tally.may_leave("a", &limits, at(3_000)), Ok(()));
         assert_eq!(tally.usage()["a"], Usage { live: 0, billable_ms: 20_000, spent: 0 });
@@ -326,7 +386,7 @@ mod tests {
     #[test]
     fn increments_are_begun_while_any_money_is_left_whoever_begins_them() {
         let (mut tally, limits) =
-            (Tally::new(&BTreeMap::new(), DAY), TenantLimits { minutes_per_day: None, ..limits() });
+            (Tally::new(Some(&BTreeMap::new()), DAY), TenantLimits { minutes_per_day: None, ..limits() });
         let (mut one, mut two) = (Kept::default(), Kept::default());
         tally.begin("a", true, at(0));
         tally.begin("a", true, at(0));
@@ -338,7 +398,7 @@ mod tests {
             Ok(Some(120_000)),
             "the last, begun at 400"
         );
-        assert_eq!(tally.keep("a", &limits, &mut two, 60_000, paid(2), at(0)), Err(Reached("spend_per_day")));
+        assert_eq!(tally.keep("a", &limits, &mut two, 60_000, paid(2), at(0)), Err(Reached::Limit("spend_per_day")));
         assert_eq!(tally.keep("a", &limits, &mut one, 61_000, paid(2), at(0)), Ok(Some(120_000)), "it is paid for");
         assert_eq!(tally.usage()["a"].spent, 600);
         tally.end("a", one, (0, 400), at(0));
@@ -348,12 +408,12 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_younger_than_a_call_counts_what_the_call_has_used() {
-        let (mut tally, limits) = (Tally::new(&BTreeMap::new(), DAY), limits());
+        let (mut tally, limits) = (Tally::new(Some(&BTreeMap::new()), DAY), limits());
         tally.begin("a", true, at(0));
         let mut kept = Kept::default();
         assert_eq!(tally.keep("a", &limits, &mut kept, 59_500, None, at(59_500)), Ok(Some(60_000)));
         let mut late = Kept::default();
         let reached = tally.keep("a", &limits, &mut late, 1, None, at(60_001));
-        assert_eq!(reached, Err(Reached("minutes_per_day")));
+        assert_eq!(reached, Err(Reached::Limit("minutes_per_day")));
     }
 }

@@ -63,6 +63,11 @@ impl Caller {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// What each INVITE was answered so far.
+    pub fn answers(&self) -> Answers {
+        self.answers.lock().unwrap().clone()
+    }
+
     /// Calls nobody any more, and hangs up what the switch, which is there, has not.
     pub fn stop(self) -> Found {
         self.stop.store(true, Ordering::Relaxed);

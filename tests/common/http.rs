@@ -99,6 +99,13 @@ impl Http {
         RUNTIME.block_on(send(self.request(reqwest::Method::POST, path).json(body)))
     }
 
+    /// POST of JSON with an `Idempotency-Key`.
+    #[track_caller]
+    pub fn post_keyed(&self, path: &str, body: &Value, key: &str) -> Reply {
+        let request = self.request(reqwest::Method::POST, path).header("idempotency-key", key).json(body);
+        RUNTIME.block_on(send(request)).unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
     /// POST of whatever, as JSON.
     pub fn post_bytes(&self, path: &str, body: Vec<u8>) -> Result<Reply, reqwest::Error> {
         let request = self.request(reqwest::Method::POST, path).header("content-type", "application/json").body(body);

@@ -15,6 +15,7 @@
 pub mod app;
 pub mod audio;
 pub mod baresip;
+pub mod callee;
 pub mod caller;
 pub mod carrier;
 pub mod hooks;

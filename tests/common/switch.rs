@@ -151,10 +151,14 @@ impl Drop for Setup {
     }
 }
 
-/// Runs the program under test in a folder; `TANDEM` names another one in its place.
+/// The program under test; `TANDEM` names another one in its place.
+pub fn program() -> std::ffi::OsString {
+    std::env::var_os("TANDEM").unwrap_or_else(|| env!("CARGO_BIN_EXE_tandem").into())
+}
+
+/// Runs it in a folder.
 pub fn tandem(name: &str, dir: &Path, prepare: impl FnOnce(&mut Command)) -> Process {
-    let program = std::env::var_os("TANDEM").unwrap_or_else(|| env!("CARGO_BIN_EXE_tandem").into());
-    Process::start(name, dir, program, |command| {
+    Process::start(name, dir, program(), |command| {
         // The environment is a part of the configuration.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TANDEM_")) {
             command.env_remove(name);

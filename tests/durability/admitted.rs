@@ -88,6 +88,14 @@ pub fn caller_of(row: &Value) -> Option<&str> {
     row["from"].as_str().filter(|_| row["direction"] == "inbound")
 }
 
+/// Nobody is told of a call that is in no book.
+pub fn assert_only_of_calls(rows: &[Value], hooks: &Hooks) {
+    let sids: BTreeSet<&str> = rows.iter().filter_map(sid).collect();
+    let taken = hooks.taken();
+    let strange: Vec<_> = taken.keys().filter(|(of, _)| !sids.contains(of.as_str())).collect();
+    assert!(strange.is_empty(), "events of calls that have no CDR: {strange:?}");
+}
+
 /// The events that the calls of these rows owe their callbacks and have not brought yet; each under one id.
 pub fn untold(rows: &[Value], hooks: &Hooks) -> Vec<(String, String)> {
     let taken = hooks.taken();

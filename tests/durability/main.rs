@@ -1,4 +1,5 @@
-//! What stands whatever dies: the switch by `kill -9`, its database for a while or in the middle, and both in turn.
+//! What stands whatever dies: the switch by `kill -9`, its database for a while or in the middle, both in turn; and when
+//! there is no descriptor left.
 //!
 //! `benches/crash.sh` and `benches/outage.sh` run these at length, with the settings that each file names.
 
@@ -9,12 +10,14 @@
     reason = "a test stops where it cannot go on, and reports"
 )]
 
+mod absent;
 mod admitted;
 mod callbacks;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod crashes;
+mod descriptors;
 mod live_calls;
 mod outage;
 mod scene;

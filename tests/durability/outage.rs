@@ -4,7 +4,7 @@
 //! `OUTAGE_S` is how many seconds (2), before it as many with the database; `OUTAGE_CALLS_A_SECOND` by each of the two
 //! ways (10).
 
-use crate::admitted::Admitted;
+use crate::admitted::{Admitted, assert_only_of_calls, untold};
 use crate::clients::Posted;
 use crate::common::http::is_final;
 use crate::common::{secs, until};
@@ -25,15 +25,27 @@ fn spread(of: impl Iterator<Item = f64>) -> String {
     format!("p50 {:.1} ms, p99 {:.1} ms of {}", at(0.5), at(0.99), all.len())
 }
 
-/// What a part of the run looked like: the POSTs that left in it, and the set-up of their calls, from admission to the
-/// carrier's 180 as their CDRs have it.
-fn report(part: &str, posted: &[&Posted], rows: &BTreeMap<String, Value>) {
-    let ringing = |one: &&Posted| {
-        let sid = one.reply.as_ref()?.body["sid"].as_str()?;
-        rows.get(sid)?["pdd_ms"].as_f64()
+/// From one RFC 3339 time of the API to another less than half a day later, in milliseconds.
+fn ms_between(from: &str, to: &str) -> f64 {
+    let of_day = |text: &str| {
+        let clock = text.split(['T', 'Z']).nth(1).unwrap_or_else(|| panic!("not RFC 3339: {text:?}"));
+        clock.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap()) * 1e3
     };
+    (of_day(to) - of_day(from)).rem_euclid(86_400e3)
+}
+
+/// What a part of the run looked like: the POSTs that left in it, and the set-up of their calls as their CDRs have it: from
+/// admission to the carrier's 180, whatever they waited for, and from the INVITE on.
+fn report(part: &str, posted: &[&Posted], rows: &BTreeMap<String, Value>) {
+    let row = |one: &&&Posted| rows.get(one.reply.as_ref()?.body["sid"].as_str()?);
+    let cdrs: Vec<&Value> = posted.iter().filter_map(|one| row(&one)).collect();
+    let set_up = |cdr: &&Value| Some(ms_between(cdr["queued_at"].as_str()?, cdr["ringing_at"].as_str()?));
     println!("{part}: POST to 201 {}", spread(posted.iter().map(|one| one.took.as_secs_f64() * 1e3)));
-    println!("{part}: INVITE to 180 (which comes after 20 ms) {}", spread(posted.iter().filter_map(ringing)));
+    println!(
+        "{part}: INVITE to 180 (which comes after 20 ms) {}",
+        spread(cdrs.iter().filter_map(|cdr| cdr["pdd_ms"].as_f64()))
+    );
+    println!("{part}: admission to 180 {}", spread(cdrs.iter().filter_map(set_up)));
 }
 
 #[test]
@@ -51,9 +63,12 @@ fn a_database_that_is_killed_for_a_while_costs_no_call_no_row_and_no_time() {
         until(&format!("/health says {what}"), SAID_WITHIN, || (status(scene) == what).then_some(()));
     };
     let calls_for = |scene: &Scene, seconds: u64| {
-        let (enough, began) = (scene.clients.admitted() as u64 + seconds * rate / 2, Instant::now());
+        // By both ways.
+        let taken = || [scene.clients.admitted() as u64, scene.caller.taken() as u64];
+        let (before, began) = (taken(), Instant::now());
         until("calls are taken", SAID_WITHIN + 4 * secs(seconds), || {
-            (began.elapsed() >= secs(seconds) && scene.clients.admitted() as u64 >= enough).then_some(())
+            let enough = taken().iter().zip(before).all(|(now, before)| *now >= before + seconds * rate / 2);
+            (began.elapsed() >= secs(seconds) && enough).then_some(())
         });
     };
     says(&scene, "healthy");
@@ -72,16 +87,17 @@ fn a_database_that_is_killed_for_a_while_costs_no_call_no_row_and_no_time() {
         back.elapsed().as_secs_f64()
     );
 
-    let Scene { switch, http, postgres, clients, caller, carrier, setup, .. } = scene;
+    let Scene { switch, http, postgres, clients, caller, hooks, carrier, setup, .. } = scene;
     let mut posted = clients.stop();
     let admitted = Admitted::new(posted.clone(), caller.stop().answers);
     posted.retain(|one| one.left >= ready);
     let is_taken = |one: &&Posted| one.reply.as_ref().is_some_and(|reply| reply.status == 201);
     let refused = posted.iter().filter(|one| !is_taken(one)).count();
     println!(
-        "{} POSTs were answered 201, {} INVITEs with more than a 100; {refused} POSTs were refused",
+        "{} POSTs were answered 201, {} INVITEs with more than a 100; {refused} POSTs and {} INVITEs were refused",
         admitted.posted.len(),
-        admitted.taken().count()
+        admitted.taken().count(),
+        admitted.refused()
     );
     assert_eq!(refused, 0, "as {:?}", posted.iter().find(|one| !is_taken(one)));
     let during = posted.iter().filter(|one| one.left >= away && one.left < back);
@@ -94,6 +110,9 @@ fn a_database_that_is_killed_for_a_while_costs_no_call_no_row_and_no_time() {
         (postgres.number("SELECT count(*) FROM cdrs") == rows.len() as u64).then_some(())
     });
     println!("{} CDRs, each once", rows.len());
+    until("every event is told", COMPLETE_WITHIN, || untold(&rows, &hooks).is_empty().then_some(()));
+    assert_only_of_calls(&rows, &hooks);
+    println!("{} events told, each under one id", hooks.taken().len());
     let by_sid: BTreeMap<String, Value> =
         rows.into_iter().map(|row| (row["sid"].as_str().unwrap().to_owned(), row)).collect();
     report("before", &posted.iter().filter(|one| one.left < away).collect::<Vec<_>>(), &by_sid);

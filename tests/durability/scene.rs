@@ -25,11 +25,17 @@ const FEW: u64 = 40;
 #[track_caller]
 pub fn start(setup: &Setup, http: &Http) -> Process {
     let mut switch = setup.serve();
+    ready(&mut switch, http);
+    switch
+}
+
+/// Waits until it is.
+#[track_caller]
+pub fn ready(switch: &mut Process, http: &Http) {
     until("GET /readyz 200", READY_WITHIN, || {
         assert_eq!(switch.ended(), None, "tandem serve ended at its start");
         http.try_get("/readyz").ok().filter(|reply| reply.status == 200)
     });
-    switch
 }
 
 /// All of it.
@@ -38,6 +44,9 @@ pub struct Scene {
     pub http: Http,
     pub postgres: Option<Postgres>,
     pub database_up: bool,
+    pub database_kills: u32,
+    /// Starts of the switch while its database was away.
+    pub starts_without: u32,
     pub clients: Clients,
     pub caller: Caller,
     pub hooks: Hooks,
@@ -70,7 +79,20 @@ impl Scene {
         let clients = Clients::start(&http, &hooks.url, pace);
         let caller = Caller::start(setup.sip_port, "menu", pace);
         let slowest_start = Duration::ZERO;
-        Self { switch: None, http, postgres, database_up: true, clients, caller, hooks, carrier, slowest_start, setup }
+        Self {
+            switch: None,
+            http,
+            postgres,
+            database_up: true,
+            database_kills: 0,
+            starts_without: 0,
+            clients,
+            caller,
+            hooks,
+            carrier,
+            slowest_start,
+            setup,
+        }
     }
 
     pub fn start_switch(&mut self) {
@@ -89,6 +111,7 @@ impl Scene {
     pub fn kill_database(&mut self) {
         if let Some(postgres) = &mut self.postgres {
             postgres.kill();
+            self.database_kills += 1;
             self.database_up = false;
         }
     }

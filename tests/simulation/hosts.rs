@@ -63,6 +63,8 @@ const MIX: &[(u32, &str)] = &[
 /// Whoever stands on the network.
 pub enum Host {
     Switch(Box<Switch>),
+    /// A switch whose wall clock somebody sets: what it shows in place of the time.
+    Clocked(Box<Switch>, fn(Now) -> u64),
     Carrier(Box<Carrier>),
     Phone(Box<Phone>),
     Fork(Box<Fork>),
@@ -88,16 +90,8 @@ impl Node for Host {
 
     fn handle(&mut self, input: Input<Order>, now: Now) {
         match self {
-            Self::Switch(switch) => {
-                let input = match input {
-                    Input::Sip(input) => switch::Input::Sip(input),
-                    Input::Media(event) => switch::Input::Media(Box::new(event)),
-                    Input::Timeout => switch::Input::Timeout,
-                    Input::Command(Order::Switch(command)) => switch::Input::Command(command),
-                    Input::Command(Order::Carrier(_)) => return,
-                };
-                switch.handle(input, now);
-            }
+            Self::Switch(switch) => to_switch(switch, input, now),
+            Self::Clocked(switch, wall) => to_switch(switch, input, Now::new(now.mono, wall(now))),
             Self::Carrier(carrier) => {
                 let input = match input {
                     Input::Sip(input) => carrier_sim::Input::Sip(input),
@@ -123,7 +117,7 @@ impl Node for Host {
 
     fn poll(&mut self) -> Output<Told> {
         match self {
-            Self::Switch(switch) => match switch.poll() {
+            Self::Switch(switch) | Self::Clocked(switch, _) => match switch.poll() {
                 switch::Output::Sip(effect) => Output::Sip(effect),
                 switch::Output::Media(command) => Output::Media(command),
                 switch::Output::Record(record) => Output::Report(Told::Record(record)),
@@ -141,6 +135,17 @@ impl Node for Host {
             Self::Fork(fork) => fork.poll(),
         }
     }
+}
+
+fn to_switch(switch: &mut Switch, input: Input<Order>, now: Now) {
+    let input = match input {
+        Input::Sip(input) => switch::Input::Sip(input),
+        Input::Media(event) => switch::Input::Media(Box::new(event)),
+        Input::Timeout => switch::Input::Timeout,
+        Input::Command(Order::Switch(command)) => switch::Input::Command(command),
+        Input::Command(Order::Carrier(_)) => return,
+    };
+    switch.handle(input, now);
 }
 
 /// Half a second of noise: every frame of it is like no other.
@@ -203,7 +208,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
             tenants: [("default".to_owned(), tenant())].into(),
             ..switch::Provisioning::default()
         },
-        used: [].into(),
+        used: Some([].into()),
         succeeds: false,
         recordings: "recordings".into(),
         api_url: "https://api.example".parse().ok(),

@@ -9,6 +9,7 @@
 )]
 
 mod bridge;
+mod clock;
 mod codecs;
 mod conferences;
 mod fork;

@@ -76,12 +76,21 @@ pub struct Place {
 impl Place {
     /// A switch alone in this weather.
     pub fn new(seed: u64, weather: Impairment, config: &switch::Config) -> Self {
+        Self::of(seed, weather, config, Host::Switch)
+    }
+
+    /// The same with a switch whose wall clock shows this.
+    pub fn clocked(seed: u64, weather: Impairment, config: &switch::Config, wall: fn(Now) -> u64) -> Self {
+        Self::of(seed, weather, config, |switch| Host::Clocked(switch, wall))
+    }
+
+    fn of(seed: u64, weather: Impairment, config: &switch::Config, host: impl FnOnce(Box<Switch>) -> Host) -> Self {
         let mut rng = Rng::from_u64(seed);
         let mut network = Network::new(seed);
         network.impair_sip(weather);
         network.impair_media(weather);
         let switch = Switch::new(config, rng.fork(), network.now()).expect("a switch");
-        let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
+        let switch = network.join(host(Box::new(switch)), Site::at(SWITCH.into()));
         network.command(switch, Order::Switch(Command::Prompt(words())));
         network.command(switch, Order::Switch(Command::Prompt(ringback())));
         Self { network, rng, switch, others: Vec::new(), town: Town::default() }
@@ -157,7 +166,7 @@ impl Place {
         self.wait(longest + PATIENCE + PATIENCE + Duration::from_secs(5));
         let mut town = std::mem::take(&mut self.town);
         town.longest = longest + PATIENCE;
-        if let Host::Switch(switch) = self.network.node(self.switch) {
+        if let Host::Switch(switch) | Host::Clocked(switch, _) = self.network.node(self.switch) {
             town.load = switch.load();
         }
         let busy = |id: &HostId| match self.network.node(*id) {

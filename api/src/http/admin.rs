@@ -59,6 +59,7 @@ fn now(app: &App, media: Vec<media::ShardReport>) -> Now {
         captured: app.inner.capture.counts(),
         trunks: sip.trunks.iter().map(trunk).collect(),
         media,
+        net: (app.inner.net)(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::auth::Caller;
 use super::fields::Fields;
 use super::originate::answer;
-use super::path::Named;
+use super::path::{Named, OfCall};
 use super::problem::Problem;
 use super::query::{LIST, Params, write_cursor};
 use super::resource::{CallResource, List};
@@ -34,7 +34,7 @@ pub(super) async fn find(app: &App, caller: &Caller, sid: &str) -> Result<CallVi
     path = "/calls/{sid}",
     operation_id = "get_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     responses((status = 200, description = "The call.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found"]))),
 )]
@@ -106,7 +106,7 @@ async fn merged(app: &App, filter: &Filter, page: Page) -> Result<(Vec<CallView>
     path = "/calls/{sid}",
     operation_id = "change_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/CallChange")),
     responses((status = 200, description = "The call as it was when signalling was told.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_answered", "call_not_answered", "invalid_answer", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "draining", "overloaded"]))),

@@ -4,7 +4,7 @@
 
 use super::auth::Caller;
 use super::fields::Fields;
-use super::path::{Named, Pair};
+use super::path::{Named, OfConference, OfMember, Pair};
 use super::problem::Problem;
 use super::query::Params;
 use super::resource::List;
@@ -146,7 +146,7 @@ fn is_sid(text: &str) -> bool {
     path = "/conferences/{sid}",
     operation_id = "get_conference",
     tag = "conferences",
-    params(("sid" = String, Path, description = "The conference: CF and 32 hexadecimal digits.", pattern = "^CF[0-9a-f]{32}$")),
+    params(OfConference),
     responses((status = 200, description = "The conference.", body = ConferenceResource)),
     extensions(("x-problems" = json!(["conference_not_found"]))),
 )]
@@ -167,7 +167,7 @@ pub(super) async fn get(
     path = "/conferences/{sid}",
     operation_id = "change_conference",
     tag = "conferences",
-    params(("sid" = String, Path, description = "The conference: CF and 32 hexadecimal digits.", pattern = "^CF[0-9a-f]{32}$")),
+    params(OfConference),
     request_body(content = ref("#/components/schemas/ConferenceChange")),
     responses((status = 200, description = "The conference; what comes of it are events of its members.", body = ConferenceResource)),
     extensions(("x-problems" = json!(["conference_not_found", "draining", "overloaded", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
@@ -217,7 +217,7 @@ fn flag(fields: &mut Fields, name: &'static str) -> Result<Option<bool>, Problem
     path = "/conferences/{sid}/participants",
     operation_id = "list_participants",
     tag = "conferences",
-    params(("sid" = String, Path, description = "The conference: CF and 32 hexadecimal digits.", pattern = "^CF[0-9a-f]{32}$")),
+    params(OfConference),
     responses((status = 200, description = "All of them.", body = List<ParticipantResource>)),
     extensions(("x-problems" = json!(["conference_not_found"]))),
 )]
@@ -247,7 +247,7 @@ fn one(app: &App, caller: &Caller, sid: &str, call: &str) -> Result<Member, Prob
     path = "/conferences/{sid}/participants/{call}",
     operation_id = "get_participant",
     tag = "conferences",
-    params(("sid" = String, Path, description = "The conference: CF and 32 hexadecimal digits.", pattern = "^CF[0-9a-f]{32}$"), ("call" = String, Path, description = "The member: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfMember),
     responses((status = 200, description = "The member.", body = ParticipantResource)),
     extensions(("x-problems" = json!(["conference_not_found", "participant_not_found"]))),
 )]
@@ -268,7 +268,7 @@ pub(super) async fn participant(
     path = "/conferences/{sid}/participants/{call}",
     operation_id = "change_participant",
     tag = "conferences",
-    params(("sid" = String, Path, description = "The conference: CF and 32 hexadecimal digits.", pattern = "^CF[0-9a-f]{32}$"), ("call" = String, Path, description = "The member: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfMember),
     request_body(content = ref("#/components/schemas/ParticipantChange")),
     responses((status = 200, description = "The member as it will be.", body = ParticipantResource)),
     extensions(("x-problems" = json!(["conference_not_found", "participant_not_found", "draining", "overloaded"]))),
@@ -306,7 +306,7 @@ pub(super) async fn change(
     path = "/conferences/{sid}/participants/{call}",
     operation_id = "remove_participant",
     tag = "conferences",
-    params(("sid" = String, Path, description = "The conference: CF and 32 hexadecimal digits.", pattern = "^CF[0-9a-f]{32}$"), ("call" = String, Path, description = "The member: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfMember),
     responses((status = 204, description = "Signalling has been told.")),
     extensions(("x-problems" = json!(["conference_not_found", "participant_not_found", "draining", "overloaded"]))),
 )]

@@ -100,7 +100,7 @@ struct Asked {
     tag = "trunks",
     request_body(content = ref("#/components/schemas/RouteRequest")),
     responses((status = 200, description = "What would become of the call.", body = Explanation)),
-    extensions(("x-problems" = json!(["unknown_parameter", "invalid_number"]))),
+    extensions(("x-problems" = json!(["unknown_parameter", "invalid_parameter", "invalid_number"]))),
 )]
 pub(super) async fn post(
     State(app): Api,

@@ -3,7 +3,7 @@
 use super::auth::Caller;
 use super::calls::find;
 use super::doc::values;
-use super::path::Named;
+use super::path::{Named, OfCall};
 use super::problem::Problem;
 use super::query::{FactsPage, Params};
 use super::resource::{List, StreamResource};
@@ -28,7 +28,7 @@ use utoipa::ToSchema;
     path = "/calls/{sid}/events",
     operation_id = "list_call_events",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$"), FactsPage),
+    params(OfCall, FactsPage),
     responses((status = 200, description = "A page of events.", body = List<EventResource>)),
     extensions(("x-problems" = json!(["call_not_found", "invalid_cursor"]))),
 )]
@@ -47,7 +47,7 @@ pub(super) async fn events(
     path = "/calls/{sid}/ladder",
     operation_id = "list_call_ladder",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$"), FactsPage),
+    params(OfCall, FactsPage),
     responses((status = 200, description = "A page of messages.", body = List<LadderLine>)),
     extensions(("x-problems" = json!(["call_not_found", "invalid_cursor"]))),
 )]
@@ -66,7 +66,7 @@ pub(super) async fn ladder(
     path = "/calls/{sid}/quality",
     operation_id = "get_call_quality",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     responses((status = 200, description = "Its audio, each way.", body = QualityResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found"]))),
 )]

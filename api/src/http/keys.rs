@@ -2,6 +2,7 @@
 
 use super::auth::Caller;
 use super::fields::Fields;
+use super::path::Named;
 use super::problem::Problem;
 use super::provision::acting;
 use super::query::{Names, OfTenant, Params};
@@ -13,7 +14,7 @@ use crate::keys::{KeyError, Scope, key_id, scope_of};
 use crate::registry::MAX_REQUESTS_PER_MINUTE;
 use crate::store::KeyRow;
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -203,7 +204,7 @@ async fn row(app: &App, tenant: &str, id: &str) -> Result<KeyRow, Problem> {
 pub(super) async fn get(
     State(app): Api,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
@@ -228,7 +229,7 @@ pub(super) async fn get(
 pub(super) async fn change(
     State(app): Api,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     params: Params,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -262,7 +263,7 @@ pub(super) async fn change(
 pub(super) async fn delete(
     State(app): Api,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     params: Params,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;

@@ -11,13 +11,14 @@
 use super::auth::Caller;
 use super::calls::find;
 use super::fields::Fields;
+use super::path::{Named, OfCall};
 use super::problem::Problem;
 use super::resource::CallResource;
 use super::steering::{Asked, Body, asks, bridges, heard, holds, keys, mutes, records, transfers};
 use super::{Api, App, json};
 use crate::keys::Scope;
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ivr::Answer;
@@ -29,7 +30,7 @@ use switch::{CallSid, CallView, Command, Status, Steer};
     path = "/calls/{sid}/play",
     operation_id = "play_in_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/PlayRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
@@ -37,7 +38,7 @@ use switch::{CallSid, CallView, Command, Status, Steer};
 pub(super) async fn play(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| heard("play", body)).await
@@ -49,7 +50,7 @@ pub(super) async fn play(
     path = "/calls/{sid}/say",
     operation_id = "say_in_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/SayRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
@@ -57,7 +58,7 @@ pub(super) async fn play(
 pub(super) async fn say(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| heard("say", body)).await
@@ -69,7 +70,7 @@ pub(super) async fn say(
     path = "/calls/{sid}/stop",
     operation_id = "stop_in_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/StopRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
@@ -77,7 +78,7 @@ pub(super) async fn say(
 pub(super) async fn stop(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| Fields::of(body, &[], &[]).map(|_| Asked::Steer(Steer::Stop))).await
@@ -89,7 +90,7 @@ pub(super) async fn stop(
     path = "/calls/{sid}/gather",
     operation_id = "gather_in_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/GatherRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "call_joined", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
@@ -97,7 +98,7 @@ pub(super) async fn stop(
 pub(super) async fn gather(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, asks).await
@@ -109,7 +110,7 @@ pub(super) async fn gather(
     path = "/calls/{sid}/digits",
     operation_id = "press_digits",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/DigitsRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
@@ -117,7 +118,7 @@ pub(super) async fn gather(
 pub(super) async fn digits(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| keys(body)).await
@@ -129,7 +130,7 @@ pub(super) async fn digits(
     path = "/calls/{sid}/hold",
     operation_id = "hold_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/HoldRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
@@ -137,7 +138,7 @@ pub(super) async fn digits(
 pub(super) async fn hold(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| holds(body)).await
@@ -149,7 +150,7 @@ pub(super) async fn hold(
     path = "/calls/{sid}/mute",
     operation_id = "mute_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/MuteRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded"]))),
@@ -157,7 +158,7 @@ pub(super) async fn hold(
 pub(super) async fn mute(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| mutes(body)).await
@@ -169,7 +170,7 @@ pub(super) async fn mute(
     path = "/calls/{sid}/record",
     operation_id = "record_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/RecordRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "not_recording"]))),
@@ -177,7 +178,7 @@ pub(super) async fn mute(
 pub(super) async fn record(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, records).await
@@ -189,7 +190,7 @@ pub(super) async fn record(
     path = "/calls/{sid}/transfer",
     operation_id = "transfer_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/TransferRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "call_not_joined", "calls_joined", "unknown_prompt", "unreadable_prompt", "too_many_prompts", "other_call_not_answered"]))),
@@ -197,7 +198,7 @@ pub(super) async fn record(
 pub(super) async fn transfer(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, transfers).await
@@ -209,7 +210,7 @@ pub(super) async fn transfer(
     path = "/calls/{sid}/bridge",
     operation_id = "bridge_call",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     request_body(content = ref("#/components/schemas/BridgeRequest")),
     responses((status = 202, description = "Signalling has been told; what comes of it are events.", body = CallResource<'_>)),
     extensions(("x-problems" = json!(["call_not_found", "call_ended", "call_not_answered", "draining", "overloaded", "calls_joined", "other_call_not_answered", "unknown_prompt", "unreadable_prompt", "too_many_prompts"]))),
@@ -217,7 +218,7 @@ pub(super) async fn transfer(
 pub(super) async fn bridge(
     State(app): Api,
     caller: Caller,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     steer(app, caller, sid, request, |body, _| bridges(body)).await

@@ -80,6 +80,7 @@ use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::media_metrics::AskMedia;
 use crate::metrics::Metrics;
+use crate::net_metrics::AskNet;
 use crate::prompts::Prompts;
 use crate::recordings::Recordings;
 use crate::registry::Registry;
@@ -139,6 +140,8 @@ pub struct Parts {
     pub sip: Arc<ArcSwap<SipHealth>>,
     /// How the media shards are, asked.
     pub media: AskMedia,
+    /// What SIP's sockets have seen, asked.
+    pub net: AskNet,
     /// Randomness for sids.
     pub rng: Rng,
     /// The program's version, as `/health` names it.
@@ -165,6 +168,7 @@ struct Inner {
     commander: Commander,
     sip: Arc<ArcSwap<SipHealth>>,
     media: AskMedia,
+    net: AskNet,
     rng: Mutex<Rng>,
     version: &'static str,
     draining: AtomicBool,
@@ -192,6 +196,7 @@ impl App {
             commander,
             sip,
             media,
+            net,
             rng,
             version,
         } = parts;
@@ -210,6 +215,7 @@ impl App {
             commander,
             sip,
             media,
+            net,
             rng: Mutex::new(rng),
             version,
             draining: AtomicBool::new(false),
@@ -257,6 +263,16 @@ impl App {
             // Where it does not come that far in time, the list lacks the newest.
             let _ = tokio::time::timeout(AWAY_TIME, self.inner.ledger.projected()).await;
         }
+    }
+
+    /// 503 where what was made over HTTP is not known.
+    fn known(&self) -> Result<(), Problem> {
+        if self.inner.registry.is_whole() { Ok(()) } else { Err(Problem::not_known_yet()) }
+    }
+
+    /// What is wrong; unless it may be right, as far as is known: of what was made over HTTP nothing is.
+    fn unless_unknown(&self, problem: Problem) -> Problem {
+        if self.inner.registry.is_whole() { problem } else { Problem::not_known_yet() }
     }
 
     fn new_sid(&self) -> CallSid {

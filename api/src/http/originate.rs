@@ -106,7 +106,7 @@ pub(super) async fn post(State(app): Api, caller: Caller, request: Request) -> R
     app.inner.prompts.ensure(asked.answer.prompts()).await?;
     for name in asked.answer.flows() {
         // Without the database nobody knows: the call is taken, and has the flow where it is held in memory.
-        if let Ok(None) = app.inner.flows.find(caller.tenant(), name).await {
+        if let Ok(None) = app.stored(app.inner.flows.find(caller.tenant(), name)).await {
             let detail = format!("there is no flow {name:?}; PUT /v1/flows/{name} makes one");
             return Err(Problem::bad("unknown_flow", detail).at("answer"));
         }
@@ -156,6 +156,7 @@ async fn begin(app: &App, tenant: &str, key: &str, body: &Map<String, Value>) ->
                 let detail = "the first request with this key is being answered; try again shortly";
                 Err(conflict("idempotency_under_way", detail).retry_after(1))
             }
+            Begun::Unknown => Err(Problem::not_known_yet()),
             Begun::Full => {
                 let detail = "too many keys of the last day are remembered; without one a call is still taken";
                 Err(Problem::unavailable("too_many_idempotency_keys", detail, 60))
@@ -292,11 +293,13 @@ pub(super) fn refusals(
     let mut refused = Vec::new();
     if let Some(from) = from.filter(|from| !directory.owns(tenant, from.as_str())) {
         let detail = format!("{from} is not a number of this tenant; name it in a [[number]]");
-        refused.push(Problem::new(StatusCode::FORBIDDEN, "caller_id_not_owned", detail).at("from"));
+        refused.push(app.unless_unknown(Problem::new(StatusCode::FORBIDDEN, "caller_id_not_owned", detail).at("from")));
     }
     if !directory.tenants.get(tenant).is_some_and(|tenant| tenant.trunk_access) {
         let detail = "this tenant's calls may not leave by a trunk (trunk_access)";
-        refused.push(Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail));
+        let problem = Problem::new(StatusCode::FORBIDDEN, "no_trunk_access", detail);
+        let known = directory.tenants.contains_key(tenant);
+        refused.push(if known { problem } else { app.unless_unknown(problem) });
     }
     if let Some(limits) = directory.tenants.get(tenant).map(|tenant| &tenant.limits) {
         refused.extend(over_limits(app, tenant, limits, to));
@@ -305,7 +308,7 @@ pub(super) fn refusals(
         let shown: String = trunk.chars().take(64).collect();
         let detail =
             format!("there is no trunk and no group of trunks `{shown}`; GET /v1/trunks lists those there are");
-        refused.push(Problem::bad("unknown_trunk", detail).at("trunk"));
+        refused.push(app.unless_unknown(Problem::bad("unknown_trunk", detail).at("trunk")));
     }
     refused
 }
@@ -316,6 +319,10 @@ fn over_limits(app: &App, tenant: &str, limits: &TenantLimits, to: &Number) -> V
     let mut refused: Vec<Problem> = limits.destinations.check(to).map_err(closed).err().into_iter().collect();
     let usage = app.inner.sip.load().usage.get(tenant).copied().unwrap_or_default();
     let midnight = (DAY_MS - app.inner.ledger.wall() % DAY_MS).div_ceil(1_000);
+    if limits.a_day_has_limits() && app.inner.sip.load().usage_unknown {
+        let detail = "what this tenant has used of its day is not known: the database has been away since the start";
+        refused.push(Problem::unavailable("database_unavailable", detail, 1));
+    }
     refused.extend(limits.of_the_day(&usage).map_err(|limit| reached(limit, midnight)).err());
     if let Some(most) = limits.concurrent_calls {
         let live = app.inner.ledger.live().collect(|view| view.tenant == tenant && !view.status.is_final(), |_| ());

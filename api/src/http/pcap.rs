@@ -3,7 +3,7 @@
 use super::Api;
 use super::auth::Caller;
 use super::calls::find;
-use super::path::Named;
+use super::path::{Named, OfCall};
 use super::problem::Problem;
 use super::query::Params;
 use crate::capture::pcap;
@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
     path = "/calls/{sid}/pcap",
     operation_id = "get_call_pcap",
     tag = "calls",
-    params(("sid" = String, Path, description = "The call: CA and 32 hexadecimal digits.", pattern = "^CA[0-9a-f]{32}$")),
+    params(OfCall),
     responses((status = 200, description = "The file.", content((Vec<u8> = "application/vnd.tcpdump.pcap")))),
     extensions(("x-problems" = json!(["call_not_found", "not_captured"]))),
 )]

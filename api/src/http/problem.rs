@@ -160,6 +160,12 @@ impl Problem {
         Self::unavailable("database_unavailable", "the database does not answer; live calls are not affected", BUSY_S)
     }
 
+    /// 503: what was made over HTTP is not known, because the database has not been there since the start.
+    pub(crate) fn not_known_yet() -> Self {
+        let detail = "only what the configuration file names is known: the database has been away since the start";
+        Self::unavailable("database_unavailable", detail, BUSY_S)
+    }
+
     /// 503: signalling has more to do than it can.
     pub(crate) fn overloaded() -> Self {
         Self::unavailable("overloaded", "the switch has more to do than it can; try again shortly", BUSY_S)

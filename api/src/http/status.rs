@@ -14,6 +14,10 @@ use utoipa::ToSchema;
 /// How long an answer of the database counts: `/health` asks it once in this time, however often it is asked itself.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
+/// What `/health` says of a database that was away at the start and has not been read since.
+const NOT_SINCE_START: &str =
+    "away at the start: keys, tenants, trunks, numbers and users made over HTTP are not known yet";
+
 /// How signalling is, as the program last saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SipHealth {
@@ -21,6 +25,8 @@ pub struct SipHealth {
     pub up: bool,
     /// Each trunk.
     pub trunks: BTreeMap<String, TrunkHealth>,
+    /// What they have used today is not known yet: the database has been away since the start.
+    pub usage_unknown: bool,
     /// What tenants use.
     pub usage: BTreeMap<String, switch::Usage>,
 }
@@ -63,7 +69,7 @@ struct HealthResource<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<&'static str>,
-    database: Part,
+    database: DatabasePart,
     redis: Part,
     sip: SipPart<'a>,
     freeswitch: Part,
@@ -76,6 +82,17 @@ struct HealthResource<'a> {
 struct Part {
     /// `connected`, `disconnected` or `disabled`.
     status: &'static str,
+}
+
+/// The database.
+#[derive(Serialize, ToSchema)]
+struct DatabasePart {
+    /// `connected` or `disconnected`.
+    status: &'static str,
+    /// What is not known while it is away, where that is more than what was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'static str>,
 }
 
 /// Signalling.
@@ -107,7 +124,7 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Whether calls can be made.
+/// Whether calls can be made. They can while the database is away: those that need it are answered 503, one by one.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -152,12 +169,15 @@ pub(super) async fn health(State(app): Api) -> Response {
     let able = calls_can_be_made(&app);
     let failing = sip.trunks.values().any(|trunk| trunk.status == TrunkState::Failing);
     let redis = app.inner.keys.shares();
-    let healthy = able.is_ok() && database && redis != Some(false) && !failing;
+    let healthy = able.is_ok() && database && app.inner.registry.is_whole() && redis != Some(false) && !failing;
     let part = |connected| Part { status: word(connected) };
     let mut body = HealthResource {
         status: if healthy { "healthy" } else { "degraded" },
         reason: None,
-        database: part(database),
+        database: DatabasePart {
+            status: word(database),
+            detail: (!app.inner.registry.is_whole()).then_some(NOT_SINCE_START),
+        },
         redis: redis.map_or(Part { status: "disabled" }, part),
         sip: SipPart { status: word(sip.up), trunks: &sip.trunks },
         freeswitch: part(sip.up),

@@ -24,12 +24,17 @@ use std::sync::{Arc, Mutex};
 use switch::{CallSid, Fact, Record};
 use tokio::sync::{broadcast, watch};
 
+/// Milliseconds of an hour. A journal that begins while the database is away begins with the segment of this hour, counted
+/// since 1970: half a million, which no other that the database may have seen has come to.
+const HOUR_MS: u64 = 3_600_000;
+
 impl Ledger {
     /// Opens the journal in `config.dir` (or begins one), closes every call that was live when the last process ended,
     /// and begins to project what `store` has not seen. What those calls recorded lies in `recordings`.
     ///
     /// # Errors
-    /// Where the directory cannot be used, is in use, or holds another format's segments; where the database is away.
+    /// Where the directory cannot be used, is in use, or holds another format's segments; where the database goes away
+    /// meanwhile. One that was away before is waited for ([`Store::awaited`]).
     pub async fn open(
         config: JournalConfig,
         store: Store,
@@ -38,11 +43,19 @@ impl Ledger {
     ) -> Result<(Self, Recovered), LedgerError> {
         let found = tokio::task::spawn_blocking(move || Opened::at(config)).await.map_err(std::io::Error::other)??;
         let Opened { dir, lock, id, mut segment, space, first, mut recovery, mut recovered, daybook } = found;
-        let position = store.position(id).await?;
-        let taken = store.last_segment().await?;
+        let there = (!store.is_awaited()).then_some(&store);
+        let known = match there {
+            Some(store) => Some((store.position(id).await?, store.last_segment().await?)),
+            None => None,
+        };
+        let (position, taken) =
+            known.unwrap_or_else(|| (Position::default(), (wall() / HOUR_MS).max(segment.end().segment)));
         if recovered.entries == 0 && segment.end().segment <= taken && position == Position::default() {
-            // A new journal on a database that has seen another: events of this one come after those of that.
+            // A new journal on a database that has seen another, or may have: events of this one come after those of that.
             segment = Segment::create(&dir, id, taken + 1).map_err(LedgerError::System)?;
+        } else if known.is_none() {
+            // How far the database has taken the last segment is not known: what is written from now on lies behind it.
+            segment = Segment::create(&dir, id, segment.end().segment + 1).map_err(LedgerError::System)?;
         }
         if position > segment.end() {
             // The disk has lost what it had said was written, and the database has it. What is written from now on must
@@ -50,17 +63,23 @@ impl Ledger {
             tracing::error!(?position, journal = ?segment.end(), "the journal ends before what the database has taken");
             segment = Segment::create(&dir, id, position.segment + 1).map_err(LedgerError::System)?;
         }
-        let lacking = lacking(&store, recovery.noted()).await?;
+        let lacking = lacking(there, recovery.noted()).await?;
         lacking.values().for_each(|record| recovery.admit(record));
         recovered.noted = lacking.len();
         let remembered = Remembered::default();
-        let keyed = store.keyed(wall().saturating_sub(REMEMBERED_MS)).await?;
+        let keyed = match there {
+            Some(store) => store.keyed(wall().saturating_sub(REMEMBERED_MS)).await?,
+            None => {
+                remembered.lack();
+                Vec::new()
+            }
+        };
         // The journal's come last: they are the newer ones.
         keyed.into_iter().chain(recovery.keyed()).for_each(|keyed| remembered.restore(keyed));
         let live = Arc::new(Live::default());
         let spool = Arc::new(Spool::default());
         let (durable, durable_seen) = watch::channel(segment.end());
-        let (progress, progress_seen) = watch::channel(Progress { position, connected: true });
+        let (progress, progress_seen) = watch::channel(Progress { position, connected: known.is_some() });
         let (wanted, wanted_seen) = watch::channel(Position::default());
         let tail = Arc::new(Tail::default());
         let (events, _) = broadcast::channel(EVENTS_BEHIND);
@@ -76,8 +95,10 @@ impl Ledger {
                 durable: durable_seen.clone(),
                 wanted: wanted_seen,
                 progress,
+                remembered: remembered.clone(),
+                wall: wall.clone(),
             },
-            position,
+            known.map(|(position, _)| position),
             first,
             recovery.live().map(|view| view.sid),
         );
@@ -85,7 +106,7 @@ impl Ledger {
         for (note, record) in lacking {
             spool.append_noted(Entry::Record(Arc::new(record)), note);
         }
-        for end in tapes::ends(recovery, &store, recordings).await? {
+        for end in tapes::ends(recovery, there, recordings).await? {
             match end.fact {
                 Fact::Ended(_) => recovered.interrupted.push(end.sid),
                 _ => recovered.recordings += 1,
@@ -190,7 +211,8 @@ impl Opened {
 
 /// What the database has not got either, of admissions that the journal lacks: where the machine has lost its power, the
 /// daybook may be older than both.
-async fn lacking(store: &Store, mut noted: BTreeMap<u64, Record>) -> Result<BTreeMap<u64, Record>, StoreError> {
+async fn lacking(store: Option<&Store>, mut noted: BTreeMap<u64, Record>) -> Result<BTreeMap<u64, Record>, StoreError> {
+    let Some(store) = store else { return Ok(noted) };
     let sids: Vec<CallSid> = noted.values().map(|record| record.sid).collect();
     for sids in sids.chunks(500) {
         let known = store.known(sids).await?;

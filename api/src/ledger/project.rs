@@ -9,7 +9,8 @@
 //! not hold the whole journal.
 
 use super::live::Live;
-use crate::idempotency::Keyed;
+use crate::Wall;
+use crate::idempotency::{Keyed, REMEMBERED_MS, Remembered};
 use crate::journal::Position;
 use crate::journal::directory;
 use crate::journal::frame::{Entry, HEAD, MAX_PAYLOAD};
@@ -63,6 +64,9 @@ pub(super) struct Around {
     /// How far somebody waits for the database to come.
     pub(super) wanted: watch::Receiver<Position>,
     pub(super) progress: watch::Sender<Progress>,
+    /// Who is given the keys of a database that was away at the start.
+    pub(super) remembered: Remembered,
+    pub(super) wall: Wall,
 }
 
 /// A call that the database has not as ended.
@@ -78,6 +82,8 @@ struct Open {
 pub(super) struct Projector {
     around: Around,
     position: Position,
+    /// How far the database is has yet to be asked: it was away at the start.
+    unasked: bool,
     /// What lay in the journal when it was opened: up to there the database may know more than its position says.
     found: Position,
     /// The first segment there is.
@@ -94,17 +100,18 @@ enum StepError {
 }
 
 impl Projector {
-    /// A projector that goes on at `position`. `interrupted` are calls whose end is about to be written: what recovery
+    /// A projector that goes on at `position`; without one, where the database says once it is there. `interrupted` are calls whose end is about to be written: what recovery
     /// knows them by stays until that end is in the database.
     pub(super) fn new(
         around: Around,
-        position: Position,
+        position: Option<Position>,
         first: u64,
         interrupted: impl Iterator<Item = CallSid>,
     ) -> Self {
         let open = interrupted.map(|sid| (sid, Open { view: None, segment: first, carrying: false })).collect();
         let found = *around.durable.borrow();
-        Self { around, position, found, first, open }
+        let unasked = position.is_none();
+        Self { around, position: position.unwrap_or_default(), unasked, found, first, open }
     }
 
     /// Projects until the writer has ended and everything that it wrote is in the database.
@@ -120,7 +127,7 @@ impl Projector {
             }
             self.company().await;
             let end = *self.around.durable.borrow_and_update();
-            match self.step(end).await {
+            match self.go_on(end).await {
                 Ok(()) => {
                     wait = BACKOFF.0;
                     self.tell(true);
@@ -154,6 +161,26 @@ impl Projector {
             let position = self.position;
             let _ = tokio::time::timeout(EVERY, self.around.wanted.wait_for(|wanted| *wanted > position)).await;
         }
+    }
+
+    async fn go_on(&mut self, end: Position) -> Result<(), StepError> {
+        if self.unasked {
+            self.ask().await?;
+        }
+        if self.position < end { self.step(end).await } else { Ok(()) }
+    }
+
+    /// Asks a database that was away at the start what the start would have asked it.
+    async fn ask(&mut self) -> Result<(), StepError> {
+        let Around { store, journal, remembered, wall, .. } = &self.around;
+        let position = store.position(*journal).await?;
+        remembered.complete(store.keyed(wall().saturating_sub(REMEMBERED_MS)).await?);
+        if position > self.found {
+            tracing::error!(?position, journal = ?self.found, "the journal ends before what the database has taken");
+        }
+        self.position = position.min(self.found);
+        self.unasked = false;
+        Ok(())
     }
 
     async fn step(&mut self, end: Position) -> Result<(), StepError> {

@@ -13,18 +13,25 @@ const STRAYS: usize = 10_000;
 /// Calls that are looked up together.
 const AT_ONCE: usize = 500;
 
-/// The facts by which a start closes what the process before it left open.
+/// The facts by which a start closes what the process before it left open. Without `store` it is away.
 pub(super) async fn ends(
     recovery: Recovery,
-    store: &Store,
+    store: Option<&Store>,
     recordings: &Recordings,
 ) -> Result<Vec<Record>, StoreError> {
-    let rows = store.unfinished_recordings(STRAYS).await?;
+    let rows = match store {
+        Some(store) => store.unfinished_recordings(STRAYS).await?,
+        // What only the database knows of is for the next start.
+        None => Vec::new(),
+    };
     let strays: Vec<RecordingRow> = rows.into_iter().filter(|row| !recovery.is_over(&row.sid)).collect();
     let sids = recovery.unfinished().into_iter().chain(strays.iter().map(|row| row.sid.clone())).collect();
     let held = recordings.mend(sids).await;
     let at = recovery.alive_at();
-    let mut ends = closed(strays, &held, at, store).await?;
+    let mut ends = match store {
+        Some(store) => closed(strays, &held, at, store).await?,
+        None => Vec::new(),
+    };
     ends.extend(recovery.interrupted(&held));
     Ok(ends)
 }

@@ -31,6 +31,7 @@ use carrier::Secret;
 use made::{Id, Made};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use switch::registrar::RegistrarConfig;
 use switch::{Command, Provisioned, Provisioning};
 use tokio::sync::Mutex;
@@ -93,6 +94,8 @@ struct Inner {
     means: Means,
     /// One change at a time.
     state: Mutex<State>,
+    /// What was made over HTTP is known.
+    whole: AtomicBool,
 }
 
 struct State {
@@ -120,26 +123,32 @@ pub struct Change {
 }
 
 impl Registry {
-    /// What the file names and what the database holds, merged: the directory has it, the switch is yet to be told.
+    /// What the file names and what the database holds, merged: the directory has it, the switch is yet to be told. Where the
+    /// database is away, it is what the file names, until [`Registry::catch_up`].
     ///
     /// # Errors
     /// Where the database is away, or holds what the key does not open.
     pub async fn open(means: Means, file: Directory) -> Result<Self, RegistryError> {
-        let (made, mut notes) = Made::load(&means.store, &means.sealer).await?;
+        let whole = !means.store.is_awaited();
+        let (made, mut notes) =
+            if whole { Made::load(&means.store, &means.sealer).await? } else { (Made::default(), Vec::new()) };
         let (directory, aside) = file.merge(made.directory());
         notes.extend(aside);
         notes.iter().for_each(|note| tracing::warn!("{note}"));
-        for tenant in directory.tenants.keys() {
-            means.accounts.of(tenant).await?;
+        if whole {
+            for tenant in directory.tenants.keys() {
+                means.accounts.of(tenant).await?;
+            }
         }
         means.directory.store(Arc::new(directory));
-        Ok(Self { inner: Arc::new(Inner { means, state: Mutex::new(State { file, made }) }) })
+        let whole = AtomicBool::new(whole);
+        Ok(Self { inner: Arc::new(Inner { means, state: Mutex::new(State { file, made }), whole }) })
     }
 
     /// What the switch is to be told at its birth.
     #[must_use]
     pub fn provisioning(&self) -> Provisioning {
-        self.inner.provisioning(&self.inner.means.directory.load())
+        self.inner.provisioning(&self.inner.means.directory.load(), !self.is_whole())
     }
 
     /// Decodes the prompts that numbers name, before the first call can come.
@@ -164,13 +173,41 @@ impl Registry {
                 inner.means.accounts.of(tenant).await?;
             }
             inner.load_prompts(&directory).await?;
-            let provisioned = inner.ready(&directory).await?;
+            let provisioned = inner.ready(&directory, !registry.is_whole()).await?;
             inner.publish(directory, provisioned).await?;
             state.file = file;
             Ok(aside)
         };
         // In a task of its own, as every change: who asked may not be there to its end.
         tokio::spawn(task).await.map_err(|_| Gone)?
+    }
+
+    /// Whether what was made over HTTP is known: the database has been there since the start.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.inner.whole.load(Ordering::Acquire)
+    }
+
+    /// Takes in what was made over HTTP, of a database that was away at the start.
+    ///
+    /// # Errors
+    /// Where it is away still, or holds what the key does not open.
+    pub async fn catch_up(&self) -> Result<(), RegistryError> {
+        let inner = &self.inner;
+        let mut state = inner.state.lock().await;
+        let (made, mut notes) = Made::load(&inner.means.store, &inner.means.sealer).await?;
+        let (directory, aside) = state.file.merge(made.directory());
+        notes.extend(aside);
+        for tenant in directory.tenants.keys() {
+            inner.means.accounts.of(tenant).await?;
+        }
+        inner.load_prompts(&directory).await?;
+        let provisioned = inner.ready(&directory, false).await?;
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        inner.publish(directory, provisioned).await?;
+        state.made = made;
+        inner.whole.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Makes something, or changes what was made over HTTP.
@@ -196,9 +233,9 @@ impl Registry {
 }
 
 impl Inner {
-    fn provisioning(&self, directory: &Directory) -> Provisioning {
+    fn provisioning(&self, directory: &Directory, partial: bool) -> Provisioning {
         let account = |tenant: &str| self.means.accounts.known(tenant).map(|account| account.account_sid.clone());
-        directory.provisioning(&self.means.registrar, account)
+        directory.provisioning(&self.means.registrar, partial, account)
     }
 
     async fn load_prompts(&self, directory: &Directory) -> Result<(), RegistryError> {
@@ -218,8 +255,8 @@ impl Inner {
     }
 
     /// The switch's own form of it. Passwords are hashed for it: not on a thread that others wait for.
-    async fn ready(&self, directory: &Directory) -> Result<Arc<Provisioned>, RegistryError> {
-        let provisioning = self.provisioning(directory);
+    async fn ready(&self, directory: &Directory, partial: bool) -> Result<Arc<Provisioned>, RegistryError> {
+        let provisioning = self.provisioning(directory, partial);
         let ready = tokio::task::spawn_blocking(move || Provisioned::new(provisioning));
         Ok(Arc::new(ready.await.map_err(|_| Gone)??))
     }
@@ -230,8 +267,14 @@ impl Inner {
         self.means.commander.send(Command::Provision(provisioned)).await
     }
 
+    /// Nothing is changed while it is not known what there is.
+    fn is_known(&self) -> Result<(), Problem> {
+        if self.whole.load(Ordering::Acquire) { Ok(()) } else { Err(Problem::not_known_yet()) }
+    }
+
     async fn put(&self, change: Change) -> Result<(), Problem> {
         let mut state = self.state.lock().await;
+        self.is_known()?;
         let id = Id { kind: change.kind, scope: change.scope.clone(), name: change.name.clone() };
         let (is_made, is_named) = (state.made.contains(&id), id.is_in(&state.file));
         if is_named {
@@ -260,7 +303,7 @@ impl Inner {
         if id.kind == Kind::Tenant {
             self.means.accounts.of(&id.name).await?;
         }
-        let provisioned = self.ready(&directory).await.map_err(refused)?;
+        let provisioned = self.ready(&directory, false).await.map_err(refused)?;
         self.means.store.put_provisioned(&row).await?;
         state.made = made;
         Ok(self.publish(directory, provisioned).await?)
@@ -268,6 +311,7 @@ impl Inner {
 
     async fn remove(&self, kind: Kind, scope: String, name: String) -> Result<(), Problem> {
         let mut state = self.state.lock().await;
+        self.is_known()?;
         let id = Id { kind, scope, name };
         if id.is_in(&state.file) {
             return Err(managed_by_file(&id));
@@ -281,7 +325,7 @@ impl Inner {
         let mut made = state.made.clone();
         made.remove(&id);
         let (directory, _) = state.file.merge(made.directory());
-        let provisioned = self.ready(&directory).await.map_err(refused)?;
+        let provisioned = self.ready(&directory, false).await.map_err(refused)?;
         self.means.store.delete_provisioned(kind.as_str(), &id.scope, &id.name).await?;
         state.made = made;
         Ok(self.publish(directory, provisioned).await?)

@@ -38,6 +38,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlSafeStr, SqlStr, SqlitePool};
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Connections to the database. One more statement waits for one to come free, at most [`ACQUIRE_TIME`].
@@ -81,10 +83,26 @@ pub enum StoreError {
     Row(#[from] serde_json::Error),
 }
 
+impl StoreError {
+    /// Whether nobody answers where the database is to be, or it is only just starting: it may come.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        // PostgreSQL's class 57P: it is going down, or starting.
+        let comes_or_goes = |code: Option<Cow<'_, str>>| code.is_some_and(|code| code.starts_with("57P"));
+        match self {
+            Self::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            Self::Sql(sqlx::Error::Database(error)) => comes_or_goes(error.code()),
+            _ => false,
+        }
+    }
+}
+
 /// The database. Cloning shares its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pools: Pools,
+    /// It was away when it was opened.
+    awaited: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -144,7 +162,7 @@ impl Store {
             .connect_with(options)
             .await?;
         migrator(SQLITE).run(&pool).await?;
-        Ok(Self { pools: Pools::Sqlite(pool) })
+        Ok(Self { pools: Pools::Sqlite(pool), awaited: false })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
@@ -155,7 +173,45 @@ impl Store {
             .connect_with(options)
             .await?;
         migrator(POSTGRES).run(&pool).await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self { pools: Pools::Postgres(pool), awaited: false })
+    }
+
+    /// The PostgreSQL at `url`, which is away: its first connection brings the schema up to date, and until then every
+    /// statement fails.
+    ///
+    /// # Errors
+    /// Where the URL is none of PostgreSQL's.
+    pub fn awaited(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?;
+        let migrated = Arc::new(AtomicBool::new(false));
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIME);
+        let pool = pool.after_connect(move |connection, _| {
+            let migrated = Arc::clone(&migrated);
+            Box::pin(async move {
+                // Before any other statement: none may meet an older schema. Two that come at once wait for each other.
+                if !migrated.load(Ordering::Acquire) {
+                    migrator(POSTGRES).run_direct(None, connection, false).await?;
+                    migrated.store(true, Ordering::Release);
+                }
+                Ok(())
+            })
+        });
+        Ok(Self { pools: Pools::Postgres(pool.connect_lazy_with(options)), awaited: true })
+    }
+
+    /// Whether it was away when it was opened ([`Store::awaited`]): what it holds was not known at the start.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
+    /// Returns when there is a connection to it.
+    ///
+    /// # Errors
+    /// Where it is away, or its schema cannot be brought to this version's.
+    pub async fn reach(&self) -> Result<(), StoreError> {
+        on!(self, pool, Db => drop(pool.acquire().await?));
+        Ok(())
     }
 
     /// Whether the database answers, and soon.

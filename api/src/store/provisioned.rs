@@ -72,16 +72,17 @@ impl Store {
         Ok(())
     }
 
-    /// What each tenant's calls over trunks have used that ended at `since` (milliseconds since the Unix epoch) or later.
+    /// What each tenant's calls over trunks have used that ended at `since` or later and before `until` (milliseconds since
+    /// the Unix epoch).
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn used_since(&self, since: u64) -> Result<BTreeMap<String, switch::Usage>, StoreError> {
+    pub async fn used_between(&self, since: u64, until: u64) -> Result<BTreeMap<String, switch::Usage>, StoreError> {
         const SUM: &str =
             "SELECT tenant, CAST(sum(billable_ms) AS BIGINT), CAST(sum(coalesce(price, 0)) AS DOUBLE PRECISION)
-            FROM calls WHERE ended_at >= $1 AND trunk IS NOT NULL AND direction <> 'inbound' GROUP BY tenant";
+            FROM calls WHERE ended_at >= $1 AND ended_at < $2 AND trunk IS NOT NULL AND direction <> 'inbound' GROUP BY tenant";
         Ok(on!(self, pool, Db => {
-            let rows = sqlx::query(SUM).bind(integer(since)).fetch_all(pool).await?;
+            let rows = sqlx::query(SUM).bind(integer(since)).bind(integer(until)).fetch_all(pool).await?;
             let usage = |row: <Db as sqlx::Database>::Row| {
                 let (billable_ms, price) = (row.get::<i64, _>(1), row.get::<f64, _>(2));
                 let spent = (price * carrier::MICRO).round().max(0.0) as u64;

@@ -200,9 +200,63 @@ async fn a_body_that_never_ends_gets_408() {
 }
 
 #[tokio::test]
+async fn a_body_in_a_coding_of_http_is_refused_and_one_that_says_it_has_none_is_read() {
+    let board = Board::new().await;
+    let coded = |coding: &str| {
+        let request =
+            Request::post("/v1/calls").header("x-api-key", KEY).header(header::CONTENT_TYPE, "application/json");
+        request.header(header::CONTENT_ENCODING, coding).body(Body::from(call().to_string())).unwrap()
+    };
+    board.send(coded("gzip")).await.is_problem(415, "unsupported_media_type");
+    assert_eq!(board.send(coded("Identity")).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn an_error_repeats_little_of_what_was_sent() {
+    let board = Board::new().await;
+    let long = "x".repeat(70_000);
+    for (path, body) in [
+        ("/v1/keys", json!({ "scope": long })),
+        ("/v1/calls", call_with(json!({ "to": long }))),
+        ("/v1/calls", call_with(json!({ "trunk": long }))),
+        ("/v1/calls", call_with(json!({ (long.as_str()): 1 }))),
+        ("/v1/calls", call_with(json!({ "answer": { "play": long } }))),
+        ("/v1/calls", call_with(json!({ "answer": { "flow": long } }))),
+        ("/v1/calls", call_with(json!({ "answer": { (long.as_str()): long } }))),
+        ("/v1/calls", call_with(json!({ "status_callback": long }))),
+        ("/v1/tenants", json!({ "name": long })),
+        ("/v1/trunks", json!({ "name": "t", "uri": long })),
+        ("/v1/trunks", json!({ "name": "t", "uri": "sip:a", "profile": long })),
+        ("/v1/numbers", json!({ "number": long })),
+        ("/v1/users", json!({ "name": long, "password": "x" })),
+        ("/v1/routes/explain", json!({ "to": long })),
+    ] {
+        let answer = board.post(path, body).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+        assert!(answer.text.len() < 1_000, "{path}: {} octets: {}", answer.text.len(), &answer.text[..300]);
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_no_text_leads_nowhere() {
     let board = Board::new().await;
     for path in ["/v1/calls/%ff", "/v1/flows/%c3%28", "/v1/recordings/%ff.wav", "/v1/calls/%80/ladder"] {
         board.get(path).await.is_problem(404, "not_found");
     }
+    let mut walked = 0;
+    for (path, method, _) in crate::document::operations().filter(|(path, ..)| path.contains('{')) {
+        let path: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { "%ff" } else { part }).collect();
+        let request = Request::builder().method(method.to_uppercase().as_str()).uri(path.join("/"));
+        let request = request.header("x-api-key", KEY).header(header::CONTENT_TYPE, "application/json");
+        board.send(request.body(Body::from("{}")).unwrap()).await.is_problem(404, "not_found");
+        walked += 1;
+    }
+    assert!(walked > 30, "{walked}");
+}
+
+#[tokio::test]
+async fn a_parameter_that_stands_twice_is_refused_wherever_parameters_are() {
+    let board = Board::new().await;
+    let explain = json!({ "to": "+18325550199" });
+    board.post("/v1/routes/explain?a=1&a=2", explain).await.is_problem(400, "invalid_parameter");
 }

@@ -37,6 +37,12 @@ async fn metrics_count_calls_requests_and_say_how_things_are() {
         "tandem_draining 0",
         "tandem_trunk_calls{trunk=\"sim\"} 3",
         "tandem_media_packets_sent_total{shard=\"0\"} 0",
+        "tandem_sip_connections 2",
+        "tandem_sip_datagrams_dropped_total{cause=\"inbox_full\"} 3",
+        "tandem_sip_datagrams_dropped_total{cause=\"too_many\"} 4",
+        "tandem_sip_streams_paced_total 5",
+        "tandem_sip_connections_refused_total 6",
+        "tandem_sip_accept_errors_total 7",
         "tandem_media_packets_dropped_total{shard=\"0\",cause=\"stranger\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

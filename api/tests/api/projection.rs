@@ -2,7 +2,7 @@
 //! PostgreSQL.
 
 use crate::records;
-use crate::support::{Board, databases, execute, number, until};
+use crate::support::{Board, PATIENCE, databases, execute, execute_text, number, until};
 
 async fn counts(url: &str) -> [i64; 4] {
     [
@@ -113,6 +113,32 @@ async fn a_postgresql_that_answers_nothing_delays_no_call_and_what_it_alone_know
     board.settle().await;
     assert_eq!(counts(&url).await, [41, 41, 205, 41]);
     assert_eq!(board.get(&format!("/v1/calls/{before}")).await.json()["status"], "completed");
+}
+
+/// FAULTS.md row 13. That nothing waits for a statement is shown above, where none comes to an end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgresql_that_takes_two_seconds_over_each_statement_has_every_row_once() {
+    let Some((url, dir)) = databases().await.into_iter().nth(1) else { return };
+    let board = Board::open(dir, &url, 64 << 20).await;
+    let slow =
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$";
+    execute(&url, slow).await;
+    for table in ["calls", "facts", "projection"] {
+        let before = format!("CREATE TRIGGER slow BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION slow()");
+        execute_text(&url, before).await;
+    }
+    let mut sids = Vec::new();
+    for _ in 0..40 {
+        let sid = board.call().await;
+        board.completes(sid);
+        assert_eq!(board.get(&format!("/v1/calls/{sid}")).await.json()["status"], "completed");
+        sids.push(sid.to_string());
+    }
+    assert_eq!(board.get("/health").await.status, 200);
+    tokio::time::timeout(PATIENCE * 5, board.ledger.settle()).await.expect("it comes to an end").unwrap();
+    assert_eq!(counts(&url).await, [40, 40, 200, 40]);
+    sids.reverse();
+    assert_eq!(board.get("/v1/cdrs").await.sids(), sids);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

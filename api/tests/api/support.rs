@@ -131,6 +131,7 @@ impl Board {
             up: true,
             trunks: [("sim".into(), trunk)].into(),
             usage: [].into(),
+            usage_unknown: false,
         }));
         let app = App::new(Parts {
             ledger: ledger.clone(),
@@ -146,6 +147,7 @@ impl Board {
             commander,
             sip: sip.clone(),
             media: Arc::new(|| vec![media::ShardReport::default()]),
+            net: Arc::new(seen),
             rng: Rng::from_seed(seed()),
             version: "0.0.0-test",
         });
@@ -246,6 +248,19 @@ impl Board {
 
     pub async fn settle(&self) {
         tokio::time::timeout(PATIENCE, self.ledger.settle()).await.expect("the projection stands still").unwrap();
+    }
+}
+
+/// What SIP's sockets are said to have seen.
+fn seen() -> sip_core::net::Counters {
+    sip_core::net::Counters {
+        flows: 2,
+        datagrams_dropped: 3,
+        datagrams_refused: 4,
+        streams_paced: 5,
+        refused: 6,
+        accept_errors: 7,
+        ..sip_core::net::Counters::default()
     }
 }
 

@@ -58,6 +58,8 @@ pub struct RegistrarConfig {
     pub tenants: Vec<TenantDomain>,
     /// The users.
     pub users: Vec<User>,
+    /// There may be others, of whom nothing is known yet: they are told to come again (503), and not that they are nobody.
+    pub partial: bool,
 }
 
 /// The hashes of one user's password in one realm.
@@ -71,6 +73,7 @@ struct Keys {
 #[derive(Debug)]
 pub struct Directory {
     pub(super) open: bool,
+    pub(super) partial: bool,
     pub(super) algorithms: Vec<Algorithm>,
     realm: String,
     domains: BTreeSet<String>,
@@ -107,6 +110,7 @@ impl Directory {
         };
         let mut directory = Self {
             open: config.open,
+            partial: config.partial,
             algorithms: config.algorithms.clone(),
             realm: config.realm.clone(),
             domains: config.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),

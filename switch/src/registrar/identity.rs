@@ -30,6 +30,8 @@ pub enum Verdict {
     Malformed,
     /// A wrong password, an unknown user, another user's name, or nobody could prove anything: 403.
     Stranger,
+    /// It may be a user, and not all users are known yet ([`super::RegistrarConfig::partial`]): 503, and no guess.
+    Later,
 }
 
 /// What proves, and who has failed to.
@@ -85,7 +87,7 @@ impl Identity {
         }
         let Some(claimed) = claimed else { return Verdict::Stranger };
         if directory.is_empty() && !carriers_prove {
-            return Verdict::Stranger;
+            return if directory.partial { Verdict::Later } else { Verdict::Stranger };
         }
         if self.users.is_banned(&claimed.user, now) && !known(&claimed.user) {
             return Verdict::Banned;
@@ -139,6 +141,7 @@ impl Identity {
             // Somebody's password, and another's name: it is known who lies, and that is no guess.
             Proof::Right => Verdict::Stranger,
             Proof::Missing(challenge) => Verdict::Challenge(challenge),
+            Proof::Wrong if directory.partial && !directory.knows(&claimed.user) => Verdict::Later,
             Proof::Wrong => {
                 self.failed(&claimed.user, from, now);
                 Verdict::Stranger

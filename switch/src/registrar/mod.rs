@@ -140,7 +140,8 @@ impl Registrar {
     fn address_of_record(&self, request: &Message) -> Result<UserId, StatusCode> {
         let to = request.to().map_err(|_| StatusCode::BAD_REQUEST)?;
         let name = name_in(&to.uri).ok_or(StatusCode::BAD_REQUEST)?;
-        self.directory.user(&to.uri, &name).ok_or(StatusCode::NOT_FOUND)
+        let nobody = if self.directory.partial { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NOT_FOUND };
+        self.directory.user(&to.uri, &name).ok_or(nobody)
     }
 
     /// §10.3 steps 3 and 4: the sender is who the address-of-record names.
@@ -153,6 +154,7 @@ impl Registrar {
             Verdict::Challenge(headers) => Err(Box::new(Reply::Refuse(StatusCode::UNAUTHORIZED, headers))),
             Verdict::Banned => Err(Box::new(Reply::Ignore)),
             Verdict::Malformed => Err(refuse(StatusCode::BAD_REQUEST)),
+            Verdict::Later => Err(refuse(StatusCode::SERVICE_UNAVAILABLE)),
             Verdict::User(_) | Verdict::Trunk(_) | Verdict::Stranger => Err(refuse(StatusCode::FORBIDDEN)),
         }
     }

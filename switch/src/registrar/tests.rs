@@ -22,6 +22,7 @@ fn config(open: bool) -> RegistrarConfig {
         domains: vec!["example.com".into()],
         tenants: vec![tenant("default", None), tenant("acme", Some("acme.example"))],
         users: vec![user("alice", "default"), user("bob", "default"), user("alice", "acme"), user("carol", "acme")],
+        partial: false,
     }
 }
 
@@ -472,6 +473,28 @@ fn without_users_everybody_is_a_stranger() {
     let mut registrar = Registrar::new(&RegistrarConfig { users: Vec::new(), ..config(false) }, &mut rng);
     let request = register("alice@example.com", "x", 1, "");
     refused(&registrar.register(&request, &source(PHONE), Now::new(1, 1)), 403);
+}
+
+#[test]
+fn while_not_all_users_are_known_one_that_may_be_is_told_to_come_again_and_is_not_banned() {
+    let mut bench = Bench::new(false);
+    let config = RegistrarConfig { users: vec![user("alice", "default")], partial: true, ..config(false) };
+    bench.registrar.replace(Arc::new(Directory::new(&config)), &mut bench.rng);
+    let contact = "Contact: <sip:bob@192.0.2.9>\n";
+    for _ in 0..2 * SOURCE_FAILURES {
+        refused(&bench.log_in(("bob@example.com", "bob"), "secret-default-bob", PHONE, contact), 503);
+        refused(&bench.log_in(("dave@late.example", "dave"), "secret", PHONE, contact), 503);
+    }
+    assert!(bench.registrar.bans(bench.now).is_empty());
+    refused(&bench.log_in(("alice@example.com", "alice"), "a guess", PHONE, contact), 403);
+    bench.registrar.replace(Arc::new(Directory::new(&super::tests::config(false))), &mut bench.rng);
+    assert!(matches!(
+        bench.log_in(("bob@example.com", "bob"), "secret-default-bob", PHONE, contact),
+        Reply::Answer(StatusCode::OK, _)
+    ));
+    let nobody = RegistrarConfig { users: Vec::new(), partial: true, ..super::tests::config(false) };
+    bench.registrar.replace(Arc::new(Directory::new(&nobody)), &mut bench.rng);
+    refused(&bench.log_in(("bob@example.com", "bob"), "secret-default-bob", PHONE, contact), 503);
 }
 
 /// An INVITE from somebody who calls from outside.

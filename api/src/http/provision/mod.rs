@@ -32,7 +32,7 @@ pub(super) fn acting(app: &App, caller: &Caller, params: &mut Params) -> Result<
         None => Ok(caller.tenant().to_owned()),
         Some(named) if named == caller.tenant() => Ok(named),
         Some(named) if caller.may(Scope::Operator).is_ok() && has_tenant(app, &named) => Ok(named),
-        Some(_) => Err(not_found(Kind::Tenant).at("tenant")),
+        Some(_) => Err(app.unless_unknown(not_found(Kind::Tenant).at("tenant"))),
     }
 }
 
@@ -79,6 +79,7 @@ pub(super) async fn list(kind: Kind, app: App, caller: Caller, params: Params) -
     caller.may(Scope::Read)?;
     let mut params = params.only(&["limit", "cursor", "tenant"])?;
     let tenant = acting(&app, &caller, &mut params)?;
+    app.known()?;
     let (limit, after) = params.cut(|text| Some(text.to_owned()))?;
     let all = seen(&app, &caller, kind, &tenant);
     let begin = after.map_or(0, |after| all.iter().position(|(name, _)| *name == after).map_or(all.len(), |at| at + 1));
@@ -95,7 +96,7 @@ fn one(app: &App, caller: &Caller, kind: Kind, tenant: &str, name: &str) -> Resu
         return Err(not_found(kind));
     }
     let found = seen(app, caller, kind, tenant).into_iter().find(|(known, _)| known == name);
-    found.map(|(_, view)| view).ok_or_else(|| not_found(kind))
+    found.map(|(_, view)| view).ok_or_else(|| app.unless_unknown(not_found(kind)))
 }
 
 /// Shows one.
@@ -225,6 +226,6 @@ fn owner(app: &App, fields: &mut Map<String, Value>) -> Result<Option<String>, P
     if has_tenant(app, &named) {
         return Ok(Some(named));
     }
-    Err(Problem::bad("unknown_tenant", "there is no tenant of this name; GET /v1/tenants lists those there are")
-        .at("tenant"))
+    let detail = "there is no tenant of this name; GET /v1/tenants lists those there are";
+    Err(app.unless_unknown(Problem::bad("unknown_tenant", detail).at("tenant")))
 }

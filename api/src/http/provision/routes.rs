@@ -3,11 +3,12 @@
 use super::resource::{NumberResource, TenantResource, TrunkResource, UserResource};
 use crate::http::Api;
 use crate::http::auth::Caller;
+use crate::http::path::Named;
 use crate::http::problem::Problem;
 use crate::http::query::{Names, OfTenant, Params};
 use crate::http::resource::List;
 use crate::registry::Kind;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 
 /// The handlers of one kind: its module, its path and that of one, its words, what is shown of it, what is sent for it, the
@@ -67,7 +68,7 @@ macro_rules! handlers {
             pub(in crate::http) async fn get(
                 State(app): Api,
                 caller: Caller,
-                Path(name): Path<String>,
+                Named(name): Named,
                 params: Params,
             ) -> Result<Response, Problem> {
                 crate::http::provision::get($kind, app, caller, name, params).await
@@ -87,7 +88,7 @@ macro_rules! handlers {
             pub(in crate::http) async fn change(
                 State(app): Api,
                 caller: Caller,
-                Path(name): Path<String>,
+                Named(name): Named,
                 params: Params,
                 request: Request,
             ) -> Result<Response, Problem> {
@@ -106,7 +107,7 @@ macro_rules! handlers {
             pub(in crate::http) async fn delete(
                 State(app): Api,
                 caller: Caller,
-                Path(name): Path<String>,
+                Named(name): Named,
                 params: Params,
             ) -> Result<Response, Problem> {
                 crate::http::provision::delete($kind, app, caller, name, params).await
