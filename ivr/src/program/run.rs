@@ -44,7 +44,7 @@ impl Program {
             let Some(frame) = self.frames.last_mut() else { return self.end_of_program(now) };
             let verb = match frame {
                 Frame::Verbs(verbs) => verbs.next(),
-                Frame::Flow(flow) => match flow.next(&self.call, now) {
+                Frame::Flow(flow) => match flow.next(&self.call, &mut self.pace, now) {
                     Move::Over => None,
                     Move::Verb(verb) => Some(*verb),
                     Move::Http(request) => return self.fetch_for_flow(request, now),
@@ -131,6 +131,9 @@ impl Program {
     /// A gather is over: the flow, the document or the branch that it leads to.
     fn gathered(&mut self, gather: Gather, outcome: Outcome, now: Now) -> Option<State> {
         let empty = outcome.is_empty();
+        if !empty {
+            self.pace.anew();
+        }
         match gather.then {
             Then::Ask(_) if empty && !gather.asks_when_empty => {
                 let branch = gather.on.take("", false);
