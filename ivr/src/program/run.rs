@@ -225,14 +225,25 @@ impl Program {
 
     fn tell_of_recording(&mut self, callback: &Callback, recording: &Recording, event: &str) {
         if callback.events.iter().any(|wanted| wanted == event) {
-            let params = callbacks::recording(&self.call, recording, event, "RecordVerb");
-            self.tell(callback, params);
+            let token = self.out.token();
+            let request = self.of_recording(callback, recording, event, token);
+            self.out.push(Output::Tell { event: format!("recording-{event}"), request });
         }
     }
 
-    fn tell(&mut self, callback: &Callback, params: Params) {
-        let request = HttpRequest::new(callback.url.clone(), callback.method, params, self.out.token());
-        self.out.push(Output::Tell { request });
+    fn of_recording(&self, callback: &Callback, recording: &Recording, event: &str, token: u32) -> HttpRequest {
+        let params = callbacks::recording(&self.call, recording, event, "RecordVerb");
+        HttpRequest::new(callback.url.clone(), callback.method, params, token)
+    }
+
+    /// What somebody is to be told once the recording that runs is whole; none where nobody is. The driver keeps it for the
+    /// case that the process dies first.
+    #[must_use]
+    pub fn promised(&self, record: RecordId, recording: &Recording) -> Option<HttpRequest> {
+        let State::Talking(talking) = &self.state else { return None };
+        let callback = talking.recording().filter(|_| talking.is_recording(record))?.callback.as_ref()?;
+        let wanted = callback.events.iter().any(|event| event == "completed");
+        wanted.then(|| self.of_recording(callback, recording, "completed", 0))
     }
 
     pub(super) fn tell_partial(&mut self, gather: &Collecting, listen: ListenId, stable: &str, unstable: String) {
