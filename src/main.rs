@@ -28,6 +28,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A third of the weight of a thread that is not nice.
 const NICENESS: i32 = 5;
 
+/// Threads of the runtime at least, on however few cores: while one makes rows out of a batch of the journal, for some ten
+/// milliseconds, the other answers HTTP.
+const WORKERS: usize = 2;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = match &cli.command {
@@ -39,7 +43,9 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Command::Serve(_) = &cli.command {
-        runtime.on_thread_start(come_after_calls);
+        let cores = std::thread::available_parallelism().map_or(WORKERS, std::num::NonZero::get);
+        runtime.worker_threads(cores.max(WORKERS)).on_thread_start(come_after_calls);
+        take_small_pages();
     }
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
@@ -62,6 +68,14 @@ fn main() -> ExitCode {
 fn come_after_calls() {
     // One's own niceness may always be raised; where it is not, calls wait a little.
     let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+/// No huge pages: the first touch of one clears 2 MB, for milliseconds in a virtual machine, and the call at hand waits for
+/// it. Memory is less by a quarter, and what calls cost is the same.
+fn take_small_pages() {
+    // Where the system has no such word, it has no such pages.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 async fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {

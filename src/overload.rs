@@ -12,8 +12,9 @@ use std::time::Duration;
 
 /// How long a new call may have waited while the switch is overloaded.
 pub const PATIENCE: Duration = Duration::from_millis(10);
-/// For how long every message must have waited that long before it is.
-pub const STANDING: u64 = millis(60);
+/// For how long every message must have waited that long before it is. At twice what the thread can take, the wait grows by
+/// half of this meanwhile, and whoever is refused first has waited for all of it.
+pub const STANDING: u64 = millis(30);
 /// A message that waited less ends it.
 pub const RELIEF: Duration = Duration::from_millis(3);
 /// For so long after its end it comes back at once: the load that made it is most likely still there.
@@ -66,7 +67,7 @@ mod tests {
     fn what_stands_is_refused_until_it_is_gone() {
         let mut overload = Overload::default();
         let refused: Vec<u64> = (0..100).filter(|ms| overload.refuses(LONG, millis(*ms))).collect();
-        assert_eq!(refused, (60..100).collect::<Vec<_>>());
+        assert_eq!(refused, (30..100).collect::<Vec<_>>());
         assert!(!overload.refuses(PATIENCE, millis(100)), "who has waited less is taken");
         assert!(overload.refuses(LONG, millis(101)), "and it is not over");
         assert!(!overload.refuses(RELIEF, millis(102)));

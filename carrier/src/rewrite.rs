@@ -114,13 +114,20 @@ impl Rewrite {
     #[must_use]
     pub fn caller(&self, number: &Number) -> String {
         match (self.form, &self.country) {
-            (NumberForm::National, Some(country)) => match number.digits().strip_prefix(country.as_str()) {
-                Some(national) => format!("{}{national}", self.national_prefix),
-                None => format!("{}{}", self.international_prefix, number.digits()),
-            },
+            (NumberForm::National, Some(country)) => {
+                let home = number.digits().strip_prefix(country.as_str());
+                let home = home.map(|national| format!("{}{national}", self.national_prefix));
+                // +49 0 1832… would be dialled 001832…: another country's number, whose price and permission nobody asked for.
+                home.filter(|written| !self.leads_abroad(written))
+                    .unwrap_or_else(|| format!("{}{}", self.international_prefix, number.digits()))
+            }
             (NumberForm::Digits, _) => number.digits().to_owned(),
             _ => number.as_str().to_owned(),
         }
+    }
+
+    fn leads_abroad(&self, written: &str) -> bool {
+        !self.international_prefix.is_empty() && written.starts_with(&self.international_prefix)
     }
 
     /// The number that this carrier means by a user part; `None` where it means none, or something else.
@@ -133,8 +140,7 @@ impl Rewrite {
             (NumberForm::E164, _) => None,
             (NumberForm::National, Some(country)) => {
                 // An empty prefix would claim what bears the other.
-                let abroad =
-                    user.strip_prefix(&self.international_prefix).filter(|_| !self.international_prefix.is_empty());
+                let abroad = user.strip_prefix(&self.international_prefix).filter(|_| self.leads_abroad(user));
                 let written = match abroad {
                     Some(digits) => format!("+{digits}"),
                     None => format!("+{country}{}", user.strip_prefix(&self.national_prefix)?),
@@ -187,6 +193,12 @@ mod tests {
         let rewrite = Rewrite { strip: "+".to_owned(), prepend: "9911#".to_owned(), ..Rewrite::default() };
         assert_eq!(rewrite.called(&number("+18325550100")), "9911#18325550100");
         assert_eq!(rewrite.caller(&number("+18325550100")), "+18325550100");
+    }
+
+    #[test]
+    fn a_number_of_the_country_is_never_dialled_as_one_of_another() {
+        assert_eq!(german().called(&number("+4901832555010")), "004901832555010");
+        assert_eq!(german().read("004901832555010"), Some(number("+4901832555010")));
     }
 
     #[test]

@@ -119,9 +119,13 @@ pub const MAX_HTTP_REDIRECTS: u32 = 5;
 /// Verbs and states of flows that one call runs. After them it is told of an application error and ended.
 pub const MAX_STEPS: u32 = 20_000;
 
-/// States of a flow that run one after the other without waiting for anything. After them the call is told of an
-/// application error and ended: they go round in a circle.
+/// States of a flow that run one after the other without a second of the caller's time, or anything he enters, between
+/// them. After them the call is told of an application error and ended: they go round in a circle.
 pub const MAX_HURRIED_STATES: u32 = 200;
+
+/// Those among them that reach others: web requests, transfers, recordings, conferences, flows in flows. After them the
+/// call ends likewise: a flow that goes round through its own web request asks no oftener than this.
+pub const MAX_HURRIED_ERRANDS: u32 = 20;
 
 /// Branches, flows and what was put in between that are open in one program at once. Beyond it nothing more is put in
 /// between; what a program itself may nest ([`MAX_DEPTH`], [`MAX_FLOW_DEPTH`]) stays below it.
@@ -145,6 +149,9 @@ pub const MAX_FLOW: usize = 256 * 1024;
 
 /// States of a flow. More are refused.
 pub const MAX_STATES: usize = 500;
+
+/// Texts that may be said for one choice of a flow's menu. More are refused.
+pub const MAX_PHRASES: usize = 16;
 
 /// Variables of a flow, and of those that it is begun with. More are refused when they are read.
 pub const MAX_VARIABLES: usize = 64;

@@ -192,7 +192,7 @@ fn a_flow_that_goes_round_in_a_circle_is_ended() {
     let flow = flow(json!({ "start": "a", "states": {
         "a": { "set": { "x": "1" }, "next": "b" }, "b": { "set": { "x": "2" }, "next": "a" } } }));
     let lines = run(&flow, json!([]));
-    assert!(lines[0].contains("goes round in a circle without waiting"), "{lines:?}");
+    assert!(lines[0].contains("200 states in a row without a second of the caller"), "{lines:?}");
     assert!(lines[1].contains("An application error has occurred"), "{lines:?}");
     assert_eq!(lines[2], "3 hangup");
 }
@@ -347,8 +347,62 @@ fn a_flow_that_asks_for_ever_is_ended_with_the_call_and_after_it() {
     assert_eq!(afterwards.iter().filter(|line| line.contains("fetch")).count(), 10);
     assert!(afterwards.last().is_some_and(|line| line.contains("at most 10 requests when the caller has gone")));
     let live = run(&asks, json!([]));
-    // A live call asks a thousand times; the transcript is full before that.
-    assert!(live.last().is_some_and(|line| line.contains("the simulation ends here")));
+    assert_eq!(live.iter().filter(|line| line.contains("fetch")).count(), 20);
+    let error = live.iter().find(|line| line.contains("warning 11200")).expect("the record says why");
+    assert!(error.contains("at the state \"h\"") && error.contains("put a `pause`"), "{error}");
+    assert!(live.last().is_some_and(|line| line.ends_with("hangup")));
+}
+
+#[test]
+fn a_flow_that_redials_whoever_is_gone_at_once_is_ended() {
+    let redials = flow(json!({ "start": "t", "variables": { "who": "" },
+        "states": { "t": { "transfer": "{{who}}", "next": "t" } } }));
+    let lines = run(&redials, json!([]));
+    assert!(lines[0].contains("20 requests, transfers and flows in a row"), "{lines:?}");
+    assert_eq!(lines.last().map(String::as_str), Some("3 hangup"));
+}
+
+#[test]
+fn a_second_of_the_callers_or_a_key_lets_a_flow_go_round() {
+    let polls = |wait: Value| {
+        let states = json!({ "h": { "http": "https://a.example/x", "next": "wait" }, "wait": wait });
+        let lines = run(&flow(json!({ "start": "h", "states": states })), json!([{ "press": "1".repeat(64) }]));
+        assert!(lines.iter().all(|line| !line.contains("warning")), "{lines:?}");
+        lines.iter().filter(|line| line.contains("fetch")).count()
+    };
+    assert!(polls(json!({ "pause": 1, "next": "h" })) > 500, "it is heard for as long as the simulation lasts");
+    // As many keys as are typed ahead ask at once, and then nobody presses one.
+    let asked = polls(json!({ "menu": "m", "on": { "1": "h", "none": null } }));
+    assert_eq!(asked, 65);
+}
+
+#[test]
+fn warns_of_states_that_lead_back_to_themselves() {
+    let warned = |states: Value| -> Vec<(String, String)> {
+        let flow = flow(json!({ "start": "a", "states": states }));
+        flow.warnings().iter().map(|warning| (warning.path.clone(), warning.message.clone())).collect()
+    };
+    let itself = warned(json!({ "a": { "http": "https://a.example/x", "on": { "failed": "a" }, "next": "b" },
+        "b": { "hangup": true } }));
+    assert_eq!(itself.len(), 1);
+    assert_eq!(itself[0].0, "flow.states.a");
+    assert!(itself[0].1.starts_with("leads back to itself (by `a`)"), "{itself:?}");
+    assert!(itself[0].1.contains("put a `pause`"), "{itself:?}");
+    // A longer one is told once, by its shortest way; the start may lead into it.
+    let longer = warned(json!({ "a": { "set": { "x": "1" }, "next": "b" },
+        "b": { "http": "https://a.example/x", "next": "c" },
+        "c": { "branch": [{ "var": "http_status", "equals": "200", "next": "d" }], "else": "b" },
+        "d": { "hours": [{ "from": "09:00", "to": "17:00" }], "open": "b", "closed": "e" }, "e": { "say": "Bye." } }));
+    let paths: Vec<&str> = longer.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["flow.states.b", "flow.states.d"]);
+    assert!(longer[0].1.contains("(by `b`, `c`)") && longer[1].1.contains("(by `d`, `b`, `c`)"), "{longer:?}");
+    // Whoever hears something on the way is not hurried.
+    assert_eq!(
+        warned(json!({ "a": { "http": "https://a.example/x", "next": "b" }, "b": { "pause": 1, "next": "a" } })),
+        []
+    );
+    assert!(menu().warnings().is_empty());
+    assert!(flow(serde_json::from_str(VOICEMAIL).expect("JSON")).warnings().is_empty());
 }
 
 #[test]
@@ -378,4 +432,70 @@ fn a_collect_hears_what_is_said_and_keeps_it() {
         wrong,
         [("flow.states.a.collect.input".to_owned(), "`keys`, `speech` or `both`; found \"voice\"".to_owned())]
     );
+}
+
+#[test]
+fn a_menu_is_answered_by_what_is_said() {
+    let menu = |input: &str| {
+        flow(json!({ "start": "menu", "states": {
+            "menu": { "menu": [{ "say": "Sales or support?" }], "input": input, "language": "en-GB", "timeout_s": 3,
+                      "on": { "1": "sales", "2": "support", "none": "bye", "other": "again" },
+                      "words": { "1": ["sales", "buy something"], "2": ["support", "sales support", "it's broken"] } },
+            "sales": { "say": "Sales.", "next": "bye" },
+            "support": { "say": "Support, for {{entered}}.", "next": "bye" },
+            "again": { "say": "Not {{entered}}.", "next": "bye" },
+            "bye": { "hangup": true }
+        } }))
+    };
+    let told = |input: &str, step: Value| {
+        let lines = run(&menu(input), json!([step]));
+        let listens = lines.iter().find(|line| line.contains(" listen ")).expect("it listens");
+        assert!(listens.contains("en-GB") && listens.contains("sales,buy something,support"), "{listens}");
+        let told = lines.iter().rev().find(|line| line.contains(" say "));
+        told.map(|line| line.split_once(" say ").expect("found by it").1[2..].to_owned()).expect("something is said")
+    };
+    for (said, wanted) in [
+        ("Sales, please!", "\"Sales.\""),
+        ("I would like to BUY something", "\"Sales.\""),
+        ("Its broken.", "\"Support, for 2.\""),
+        // The longer of two phrases, and the key's own name.
+        ("the sales support", "\"Support, for 2.\""),
+        ("2", "\"Support, for 2.\""),
+        // Both, neither, and a part of a word.
+        ("support or sales", "\"Not support or sales.\""),
+        ("the weather", "\"Not the weather.\""),
+        ("supporters", "\"Not supporters.\""),
+    ] {
+        assert_eq!(told("both", json!({ "speak": said })), wanted, "{said}");
+    }
+    assert_eq!(told("both", json!({ "press": "2" })), "\"Support, for 2.\"");
+    // Where only speech is listened to, a key says nothing; and who says nothing has chosen nothing.
+    assert_eq!(told("speech", json!({ "press": "2" })), "\"Sales or support?\"");
+    assert_eq!(told("speech", json!({ "speak": "sales" })), "\"Sales.\"");
+}
+
+#[test]
+fn says_what_is_wrong_with_the_words_of_a_menu() {
+    let menu = |extra: Value| {
+        let mut state = json!({ "menu": true, "on": { "1": "s", "2": "s" } });
+        state.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        errors(json!({ "start": "s", "states": { "s": state } }))
+    };
+    for (extra, place, says) in [
+        (json!({ "words": { "1": "a" } }), ".words", "where `input` is \"speech\" or \"both\""),
+        (json!({ "input": "both" }), ".words", "what is said for each choice"),
+        (json!({ "input": "both", "words": {} }), ".words", "what is said for each choice"),
+        (json!({ "input": "both", "words": { "3": "a" } }), ".words.3", "`on` has no choice `3`"),
+        (json!({ "input": "both", "words": { "1": [] } }), ".words.1", "1 to 16 texts"),
+        (json!({ "input": "both", "words": { "1": "?!" } }), ".words.1", "with a word in it"),
+        (json!({ "input": "both", "words": { "1": 1 } }), ".words.1", "with a word in it"),
+        (json!({ "input": "both", "words": { "1": "Yes", "2": "yes!" } }), ".words.2", "is said for `1` already"),
+        (json!({ "input": "speech", "words": { "1": "a" } }), ".on.2", "give it `words`"),
+        (json!({ "input": "voice" }), ".menu.input", "`keys`, `speech` or `both`"),
+    ] {
+        let found = menu(extra.clone());
+        let path = format!("flow.states.s{place}");
+        let message = found.iter().find(|(found, _)| *found == path).map(|(_, message)| message);
+        assert!(message.is_some_and(|message| message.contains(says)), "{extra}: {found:?}, not {says:?} at {path}");
+    }
 }

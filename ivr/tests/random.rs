@@ -61,7 +61,8 @@ fn states() -> impl Strategy<Value = Value> {
     let to = prop::sample::select(vec!["s0", "s1", "s2", "s3"]);
     let state = (to.clone(), to.clone(), 0usize..11).prop_map(|(a, b, kind)| match kind {
         0 => json!({ "say": "{{from}} {{v|digits}}", "next": a }),
-        1 => json!({ "menu": ["m", { "say": "x" }], "on": { "1": a, "12": b, "none": a, "other": b }, "attempts": 2 }),
+        1 => json!({ "menu": ["m", { "say": "x" }], "on": { "1": a, "12": b, "none": a, "other": b }, "attempts": 2,
+                     "input": "both", "words": { "1": ["yes", "yes please"] } }),
         2 => json!({ "collect": true, "into": "v", "max_digits": 3, "next": a, "none": b }),
         3 => json!({ "set": { "v": "{{entered}}" }, "next": a }),
         4 => json!({ "branch": [{ "var": "v.a.0", "greater": 0, "next": a }], "else": b }),

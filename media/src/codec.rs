@@ -5,6 +5,7 @@
 
 mod coder;
 mod g711;
+pub(crate) mod g722;
 pub(crate) mod opus;
 
 pub use coder::{Decoder, Encoder};

@@ -168,7 +168,7 @@ fn packet_times_differ_and_the_clock_goes_by_samples() {
 
 #[test]
 fn one_stream_through_prompt_bridge_hold_resume_rebridge_and_another_shard() {
-    for seed in 0..20 {
+    for seed in 0..100 {
         let mut lab = bridged(seed, |_| {}, |_| {});
         let (greeting, music) = (prompt(5_000, 1), prompt(80_000, 2));
         let mut rng = base::Rng::from_u64(seed);
@@ -198,7 +198,7 @@ fn one_stream_through_prompt_bridge_hold_resume_rebridge_and_another_shard() {
         }
         for id in [LEFT, RIGHT, cat] {
             let (silence, left_out) = assert_one_stream(&lab.wire.rtp(id));
-            assert!(silence <= 41 && left_out <= 41, "seed {seed}, {id:?}: {silence} ms, {left_out} ms left out");
+            assert!(silence <= 40 && left_out <= 40, "seed {seed}, {id:?}: {silence} ms, {left_out} ms left out");
         }
     }
 }
@@ -486,7 +486,7 @@ fn an_hour_of_a_clock_200_ppm_off_leaves_no_gap() {
         play(&mut lab, RIGHT, 1, &prompt(400, 1), 1);
         (0..50).for_each(|_| mouth.say(&mut lab, 1));
         let (silence, left_out) = assert_one_stream(&lab.wire.rtp(RIGHT));
-        assert!(silence <= 41 && left_out <= 41, "slow: {slow}: {silence} {left_out}");
+        assert!(silence <= 40 && left_out <= 40, "slow: {slow}: {silence} {left_out}");
     }
 }
 
@@ -576,7 +576,7 @@ fn assert_unpoisoned(lab: &Lab) {
 
 #[test]
 fn each_key_crosses_once_under_loss_and_reordering() {
-    for seed in 0..20 {
+    for seed in 0..100 {
         let mut lab = bridged(seed, |_| {}, |_| {});
         lab.wire.rules = Rules { loss: 0.05, duplicate: 0.05, hold_back: 0.1, held_ms: 30, ..Rules::default() };
         let mut rng = base::Rng::from_u64(seed);

@@ -147,6 +147,23 @@ fn an_unanswered_call_repeats_its_provisional_every_minute() {
 }
 
 #[test]
+fn a_call_whose_callee_says_nothing_gets_a_provisional_every_minute() {
+    let mut net = Net::new(9);
+    let a = net.place(A, invite_b());
+    net.run_until("the INVITE has come", |net| net.nodes[B].incoming().is_some());
+    net.run_for(secs(125));
+    let said = net.ladder(B).iter().filter(|line| line.starts_with("> 183")).count();
+    assert_eq!(said, 2, "§13.3.1.1");
+    let b = net.nodes[B].incoming().unwrap();
+    net.with(B, |e, now| e.accept(b, Vec::new(), Some(sdp()), now));
+    net.run_for(secs(1));
+    assert!(net.nodes[A].story().iter().any(|line| line.starts_with("answered")), "{:?}", net.nodes[A].story());
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.run_for(secs(1));
+    net.assert_at_rest();
+}
+
+#[test]
 fn the_same_inputs_give_the_same_bytes() {
     let run = || {
         let mut net = Net::new(8);

@@ -22,9 +22,21 @@ use url::Url;
 
 use crate::call::leg::MediaPort;
 
-/// What a timer of a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Wake {
+macro_rules! wakes {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a timer of a call is for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum Wake {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Wake {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+wakes! {
     /// It has waited too long for a permit.
     Queue,
     /// It has rung too long.
@@ -52,23 +64,18 @@ pub(crate) enum Wake {
 }
 
 impl Wake {
-    const OF_THE_LIVING: [Self; 10] = [
-        Self::Queue,
-        Self::Ring,
-        Self::Duration,
-        Self::Day,
-        Self::Program,
-        Self::Hearing,
-        Self::Waiting,
-        Self::Machine,
-        Self::Keys,
-        Self::HandedOn,
-    ];
-
     fn bit(self) -> u16 {
         1 << self as u16
     }
+
+    /// True for what is for the time after the call's end.
+    const fn is_of_the_dead(self) -> bool {
+        matches!(self, Self::Afterlife | Self::Release)
+    }
 }
+
+/// A [`Wake`] has a bit of its own.
+const _: () = assert!(Wake::ALL.len() <= u16::BITS as usize, "the timers of a call have more names than bits");
 
 /// A timer's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -262,8 +269,8 @@ impl Alarms {
 
     /// Stops all but what is for the time after the call's end.
     pub(crate) fn quiet(&mut self, desk: &mut Desk) {
-        for what in Wake::OF_THE_LIVING {
-            self.stop(what, desk);
+        for what in Wake::ALL.iter().filter(|what| !what.is_of_the_dead()) {
+            self.stop(*what, desk);
         }
     }
 }

@@ -45,7 +45,22 @@ impl Ending {
         self.elsewhere = false;
         self.cause.sip_status = self.cause.sip_status.map(|code| match code {
             300..=399 | 401 | 407 | 487 | 491 => 480,
-            405 | 413..=416 | 420..=423 | 428 | 436..=439 | 469 | 481 | 489 | 493 | 494 | 503 | 505 | 513 | 580 => 500,
+            400
+            | 402
+            | 405
+            | 413..=416
+            | 420..=423
+            | 428
+            | 436..=440
+            | 469
+            | 481
+            | 489
+            | 493
+            | 494
+            | 503
+            | 505
+            | 513
+            | 580 => 500,
             other => other,
         });
         self
@@ -140,7 +155,9 @@ mod tests {
     #[test]
     fn what_was_wrong_with_our_own_request_is_not_the_callers_business() {
         let heard = |code| Ending::refused(code, "why", None).toward_the_caller().cause.sip_status;
-        for (theirs, ours) in [(422, 500), (405, 500), (415, 500), (420, 500), (503, 500), (401, 480), (302, 480)] {
+        for (theirs, ours) in
+            [(400, 500), (440, 500), (422, 500), (405, 500), (415, 500), (420, 500), (503, 500), (401, 480), (302, 480)]
+        {
             assert_eq!(heard(theirs), Some(ours), "{theirs}");
         }
         for code in [403, 404, 408, 410, 480, 482, 483, 484, 486, 488, 600, 603] {

@@ -220,6 +220,9 @@ pub enum Fact {
         recording: String,
         /// 1 or 2.
         channels: u8,
+        /// What somebody is told once it is whole, for the case that the process dies before; its length is not in it yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owes: Option<Box<Owed>>,
     },
     /// A recording is over, and its file whole.
     Recorded {

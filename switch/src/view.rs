@@ -1,6 +1,6 @@
 //! A call as the outside sees it: a fold over its records, and nothing else.
 
-use crate::{CallSid, Cause, Cdr, Direction, Fact, Record, StatusCallback, Timestamps};
+use crate::{CallSid, Cause, Cdr, Direction, Fact, Owed, Record, StatusCallback, Timestamps};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -61,6 +61,9 @@ pub struct Engaged {
     pub member: Option<MemberView>,
     /// The recordings that run, by their sids.
     pub recordings: Vec<String>,
+    /// What somebody is owed of those, each by its sid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owes: Vec<(String, Owed)>,
 }
 
 /// A call as a member of its conference.
@@ -96,8 +99,14 @@ impl Engaged {
                 }
             }
             Fact::Left { .. } => (self.conference, self.member) = (None, None),
-            Fact::Recording { recording, .. } => self.recordings.push(recording.clone()),
-            Fact::Recorded { recording, .. } => self.recordings.retain(|other| other != recording),
+            Fact::Recording { recording, owes, .. } => {
+                self.recordings.push(recording.clone());
+                self.owes.extend(owes.iter().map(|owed| (recording.clone(), (**owed).clone())));
+            }
+            Fact::Recorded { recording, .. } => {
+                self.recordings.retain(|other| other != recording);
+                self.owes.retain(|(other, _)| other != recording);
+            }
             Fact::Ended(_) => *self = Self::default(),
             _ => {}
         }

@@ -1,5 +1,6 @@
-//! What is owed in Twilio's form of a conference and of a leg outlives a `kill -9`: their receiver is down until the switch
-//! has died, and hears of everything once it has started again; of a leg that was live then its end too.
+//! What is owed in Twilio's form of a conference, of a leg and of recordings outlives a `kill -9`: their receiver is down until
+//! the switch has died, and hears of everything once it has started again; of a leg or a recording that was live then its end
+//! too.
 
 use crate::common::carrier::Carrier;
 use crate::common::http::Http;
@@ -102,8 +103,31 @@ fn what_is_owed_of_a_conference_and_of_a_leg_is_told_after_a_kill() {
     let dials = call(format!(
         "<Number statusCallback=\"{url}/leg\" statusCallbackEvent=\"initiated answered completed\">{CALLED}</Number>"
     ));
+    let record = |document: &str| -> String {
+        let answer = json!({ "twiml": format!("<Response>{document}</Response>") });
+        let reply = http.post("/v1/calls", &json!({ "from": OWNED, "to": CALLED, "answer": answer }));
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        reply.body["sid"].as_str().unwrap().to_owned()
+    };
+    let message = record(&format!(
+        "<Record timeout=\"0\" maxLength=\"600\" playBeep=\"false\" recordingStatusCallback=\"{url}/message\"/>"
+    ));
+    let talk = record(&format!(
+        "<Dial record=\"record-from-answer-dual\" recordingStatusCallback=\"{url}/talk\"><Number>{CALLED}</Number></Dial>"
+    ));
     let has = |sid: &str, kind: &str| http.events(sid).iter().any(|event| event["type"] == kind);
     until("both stand", secs(60), || (has(&conference, "callback") && has(&dials, "bridged")).then_some(()));
+    until("both record", secs(60), || (has(&message, "recording") && has(&talk, "recording")).then_some(()));
+    let recordings = || http.items("/v1/recordings");
+    // Two seconds of each are on the disk: a recording tells its length by what its file holds.
+    let written = |item: &Value| {
+        let file = setup.dir().join("recordings").join(format!("{}.wav", item["sid"].as_str().unwrap()));
+        file.metadata().is_ok_and(|file| file.len() > 2 * 2 * 8_000)
+    };
+    until("two seconds of both", secs(60), || {
+        let items = recordings();
+        (items.len() == 2 && items.iter().all(written)).then_some(())
+    });
     // The receiver is down, and has said so.
     until("a try is refused", secs(60), || (receiver.state.lock().unwrap().refused > 0).then_some(()));
     assert_eq!(switch.ended(), None);
@@ -111,8 +135,23 @@ fn what_is_owed_of_a_conference_and_of_a_leg_is_told_after_a_kill() {
     receiver.state.lock().unwrap().up = true;
     let _switch = start(&setup, &http);
     until("all is told", COMPLETE_WITHIN, || {
-        (receiver.told("/leg", "CallStatus").len() >= 3 && !receiver.told("/conf", "CallSid").is_empty()).then_some(())
+        let leg = receiver.told("/leg", "CallStatus").len() >= 3;
+        let rest = ["/conf", "/message", "/talk"].iter().all(|path| !receiver.told(path, "CallSid").is_empty());
+        (leg && rest).then_some(())
     });
+    let items = recordings();
+    assert_eq!(items.len(), 2, "{items:#?}");
+    for (path, call) in [("/message", &message), ("/talk", &talk)] {
+        let item = items.iter().find(|item| item["call_sid"] == call.as_str()).unwrap();
+        let sid = item["sid"].as_str().unwrap();
+        assert_eq!(receiver.told(path, "RecordingStatus"), ["completed"], "{path}");
+        assert_eq!(receiver.told(path, "RecordingSid"), [sid], "{path}");
+        let seconds = receiver.told(path, "RecordingDuration")[0].parse::<u64>().unwrap();
+        assert_eq!(Some(seconds), item["duration_ms"].as_u64().map(|ms| ms / 1_000), "{path}: {item:#}");
+        assert!(seconds >= 1, "{path}: {seconds}");
+        let (status, wav) = http.octets(&format!("/v1/recordings/{sid}.wav"));
+        assert!(status == 200 && wav.len() > 2 * 8_000, "{path}: {status}, {} octets", wav.len());
+    }
     assert_eq!(receiver.told("/conf", "StatusCallbackEvent"), ["participant-join"]);
     assert_eq!(receiver.told("/conf", "CallSid"), [conference.as_str()]);
     assert_eq!(receiver.told("/leg", "CallStatus"), ["initiated", "in-progress", "completed"]);

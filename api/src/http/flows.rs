@@ -71,6 +71,17 @@ struct FlowResource {
     /// Its document, as it was stored.
     #[schema(value_type = Object)]
     flow: Value,
+    /// What in it will end a call, though it is allowed.
+    warnings: Vec<FlowWarning>,
+}
+
+/// A place in a flow that will end a call.
+#[derive(Serialize, ToSchema)]
+struct FlowWarning {
+    /// The place: `flow.states.menu`.
+    path: String,
+    /// What is wrong with it and what would be right.
+    message: String,
 }
 
 /// What a simulation came to.
@@ -100,7 +111,9 @@ fn head(name: &str, digest: &str, row: Option<&FlowRow>) -> FlowHead {
 
 fn resource(name: &str, stored: &Stored) -> FlowResource {
     let head = head(name, stored.flow.version(), stored.row.as_ref());
-    FlowResource { head, flow: stored.flow.source().clone() }
+    let warnings = stored.flow.warnings().iter();
+    let warnings = warnings.map(|w| FlowWarning { path: w.path.clone(), message: w.message.clone() }).collect();
+    FlowResource { head, flow: stored.flow.source().clone(), warnings }
 }
 
 /// The tenant's flows, and those that come with the product.

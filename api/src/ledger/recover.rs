@@ -6,7 +6,7 @@ use crate::journal::frame::Entry;
 use crate::recordings::Held;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use switch::{CallSid, CallView, Cause, Cdr, Fact, Origin, Record, Status, StreamQuality, Timestamps};
+use switch::{CallSid, CallView, Cause, Cdr, Fact, Origin, Owed, Record, Status, StreamQuality, Timestamps};
 
 /// Q.850 cause 41, temporary failure: a call that this switch's own death ended.
 const TEMPORARY_FAILURE: u8 = 41;
@@ -65,7 +65,7 @@ impl Recovery {
     fn fact(&mut self, record: &Record) {
         self.alive_at = record.at;
         match &record.fact {
-            Fact::Recording { recording, channels } => {
+            Fact::Recording { recording, channels, .. } => {
                 self.begun.entry(record.sid).or_default().push((recording.clone(), *channels));
             }
             Fact::Recorded { recording, .. } => drop(self.over.insert(recording.clone())),
@@ -132,6 +132,7 @@ impl Recovery {
             recorded(sid, channels.unwrap_or(1), held.get(sid).copied().unwrap_or(Held::NOTHING))
         };
         let mut facts: Vec<Fact> = view.engaged.recordings.iter().map(tape).collect();
+        facts.extend(view.engaged.owes.iter().filter_map(|(sid, owed)| told_of(owed, held.get(sid)?)));
         let cdr = Cdr { recordings: all(begun, &view.engaged.recordings), ..interrupted(view, at) };
         facts.push(Fact::Ended(Arc::new(cdr)));
         let seqs = view.last_seq.saturating_add(1)..;
@@ -148,6 +149,19 @@ pub fn recorded(recording: &str, channels: u8, held: Held) -> Fact {
         channels: held.channels.unwrap_or(channels),
         reason: INTERRUPTED.to_owned(),
     }
+}
+
+/// What was to be told of a recording once it is whole, with what its file holds; nothing where it holds nothing.
+fn told_of(owed: &Owed, held: &Held) -> Option<Fact> {
+    let mut owed = owed.clone();
+    let mut say = |name: &str, value: String| {
+        owed.params.iter_mut().filter(|(known, _)| known == name).for_each(|(_, said)| said.clone_from(&value));
+    };
+    say("RecordingDuration", (held.duration_ms / 1_000).to_string());
+    if let Some(channels) = held.channels {
+        say("RecordingChannels", channels.to_string());
+    }
+    (held.octets > 0).then(|| Fact::Callback(Box::new(owed)))
 }
 
 /// The recordings of a call: those that the journal still has the beginning of, and those that ran in any case.
@@ -268,8 +282,18 @@ mod tests {
     #[test]
     fn what_a_call_was_recording_ends_before_it_with_what_its_file_holds() {
         let mut recovery = Recovery::default();
+        let owed = |sid: &str, seconds: &str| Owed {
+            event: "recording-completed".to_owned(),
+            url: format!("https://a.example/{sid}"),
+            get: false,
+            params: vec![
+                ("RecordingSid".to_owned(), sid.to_owned()),
+                ("RecordingDuration".to_owned(), seconds.to_owned()),
+            ],
+        };
         let recording = |seq, sid: &str| {
-            let begun = Fact::Recording { recording: sid.into(), channels: 2 };
+            let owes = Some(Box::new(owed(sid, "0")));
+            let begun = Fact::Recording { recording: sid.into(), channels: 2, owes };
             fact(Record { sid: calls::sid(1), seq, at: 4_000, fact: begun })
         };
         let over = recorded("RE1", 2, Held::NOTHING);
@@ -287,11 +311,13 @@ mod tests {
         assert!(recovery.is_over("RE1") && !recovery.is_over("RE2"));
         let file = Held { duration_ms: 5_000, octets: 160_044, channels: Some(2) };
         let ends = recovery.interrupted(&[("RE2".to_owned(), file)].into());
-        let Fact::Ended(cdr) = &ends[2].fact else { panic!("{ends:?}") };
+        // Whoever is told of RE2 is told of what there is; of RE1 the call itself has told, and of RE3 there is nothing.
+        assert_eq!(ends[2].fact, Fact::Callback(Box::new(owed("RE2", "5"))));
+        let Fact::Ended(cdr) = &ends[3].fact else { panic!("{ends:?}") };
         assert_eq!(cdr.recordings, ["RE1", "RE2", "RE3"]);
         let absent = Held { channels: Some(2), ..Held::NOTHING };
         let told: Vec<_> = ends.iter().take(2).map(|end| (end.seq, end.at, end.fact.clone())).collect();
         assert_eq!(told, [(6, 9_000, recorded("RE2", 2, file)), (7, 9_000, recorded("RE3", 2, absent))]);
-        assert_eq!(ends[2].seq, 8);
+        assert_eq!((ends[2].seq, ends[3].seq, ends.len()), (8, 9, 4));
     }
 }

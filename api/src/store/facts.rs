@@ -104,13 +104,16 @@ pub fn read(
     Ok(Some(Arc::new(Record { sid, seq: head.seq, at: head.at, fact })))
 }
 
-/// A fact's kind, as the API's `type` has it, and its data.
+/// A fact's kind, as the API's `type` has it, and its data. What is owed of a recording is told when it is told.
 #[must_use]
 pub fn kind_and_data(fact: &Fact) -> (&'static str, Value) {
-    let data = match serde_json::to_value(fact) {
+    let mut data = match serde_json::to_value(fact) {
         Ok(Value::Object(mut tagged)) => tagged.remove("data").unwrap_or(Value::Null),
         _ => Value::Null,
     };
+    if let (Fact::Recording { .. }, Some(shown)) = (fact, data.as_object_mut()) {
+        shown.remove("owes");
+    }
     (kind(fact), data)
 }
 

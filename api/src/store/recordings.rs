@@ -51,7 +51,7 @@ pub fn said<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<RecordingRow> 
             reason: None,
         };
         match &record.fact {
-            Fact::Recording { recording, channels } => rows.push(begun(recording, *channels)),
+            Fact::Recording { recording, channels, .. } => rows.push(begun(recording, *channels)),
             Fact::Recorded { recording, duration_ms, octets, channels, reason } => {
                 let known = rows.iter().position(|row| row.sid == *recording);
                 let index = known.unwrap_or_else(|| {

@@ -55,6 +55,26 @@ async fn a_flow_is_stored_listed_replaced_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_that_goes_round_without_its_caller_is_warned_of() {
+    for (url, dir) in databases().await {
+        let board = Board::open(dir, &url, 64 << 20).await;
+        let round = json!({ "start": "ask", "states": { "ask": { "http": "https://a.example/x", "next": "ask" } } });
+        let stored = board.put(KEY, "/v1/flows/round", &round).await;
+        assert_eq!(stored.status, 201, "{}", stored.text);
+        let warnings = stored.json()["warnings"].clone();
+        assert_eq!(warnings[0]["path"], "flow.states.ask", "{warnings}");
+        assert!(warnings[0]["message"].as_str().is_some_and(|says| says.contains("put a `pause`")), "{warnings}");
+        assert_eq!(board.get("/v1/flows/round").await.json()["warnings"], warnings);
+        assert_eq!(board.put(KEY, "/v1/flows/menu", &flow("one")).await.json()["warnings"], json!([]));
+        let tried = board.post("/v1/flows/round/simulate", json!({})).await.json();
+        let lines: Vec<&str> =
+            tried["transcript"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
+        assert_eq!(lines.iter().filter(|line| line.starts_with("fetch")).count(), 20, "{lines:#?}");
+        assert!(lines.iter().any(|line| line.contains("goes round in a circle")), "{lines:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flow_belongs_to_its_tenant_and_the_products_own_is_there_for_all() {
     for (url, dir) in databases().await {
         let board = Board::open(dir, &url, 64 << 20).await;

@@ -140,7 +140,7 @@ async fn a_live_call_is_joined_with_another_answered_one_of_its_tenant_and_no_ot
 #[tokio::test]
 async fn a_recording_that_does_not_run_is_neither_paused_nor_stopped() {
     let board = Board::new().await;
-    let runs = Fact::Recording { recording: "RE01".to_owned(), channels: 1 };
+    let runs = Fact::Recording { recording: "RE01".to_owned(), channels: 1, owes: None };
     let sid = board.answered(vec![runs]).await;
     assert_eq!(board.steer(sid, "record", json!({"record": "pause", "recording": "RE01"})).await.status.as_u16(), 202);
     let paused = RecordOrder::Pause(Some("RE01".to_owned()));

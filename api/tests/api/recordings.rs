@@ -19,7 +19,7 @@ impl Board {
         let mut facts = vec![records::answered(0, 0, 1_764_000_002_000)];
         for (n, octets) in made {
             let at = 1_764_000_003_000 + u64::from(*n);
-            facts.push(records::record(0, 0, at, Fact::Recording { recording: sid(*n), channels: 1 }));
+            facts.push(records::record(0, 0, at, Fact::Recording { recording: sid(*n), channels: 1, owes: None }));
             if let Some(octets) = *octets {
                 let over = Fact::Recorded {
                     recording: sid(*n),
@@ -201,7 +201,7 @@ async fn what_was_being_recorded_when_the_process_died_is_closed_as_its_file_sta
         let board = Board::open(dir, &url, 64 << 20).await;
         let told = json!({ "status_callback": "https://a.example/", "status_callback_events": ["call.recorded"] });
         let call = board.post("/v1/calls", call_with(told)).await.sid();
-        let began = |n: u8| Fact::Recording { recording: sid(n), channels: 1 };
+        let began = |n: u8| Fact::Recording { recording: sid(n), channels: 1, owes: None };
         let at = 1_764_000_003_000;
         let facts =
             [records::answered(0, 0, at), records::record(0, 0, at, began(1)), records::record(0, 0, at, began(2))];
@@ -252,7 +252,7 @@ async fn a_recording_that_was_left_open_by_a_call_that_has_ended_is_closed_where
         let board = Board::open(dir, &url, 64 << 20).await;
         let call = board.call().await;
         let at = 1_764_000_003_000;
-        let began = |n: u8| records::record(0, 0, at, Fact::Recording { recording: sid(n), channels: 1 });
+        let began = |n: u8| records::record(0, 0, at, Fact::Recording { recording: sid(n), channels: 1, owes: None });
         board.happens(call, vec![records::answered(0, 0, at), began(1), began(2), records::ended(0, 0, at + 9_000)]);
         board.settle().await;
         let folder = board.dir.path().join("recordings");

@@ -5,12 +5,14 @@
 //! the verb brings says which state is next. Its version is the digest of its content: a call keeps the one it began
 //! with.
 
+mod circles;
 mod hours;
 mod logic;
 mod parse;
 mod reach;
 mod read;
 mod run;
+mod spoken;
 mod states;
 mod template;
 
@@ -33,6 +35,7 @@ pub struct Flow {
     names: Vec<String>,
     states: Vec<State>,
     variables: BTreeMap<String, String>,
+    warnings: Vec<FlowError>,
 }
 
 /// One thing that is wrong with a flow, and what to write instead.
@@ -65,6 +68,12 @@ impl Flow {
     #[must_use]
     pub fn source(&self) -> &Value {
         &self.source
+    }
+
+    /// What in it will end a call, though it is allowed: states that lead back to themselves and leave the caller no moment.
+    #[must_use]
+    pub fn warnings(&self) -> &[FlowError] {
+        &self.warnings
     }
 
     /// Every prompt that it may play, each once.

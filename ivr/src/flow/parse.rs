@@ -1,5 +1,6 @@
 //! From JSON to a flow. Everything that is wrong is told, each with its path: whoever writes a flow mends it once.
 
+use super::circles::circles;
 use super::hours::zone;
 use super::states::{Edge, State};
 use super::template::Template;
@@ -95,6 +96,7 @@ impl Reader {
             source: value.clone(),
             start: start.unwrap_or_default(),
             names: self.states.clone(),
+            warnings: circles(&self.states, &read),
             states: read,
             variables,
         })

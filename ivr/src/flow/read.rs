@@ -27,6 +27,10 @@ const KINDS: &[&str] = &[
     "hangup",
 ];
 
+/// What a `menu` may say.
+const MENU: &[&str] =
+    &["menu", "on", "words", "max_digits", "timeout_s", "finish_on", "attempts", "input", "language", "hints"];
+
 /// What a `collect` may say.
 const COLLECT: &[&str] = &[
     "collect",
@@ -132,8 +136,7 @@ impl Reader {
     }
 
     fn menu(&mut self, argument: &Value, table: &Table, path: &str) -> Option<State> {
-        let known = ["menu", "on", "max_digits", "timeout_s", "finish_on", "attempts"];
-        self.only(table, &known, path);
+        self.only(table, MENU, path);
         let mut on = self.edges(table, path, |entered| {
             matches!(entered, "none" | "other") || (!entered.is_empty() && entered.chars().all(is_key))
         });
@@ -144,7 +147,9 @@ impl Reader {
         let other = on.remove("other").flatten();
         let longest = on.keys().map(String::len).max().unwrap_or(1);
         let longest = u32::try_from(longest).unwrap_or(MAX_GATHER_DIGITS).min(MAX_GATHER_DIGITS);
-        let ask = self.ask(argument, table, &format!("{path}.menu"), longest)?;
+        let mut input = self.keep(gather::input(table, &format!("{path}.menu")))?;
+        let words = self.phrases(table, path, &on, &mut input);
+        let ask = Ask { input, ..self.ask(argument, table, &format!("{path}.menu"), longest)? };
         for entered in on.keys() {
             let place = format!("{path}.on.{}", shorten(entered));
             if entered.len() > ask.max_digits as usize {
@@ -153,7 +158,7 @@ impl Reader {
                 self.wrong(&place, format!("\"{key}\" ends this menu: set `finish_on` to another key or to \"\""));
             }
         }
-        Some(State::Menu { ask, on, none, other })
+        Some(State::Menu { ask, on, words, none, other })
     }
 
     fn collect(&mut self, argument: &Value, table: &Table, path: &str) -> Option<State> {

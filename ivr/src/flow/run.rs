@@ -2,6 +2,7 @@
 //! comes next, and is told what the verb has brought.
 
 use super::Flow;
+use super::spoken::chosen;
 use super::states::{Asking, Edge, Heard, Is, Sent, State, Test};
 use super::template::{Scope, Template, lookup};
 use crate::answer::{
@@ -9,8 +10,8 @@ use crate::answer::{
 };
 use crate::context::CallContext;
 use crate::http::{Body, FetchFault, HttpRequest, Response, cut, link};
-use crate::limits::{MAX_BODY, MAX_HURRIED_STATES, MAX_SAY, MAX_TARGET_ADDRESS, MAX_WORD};
-use crate::program::Outcome;
+use crate::limits::{MAX_BODY, MAX_SAY, MAX_TARGET_ADDRESS, MAX_WORD};
+use crate::program::{Outcome, Pace};
 use base::Now;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -36,8 +37,6 @@ pub(crate) struct Running {
     place: Place,
     /// The sounds of this state that are still to be heard.
     sounds: VecDeque<Sound>,
-    /// States that have run since something was last waited for.
-    hurried: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,11 +52,11 @@ impl Running {
         let given = flow.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
         let variables = given.chain(with).map(|(name, value)| (name, Value::from(value))).collect();
         let place = Place::Before(Some(flow.start));
-        Self { flow, variables, place, sounds: VecDeque::new(), hurried: 0 }
+        Self { flow, variables, place, sounds: VecDeque::new() }
     }
 
-    /// What it does next.
-    pub(crate) fn next(&mut self, call: &CallContext, now: Now) -> Move {
+    /// What it does next; each state that it begins is counted.
+    pub(crate) fn next(&mut self, call: &CallContext, pace: &mut Pace, now: Now) -> Move {
         if let Some(sound) = self.sounds.pop_front() {
             return Move::Verb(Box::new(Verb::Hear(sound)));
         }
@@ -68,11 +67,9 @@ impl Running {
         let flow = self.flow.clone();
         while let Place::Before(Some(at)) = self.place {
             let Some(state) = flow.states.get(at) else { break };
-            self.hurried += 1;
-            if self.hurried > MAX_HURRIED_STATES {
-                let name = flow.names.get(at).map(String::as_str).unwrap_or_default();
-                let name = cut(name, 40);
-                return Move::Broken(format!("the flow goes round in a circle without waiting, at the state {name:?}"));
+            if let Err(why) = pace.enter(state.reaches_others()) {
+                let name = cut(flow.names.get(at).map(String::as_str).unwrap_or_default(), 40);
+                return Move::Broken(format!("the flow goes round in a circle at the state {name:?}: {why}"));
             }
             self.place = Place::In(at);
             if let Some(step) = self.begin(state, call, now) {
@@ -185,14 +182,15 @@ impl Running {
         let Some(state) = flow.states.get(at) else { return };
         let next = self.after(state, outcome);
         self.place = Place::Before(next);
-        self.hurried = 0;
     }
 
     fn after(&mut self, state: &State, outcome: &Outcome) -> Edge {
         match (state, outcome) {
-            (State::Menu { on, none, other, .. }, Outcome::Gathered { digits, .. }) => {
-                self.set("entered", Value::from(digits.as_str()));
-                if digits.is_empty() { *none } else { on.get(digits).copied().unwrap_or(*other) }
+            (State::Menu { on, words, none, other, .. }, Outcome::Gathered { digits, speech, .. }) => {
+                let said = speech.as_ref().filter(|_| digits.is_empty()).map(|(text, _)| text.as_str());
+                let entered = said.map_or(digits.as_str(), |text| chosen(text, words, on).unwrap_or(text));
+                self.set("entered", Value::from(entered));
+                if entered.is_empty() { *none } else { on.get(entered).copied().unwrap_or(*other) }
             }
             (State::Collect { into, next, none, .. }, Outcome::Gathered { digits, speech, .. }) => {
                 // What was said, where keys were not pressed.

@@ -1,6 +1,7 @@
 //! What a state of a flow says.
 
 use super::hours::Hours;
+use super::spoken::Phrase;
 use super::template::Template;
 use crate::answer::{Mode, RecordOptions, Sound, Speech};
 use crate::http::Method;
@@ -15,8 +16,8 @@ pub(super) type Edge = Option<usize>;
 pub(super) enum State {
     /// Sounds, one after the other.
     Hear { sounds: Vec<Heard>, next: Edge },
-    /// A question; where a key leads nowhere, it is asked again as long as there are attempts.
-    Menu { ask: Ask, on: BTreeMap<String, Edge>, none: Edge, other: Edge },
+    /// A question whose answer is one of its choices: by a key, or by words that stand for one.
+    Menu { ask: Ask, on: BTreeMap<String, Edge>, words: Vec<Phrase>, none: Edge, other: Edge },
     /// A question whose answer is kept.
     Collect { ask: Ask, into: String, next: Edge, none: Edge },
     /// Variables.
@@ -101,6 +102,18 @@ pub(super) enum Is {
 }
 
 impl State {
+    /// True for a state that has others do something.
+    pub(super) const fn reaches_others(&self) -> bool {
+        matches!(
+            self,
+            Self::Http { .. }
+                | Self::Transfer { .. }
+                | Self::Record { .. }
+                | Self::Conference { .. }
+                | Self::Flow { .. }
+        )
+    }
+
     /// The prompts that it may play.
     pub(super) fn prompts(&self) -> Vec<&str> {
         let sounds = match self {

@@ -78,7 +78,8 @@ impl Documents {
         }
         if self.hurried > MAX_HURRIED {
             return Err(format!(
-                "{MAX_HURRIED} documents in a row lasted less than a second: they lead to one another"
+                "{MAX_HURRIED} documents in a row lasted less than a second: they lead to one another; put a <Say>, a <Pause> \
+                 or a <Gather> before the <Redirect>"
             ));
         }
         Ok(())

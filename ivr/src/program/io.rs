@@ -259,6 +259,8 @@ pub enum Output {
     /// As [`Output::Callback`], to somebody who is to hear of it even where the process that owes it dies first: of a
     /// recording.
     Tell {
+        /// What it tells: `recording-completed`.
+        event: String,
         /// What is sent.
         request: HttpRequest,
     },

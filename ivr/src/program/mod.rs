@@ -13,6 +13,7 @@ mod gather;
 mod io;
 mod live;
 mod outbox;
+mod pace;
 mod run;
 mod show;
 mod sounding;
@@ -26,6 +27,7 @@ pub use io::{
     Warning,
 };
 pub use live::NotNow;
+pub(crate) use pace::Pace;
 
 use crate::answer::{Action, Answer, Fetch, Link, Sound, Target, Verb, is_key};
 use crate::context::CallContext;
@@ -56,6 +58,7 @@ pub struct Program {
     aside: Aside,
     /// Verbs and states that have run.
     steps: u32,
+    pace: Pace,
 }
 
 /// What a program does next.
@@ -172,6 +175,7 @@ impl Program {
             documents: Documents::default(),
             aside: Aside::default(),
             steps: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -189,6 +193,7 @@ impl Program {
 
     fn take_in(&mut self, input: Input, now: Now) {
         let state = self.take_state();
+        self.pace.passes(now, state.is_the_callers());
         self.state = match (state, input) {
             (State::Done, _) => State::Done,
             (state, Input::Ended) => self.gone(state, now),
@@ -389,6 +394,11 @@ impl Program {
 }
 
 impl State {
+    /// True while the caller hears something, is asked, or is with others.
+    const fn is_the_callers(&self) -> bool {
+        matches!(self, Self::Sounding(_) | Self::Gathering(_) | Self::Talking(_) | Self::Echoing | Self::StandingBy)
+    }
+
     /// Stops whatever is heard in this state.
     fn fall_silent(self, out: &mut Outbox) {
         match self {

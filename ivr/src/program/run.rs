@@ -44,7 +44,7 @@ impl Program {
             let Some(frame) = self.frames.last_mut() else { return self.end_of_program(now) };
             let verb = match frame {
                 Frame::Verbs(verbs) => verbs.next(),
-                Frame::Flow(flow) => match flow.next(&self.call, now) {
+                Frame::Flow(flow) => match flow.next(&self.call, &mut self.pace, now) {
                     Move::Over => None,
                     Move::Verb(verb) => Some(*verb),
                     Move::Http(request) => return self.fetch_for_flow(request, now),
@@ -131,6 +131,9 @@ impl Program {
     /// A gather is over: the flow, the document or the branch that it leads to.
     fn gathered(&mut self, gather: Gather, outcome: Outcome, now: Now) -> Option<State> {
         let empty = outcome.is_empty();
+        if !empty {
+            self.pace.anew();
+        }
         match gather.then {
             Then::Ask(_) if empty && !gather.asks_when_empty => {
                 let branch = gather.on.take("", false);
@@ -222,14 +225,25 @@ impl Program {
 
     fn tell_of_recording(&mut self, callback: &Callback, recording: &Recording, event: &str) {
         if callback.events.iter().any(|wanted| wanted == event) {
-            let params = callbacks::recording(&self.call, recording, event, "RecordVerb");
-            self.tell(callback, params);
+            let token = self.out.token();
+            let request = self.of_recording(callback, recording, event, token);
+            self.out.push(Output::Tell { event: format!("recording-{event}"), request });
         }
     }
 
-    fn tell(&mut self, callback: &Callback, params: Params) {
-        let request = HttpRequest::new(callback.url.clone(), callback.method, params, self.out.token());
-        self.out.push(Output::Tell { request });
+    fn of_recording(&self, callback: &Callback, recording: &Recording, event: &str, token: u32) -> HttpRequest {
+        let params = callbacks::recording(&self.call, recording, event, "RecordVerb");
+        HttpRequest::new(callback.url.clone(), callback.method, params, token)
+    }
+
+    /// What somebody is to be told once the recording that runs is whole; none where nobody is. The driver keeps it for the
+    /// case that the process dies first.
+    #[must_use]
+    pub fn promised(&self, record: RecordId, recording: &Recording) -> Option<HttpRequest> {
+        let State::Talking(talking) = &self.state else { return None };
+        let callback = talking.recording().filter(|_| talking.is_recording(record))?.callback.as_ref()?;
+        let wanted = callback.events.iter().any(|event| event == "completed");
+        wanted.then(|| self.of_recording(callback, recording, "completed", 0))
     }
 
     pub(super) fn tell_partial(&mut self, gather: &Collecting, listen: ListenId, stable: &str, unstable: String) {

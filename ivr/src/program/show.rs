@@ -35,7 +35,7 @@ impl fmt::Display for Output {
                 asks(f, request)
             }
             Self::Flow { fetch, name } => write!(f, "flow {} {name}", fetch.0),
-            Self::Callback { request } | Self::Tell { request } => {
+            Self::Callback { request } | Self::Tell { request, .. } => {
                 f.write_str("callback ")?;
                 asks(f, request)
             }

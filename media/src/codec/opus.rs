@@ -32,15 +32,31 @@ pub(crate) fn ticks(packet: &[u8]) -> Option<u64> {
 /// The sender heard nobody speak: the flags at the head of the packet's SILK layer are all down (RFC 6716 §4.2.3). False for a
 /// packet without that layer, in stereo, or of several frames.
 pub(crate) fn is_inactive(packet: &[u8]) -> bool {
-    let [toc, head, ..] = *packet else { return false };
-    // One flag for each 20 ms, the first of them the topmost bit.
+    silk_head(packet).is_some_and(|(flags, head)| head >> (8 - flags) == 0)
+}
+
+/// It carries the one before it once more, in less detail (in-band FEC, RFC 6716 §2.1.7, the LBRR flag of §4.2.3).
+pub(crate) fn carries_fec(packet: &[u8]) -> bool {
+    silk_head(packet).is_some_and(|(flags, head)| head >> (7 - flags) & 1 == 1)
+}
+
+/// Its sender is silent, and may send no other for 400 ms (discontinuous transmission, RFC 7587 §3.1.3): it says that nobody
+/// speaks, or nothing is in it but its head.
+pub(crate) fn may_pause(packet: &[u8]) -> bool {
+    packet.len() <= 2 || is_inactive(packet)
+}
+
+/// The flags of a mono packet of one frame that has a SILK layer: how many say that somebody speaks, one for each 20 ms, and
+/// the octet that begins with them and goes on with the LBRR flag.
+fn silk_head(packet: &[u8]) -> Option<(u8, u8)> {
+    let [toc, head, ..] = *packet else { return None };
     let flags = match (toc >> 3, toc >> 3 & 3) {
         (0..=11, 2) => 2,
         (0..=11, 3) => 3,
         (0..=15, _) => 1,
-        _ => return false,
+        _ => return None,
     };
-    toc & 7 == 0 && head >> (8 - flags) == 0
+    (toc & 7 == 0).then_some((flags, head))
 }
 
 /// A packet of silence of that many milliseconds: fullband CELT frames that hold nothing.
@@ -65,6 +81,10 @@ mod tests {
             assert!(!is_inactive(&[toc | 4, 0]) && !is_inactive(&[toc | 1, 0]), "stereo, two frames");
         }
         assert!(!is_inactive(silence(20)) && !is_inactive(&[0x48]) && !is_inactive(&[]));
+        assert!(may_pause(&[0x48]) && may_pause(&[0x48, 0x7F, 1]) && !may_pause(&[0x48, 0x80, 1]));
+        // Behind one, two or three flags that say who speaks.
+        assert!(carries_fec(&[0x48, 0xC0]) && carries_fec(&[0x50, 0x20]) && carries_fec(&[0x58, 0x10]));
+        assert!(!carries_fec(&[0x48, 0x80]) && !carries_fec(silence(20)) && !carries_fec(&[0x48]));
     }
 
     #[test]

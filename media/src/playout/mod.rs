@@ -4,7 +4,7 @@
 //! A packet's place is its RTP timestamp; `clock` maps those onto our time and follows the sender's skew. What is played
 //! now is what should have been heard a delay ago: an adaptive one for conversation, a fixed one for recordings. Where
 //! they part, the sound is slipped by a sample, or stretched where that is too slow (`stretch`); what is missing is
-//! concealed (`conceal`). A sender that changes its codec keeps its clock, and what waits of the old one is still heard.
+//! concealed (`conceal`), but for what a silent sender of Opus leaves out (DTX, RFC 7587 §3.1.3): that is noise. A sender that changes its codec keeps its clock, and what waits of the old one is still heard.
 //! Nothing allocates once it is made, except for packets larger than any before, and for another codec's decoder.
 
 mod clock;
@@ -14,7 +14,8 @@ mod noise;
 mod store;
 mod stretch;
 
-use crate::codec::{Codec, Decoder};
+use crate::codec::{Codec, Decoder, opus};
+use crate::detect::voice::level_db;
 use base::{Now, millis};
 use clock::Clock;
 use conceal::Concealment;
@@ -56,6 +57,8 @@ pub(crate) struct Playout {
     asked: u64,
     concealment: Concealment,
     noise: Option<Noise>,
+    /// The sender of Opus is silent: noise as loud as its last packet stands for what it does not send.
+    pause: Option<Noise>,
     idle: Idle,
     /// Frames until it may stretch again.
     rest: u8,
@@ -101,6 +104,7 @@ impl Playout {
             asked: 0,
             concealment: Concealment::new(rate),
             noise: None,
+            pause: None,
             idle: Idle::default(),
             rest: 0,
             scratch: vec![0; rate as usize / 1_000 * MAX_DECODED_MS].into(),
@@ -302,16 +306,21 @@ impl Playout {
             self.scratch.iter_mut().take(length).for_each(|sample| *sample = 0);
             length
         } else {
+            for before in self.idle.kept() {
+                self.decoder.decode(before, &mut self.scratch);
+            }
             self.decoder.decode(&packet.payload, &mut self.scratch)
         };
-        self.packets.give_back(packet);
         let Some(fresh) = self.scratch.get_mut(skipped..samples) else {
             self.counts.late += 1;
-            return;
+            return self.packets.give_back(packet);
         };
         let room = self.decoded.len() - self.length;
         let taken = fresh.len().min(room);
         let fresh = fresh.get_mut(..taken).unwrap_or_default();
+        let pauses = packet.codec == Codec::Opus && opus::may_pause(&packet.payload);
+        self.pause = pauses.then(|| Noise::new(level_db(fresh).round() as u8, self.decoder.rate()));
+        self.packets.give_back(packet);
         if !self.decoder.conceals() {
             self.concealment.join(fresh);
             self.concealment.remember(fresh);
@@ -328,6 +337,7 @@ impl Playout {
             return;
         }
         let conceals = self.decoder.conceals();
+        self.idle.kept().for_each(drop);
         self.decoder = Decoder::new(codec, self.rate());
         // What the old one made up, and remembered, is not known here, nor the other way round.
         if conceals || self.decoder.conceals() {
@@ -339,15 +349,18 @@ impl Playout {
     fn make_up(&mut self, end: i64) {
         let gap = self.packets.first().map_or(i64::MAX, |next| next.start - end);
         // The packet behind the one that is missing may carry it (in-band FEC), and then as a whole.
-        let codec = self.codec();
-        let carries = |next: &Stored| next.samples == gap && next.codec == codec;
+        let (codec, pauses) = (self.codec(), self.pause.is_some());
+        // What a silent sender left out is in no other packet, unless that says so.
+        let repeats = |next: &Stored| !pauses || opus::carries_fec(&next.payload);
+        let carries = |next: &Stored| next.samples == gap && next.codec == codec && repeats(next);
         let carried = self.decoder.conceals() && self.packets.first().is_some_and(carries);
         let most = if carried { gap } else { self.frame() as i64 };
         let samples = gap.clamp(1, most.max(1)) as usize;
         let Some(to) = self.decoded.get_mut(self.length..(self.length + samples).min(self.decoded.len())) else {
             return;
         };
-        if let Some(noise) = &mut self.noise {
+        // What a sender leaves out is not lost, and nothing is made up for it.
+        if let Some(noise) = self.noise.as_mut().or(self.pause.as_mut().filter(|_| !carried)) {
             noise.fill(to);
             self.concealment.forget();
             self.length += to.len();

@@ -319,30 +319,32 @@ fn damaged_opus_among_good_loss_and_lateness_is_survived_and_never_louder_than_f
 }
 
 /// A word of half a second after three seconds of a quiet room, as it is heard.
-fn word_after_quiet(rests: bool) -> Vec<i16> {
+fn word_after_quiet(codec: Codec, rests: bool) -> Vec<i16> {
     let rate = 16_000;
     let mut rng = Rng::from_u64(5);
     let mut said: Vec<i16> = (0..3 * rate).map(|_| rng.below(41) as i16 - 20).collect();
     said.extend(voice(rate, 0.5));
-    let mut line = Line::new(Playout::fixed(Codec::Opus, rate, 60));
+    let mut line = Line::new(Playout::fixed(codec, rate, 60));
     line.playout.rest(rests);
-    send(&mut line, Codec::Opus, &said, rate, |_| Some(0));
+    send(&mut line, codec, &said, rate, |_| Some(0));
     line.run(3_700);
     line.heard
 }
 
 #[test]
 fn a_room_that_is_quiet_is_passed_over_and_a_word_in_it_is_heard_as_well() {
-    let [whole, rested] = [false, true].map(word_after_quiet);
-    // The quiet is mostly not there: the packets that are looked at are.
-    let zeros = |heard: &[i16]| heard[16_000..40_000].iter().filter(|&&sample| sample == 0).count();
-    assert!(zeros(&rested) > 18_000 && zeros(&whole) < 12_000, "{} {}", zeros(&rested), zeros(&whole));
-    let word = |heard: &[i16]| heard[48_960..56_000].iter().map(|&s| f64::from(s)).collect::<Vec<_>>();
-    let (whole, rested) = (word(&whole), word(&rested));
-    let error = power(whole.iter().zip(&rested).map(|(whole, rested)| whole - rested));
-    let ratio = 10.0 * (power(whole.into_iter()) / error.max(1.0)).log10();
-    println!("{ratio:.1} dB");
-    assert!(ratio > 10.0, "{ratio:.1} dB");
+    for (codec, enough) in [(Codec::Opus, 10.0), (Codec::G722, 20.0)] {
+        let [whole, rested] = [false, true].map(|rests| word_after_quiet(codec, rests));
+        // The quiet is mostly not there: the packets that are looked at are.
+        let zeros = |heard: &[i16]| heard[16_000..40_000].iter().filter(|&&sample| sample == 0).count();
+        assert!(zeros(&rested) > 18_000 && zeros(&whole) < 12_000, "{} {}", zeros(&rested), zeros(&whole));
+        let word = |heard: &[i16]| heard[48_960..56_000].iter().map(|&s| f64::from(s)).collect::<Vec<_>>();
+        let (whole, rested) = (word(&whole), word(&rested));
+        let error = power(whole.iter().zip(&rested).map(|(whole, rested)| whole - rested));
+        let ratio = 10.0 * (power(whole.into_iter()) / error.max(1.0)).log10();
+        println!("{codec:?}: {ratio:.1} dB");
+        assert!(ratio > enough, "{codec:?}: {ratio:.1} dB");
+    }
 }
 
 #[test]
@@ -361,4 +363,37 @@ fn a_sound_that_a_sender_takes_for_no_voice_is_looked_at_now_and_then() {
     line.run(2_000);
     let loud = line.heard.chunks(320).filter(|frame| frame.iter().any(|&sample| sample.unsigned_abs() > 100)).count();
     assert!((8..40).contains(&loud), "{loud} of 100 packets were looked at");
+}
+
+#[test]
+fn what_a_silent_sender_of_opus_leaves_out_is_noise_as_loud_as_what_it_sends() {
+    let rate = 16_000;
+    let mut rng = Rng::from_u64(7);
+    let mut said = voice(rate, 1.0);
+    // A room some 69 dB below full scale, and a word in it.
+    said.extend((0..4 * rate).map(|_| rng.below(41) as i16 - 20));
+    said.extend(voice(rate, 0.5));
+    let mut encoder = Encoder::new(Codec::Opus, rate);
+    let (mut line, mut payload, mut silent, mut left_out) =
+        (Line::new(Playout::adaptive(Codec::Opus, rate)), [0; 1_275], 0, 0);
+    for (index, frame) in said.chunks_exact(320).enumerate() {
+        let octets = encoder.encode(frame, &mut payload);
+        // As RFC 7587 §3.1.3 has it: after ten packets in which nobody speaks, one in twenty.
+        silent = if opus::is_inactive(&payload[..octets]) { silent + 1 } else { 0 };
+        if silent > 10 && silent % 20 != 0 {
+            left_out += 1;
+            continue;
+        }
+        line.arrive(index as u64 * 20_000, index as u32 * 960, false, &payload[..octets]);
+    }
+    assert!(left_out > 100, "the encoder says where nobody speaks: {left_out}");
+    line.run(5_700);
+    let second = rate as usize;
+    let levels: Vec<f32> = line.heard[2 * second..48 * second / 10].chunks(320).map(level_db).collect();
+    let (loudest, quietest) = levels.iter().fold((96.0f32, 0.0f32), |(low, high), &db| (low.min(db), high.max(db)));
+    assert!(loudest > 60.0 && quietest < 80.0, "from {loudest:.0} to {quietest:.0} dB below full scale");
+    let word = level_db(&line.heard[51 * second / 10..55 * second / 10]);
+    assert!(word < 30.0, "the word behind it is heard: {word:.0} dB below full scale");
+    let concealed = line.playout.counts.concealed;
+    assert!(concealed < u64::from(rate) / 10, "nothing is made up for what was not sent: {concealed}");
 }

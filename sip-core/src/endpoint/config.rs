@@ -41,7 +41,8 @@ pub const REOFFER_TIMEOUT: Duration = Duration::from_secs(20);
 pub const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// The most requests outside of sessions that wait for our user's answer at once. Beyond them 503, without state.
 pub const MAX_ARRIVALS: usize = 1_024;
-/// How often an unanswered INVITE's last provisional is repeated, so that no proxy gives up (§13.3.1.1).
+/// How often an unanswered INVITE's last provisional is repeated, so that no proxy gives up (§13.3.1.1). Where there has been
+/// none but a 100, 183 (Session Progress) is the first.
 pub const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
 /// The most addresses of one next hop that one request tries.
 pub const MAX_ADDRESSES: usize = 4;

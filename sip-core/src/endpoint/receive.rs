@@ -5,7 +5,7 @@
 
 use super::answer;
 use super::compose::{Answer, Wire};
-use super::config::{ANSWER_TIMEOUT, IN_DIALOG_RESERVE};
+use super::config::{ANSWER_TIMEOUT, IN_DIALOG_RESERVE, PROVISIONAL_REFRESH};
 use super::core::Target;
 use super::event::{Event, Source};
 use super::session::{Offered, Path, Session, State, too_small};
@@ -323,6 +323,7 @@ impl Endpoint {
         self.core.register_dialog(&dialog, id, path.flow);
         let state = State::Offered(Offered::new(&mut self.core, server, dialog, &message));
         let session = Session::new(id, path, state).heard(&message);
+        let session = session.within(&mut self.core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
         self.sessions.insert(id, session.within(&mut self.core, SessionTimer::Answer, ANSWER_TIMEOUT));
         self.core.event(Event::Incoming { session: id, request: message, source: arrival.source, replaces });
         Some(id)

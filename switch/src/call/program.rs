@@ -106,7 +106,7 @@ impl Call {
     }
 
     /// The program, also that of a call that has ended.
-    fn program(&mut self) -> Option<&mut Program> {
+    pub(super) fn program(&mut self) -> Option<&mut Program> {
         match self.stage {
             Stage::Closing(_) | Stage::Over => self.after.as_mut(),
             _ => self.running()?.program.as_mut(),
@@ -195,7 +195,7 @@ impl Call {
             Output::Fetch { fetch, request } => self.errand(Asked::Fetch { fetch, request }, desk),
             Output::Flow { fetch, name } => self.errand(Asked::Flow { fetch, name }, desk),
             Output::Callback { request } => self.errand(Asked::Callback { request }, desk),
-            Output::Tell { request } => self.owe(recording_event(&request), &request, desk, now),
+            Output::Tell { event, request } => self.owe(event, &request, desk, now),
             Output::Gathered(gathered) => self.record(gathered_fact(gathered), desk, now),
             Output::Warning(warning) => self.warn(warning.code, warning.message, desk, now),
             Output::Listen { listen, speech } => self.begin_hearing(listen, speech, desk, now),
@@ -347,12 +347,6 @@ fn excerpt(text: &str) -> String {
     const SHOWN: usize = 60;
     let shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() { shown + "…" } else { shown }
-}
-
-/// `recording-completed`.
-fn recording_event(request: &ivr::HttpRequest) -> String {
-    let status = request.params().iter().find(|(name, _)| name == "RecordingStatus");
-    format!("recording-{}", status.map_or("status", |(_, status)| status))
 }
 
 #[cfg(test)]

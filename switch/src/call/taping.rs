@@ -4,7 +4,7 @@
 use super::Call;
 use crate::desk::Desk;
 use crate::letter::Letter;
-use crate::{CallSid, Fact};
+use crate::{CallSid, Fact, Owed};
 use base::Now;
 use ivr::Callback;
 use media::{RecordEnd, RecordId, RecordOptions, RecordSource};
@@ -13,6 +13,8 @@ use media::{RecordEnd, RecordId, RecordOptions, RecordSource};
 const PREFIX: &str = "RE";
 /// Milliseconds in a second.
 const SECOND_MS: u64 = 1_000;
+/// What Twilio's form calls the source of a conference's recording.
+const CONFERENCE: &str = "Conference";
 /// Twilio's number for a recording that could not be made.
 const RECORDING_FAILED: u32 = 16_100;
 
@@ -97,10 +99,30 @@ impl Call {
         let options = how(RecordOptions { rate: self.leg.sample_rate(), ..options });
         let channels = u8::try_from(options.channels()).unwrap_or(2);
         let id = desk.open_recording(self.sid);
-        self.tapes.push(Taping { id, sid: sid.clone(), whose, channels, started_ms: now.wall });
+        let tape = Taping { id, sid: sid.clone(), whose, channels, started_ms: now.wall };
+        let owes = self.promised(&tape, desk).map(Box::new);
+        self.tapes.push(tape);
         self.recordings.push(sid.clone());
-        self.record(Fact::Recording { recording: sid, channels }, desk, now);
+        self.record(Fact::Recording { recording: sid, channels, owes }, desk, now);
         desk.media(media::Command::Record { id: media.id, record: id, options });
+    }
+
+    /// What whoever is told of a recording is told once it is whole. Kept with its beginning, it is told of what was written
+    /// also where this process does not live to see the end.
+    fn promised(&mut self, tape: &Taping, desk: &Desk) -> Option<Owed> {
+        let recording = tape.recording(0, None, desk);
+        let request = match &tape.whose {
+            For::Program(record) => self.program()?.promised(*record, &recording)?,
+            For::Others(Some((callback, source))) => self.whole(callback, &recording, source, desk),
+            For::Room(Some(callback)) => self.whole(callback, &recording, CONFERENCE, desk),
+            For::Others(None) | For::Room(None) | For::Api => return None,
+        };
+        Some(Owed::new("recording-completed", &request))
+    }
+
+    fn whole(&self, callback: &Callback, recording: &ivr::Recording, source: &str, desk: &Desk) -> ivr::HttpRequest {
+        let params = ivr::callbacks::recording(&self.context(desk), recording, "completed", source);
+        ivr::callbacks::request(callback, params, 0)
     }
 
     /// The program wants the end of its recording.
@@ -186,7 +208,7 @@ impl Call {
             For::Room(told) => {
                 self.room_is_not_recorded(desk);
                 if let Some(callback) = told {
-                    self.tell_of(&callback, &recording, ("Conference", lost), desk, now);
+                    self.tell_of(&callback, &recording, (CONFERENCE, lost), desk, now);
                 }
             }
             For::Others(None) | For::Api => {}

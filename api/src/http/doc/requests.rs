@@ -5,7 +5,7 @@ use crate::http::json::MAX_BODY;
 use crate::http::originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
 use crate::http::steering::MAX_RECORD_S;
 use crate::webhooks::{EVENTS, MAX_URL, USUAL};
-use ivr::limits::{MAX_FLOW, MAX_STATES};
+use ivr::limits::{MAX_FLOW, MAX_HURRIED_ERRANDS, MAX_HURRIED_STATES, MAX_STATES};
 use ivr::simulate::MAX_SCRIPT;
 use serde_json::{Map, Value, json};
 
@@ -219,7 +219,9 @@ fn flow() -> Value {
         "type": "object",
         "description": format!(
             "A flow: at most {MAX_FLOW} octets and {MAX_STATES} states. It is checked whole when it is stored, and every \
-             mistake is told at once (`invalid_flow`)."
+             mistake is told at once (`invalid_flow`). States that lead back to themselves need a second of the caller's, or \
+             something he enters, on the way (`warnings`): a call ends with an error after {MAX_HURRIED_STATES} states in a \
+             row without it, or {MAX_HURRIED_ERRANDS} of those that reach others."
         ),
         "required": ["start", "states"],
         "properties": {

@@ -39,6 +39,10 @@ impl Offered {
             SessionTimer::Answer => self.reject(at, core, StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new()),
             SessionTimer::RepeatReliable => self.repeat_reliable(at, core),
             SessionTimer::PrackWait => self.prack_missing(at, core),
+            // Nothing but a 100, which does not pass a proxy, has been said.
+            SessionTimer::Refresh if !self.told => {
+                self.progress(at, core, StatusCode::SESSION_PROGRESS, Vec::new(), None)
+            }
             SessionTimer::Refresh => {
                 core.repeat_last(self.server);
                 at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
