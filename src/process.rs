@@ -16,14 +16,14 @@ use api::telemetry::Telemetry;
 use api::webhooks::{Pace, Sender};
 use api::{
     App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, Parts, Prompts, Recordings, Registry,
-    RegistryError, SipHealth, Store, StoreError, TrunkHealth,
+    RegistryError, SipHealth, SocketFigures, Store, StoreError, TrunkHealth,
 };
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
 use sip_core::message::Method;
 use sip_core::net::{
-    BindError, BoundAddresses, Datagrams, Dns, Full, Identity, Inbox, Limits, Listener, Net, Roots, Strangers,
-    TlsConfig, TurnedAway, inbox,
+    BindError, BoundAddresses, Counters, Datagrams, Dns, Full, Identity, Inbox, Limits, Listener, Net, Roots,
+    Strangers, TlsConfig, TurnedAway, inbox,
 };
 use sip_core::transport::{Local, LocalId, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -389,7 +389,7 @@ impl Process {
             media: Arc::new(move || shards.reports()),
             net: Arc::new({
                 let net = net.clone();
-                move || net.counters()
+                move || seen(net.counters())
             }),
             rng,
             version,
@@ -475,6 +475,50 @@ impl Process {
             tracing::error!("the signalling thread did not end in good order");
         }
         self.ledger.shutdown().await;
+    }
+}
+
+/// What SIP's sockets have seen, as the API tells it: each counter of theirs, so that a new one is not forgotten.
+fn seen(counters: Counters) -> SocketFigures {
+    let Counters {
+        flows: connections,
+        datagrams_received,
+        datagrams_dropped,
+        datagrams_refused,
+        streams_paced,
+        datagrams_sent,
+        datagrams_unsent,
+        unreachable,
+        inbox_full: streams_waited,
+        accepted,
+        refused,
+        accept_errors,
+        handshakes_failed,
+        opened,
+        open_failed,
+        overflowed,
+        resolved,
+        unresolved,
+    } = counters;
+    SocketFigures {
+        connections,
+        datagrams_received,
+        datagrams_dropped,
+        datagrams_refused,
+        streams_paced,
+        datagrams_sent,
+        datagrams_unsent,
+        unreachable,
+        streams_waited,
+        accepted,
+        refused,
+        accept_errors,
+        handshakes_failed,
+        opened,
+        open_failed,
+        overflowed,
+        resolved,
+        unresolved,
     }
 }
 

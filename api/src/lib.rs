@@ -64,7 +64,7 @@ pub use http::{App, MAX_STREAMS_OF_TENANT, Parts, SipHealth, TrunkHealth, TrunkS
 pub use keys::{Keys, Scope, create_key};
 pub use ledger::{JournalConfig, Ledger, LedgerError, Recovered};
 pub use media_metrics::AskMedia;
-pub use net_metrics::AskNet;
+pub use net_metrics::{AskNet, SocketFigures};
 pub use prompts::{Builtin, PromptError, Prompts};
 pub use recordings::Recordings;
 pub use refused::Refused;

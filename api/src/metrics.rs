@@ -4,7 +4,7 @@
 //! the configuration or from lists of ours: nothing that a client sends becomes a label.
 
 use crate::media_metrics::Shards;
-use crate::net_metrics::Sockets;
+use crate::net_metrics::{SocketFigures, Sockets};
 use crate::words::direction;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -171,7 +171,7 @@ pub struct Now {
     /// Each media shard.
     pub media: Vec<media::ShardReport>,
     /// SIP's sockets.
-    pub net: sip_core::net::Counters,
+    pub net: SocketFigures,
 }
 
 /// All metrics of the API.

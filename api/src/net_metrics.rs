@@ -3,14 +3,54 @@
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use sip_core::net::Counters;
 use std::fmt;
 use std::sync::Arc;
 
-/// Asks SIP's sockets what they have seen.
-pub type AskNet = Arc<dyn Fn() -> Counters + Send + Sync>;
+/// What SIP's sockets have seen since the start; all but the connections only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketFigures {
+    /// Stream connections there are now.
+    pub connections: u64,
+    /// Datagrams that were read.
+    pub datagrams_received: u64,
+    /// Datagrams that signalling had no room for.
+    pub datagrams_dropped: u64,
+    /// Datagrams of strangers who sent too many.
+    pub datagrams_refused: u64,
+    /// Datagrams that the kernel took.
+    pub datagrams_sent: u64,
+    /// Datagrams that it did not take.
+    pub datagrams_unsent: u64,
+    /// Destinations that were called unreachable.
+    pub unreachable: u64,
+    /// Times that a stranger's connection was left unread.
+    pub streams_paced: u64,
+    /// Times that a connection waited for room.
+    pub streams_waited: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections closed because there were too many.
+    pub refused: u64,
+    /// Failures to accept.
+    pub accept_errors: u64,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: u64,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections that could not be opened.
+    pub open_failed: u64,
+    /// Connections closed because their peer did not read.
+    pub overflowed: u64,
+    /// Names looked up.
+    pub resolved: u64,
+    /// Names without an address.
+    pub unresolved: u64,
+}
 
-type Read = fn(&Counters) -> u64;
+/// Asks SIP's sockets what they have seen.
+pub type AskNet = Arc<dyn Fn() -> SocketFigures + Send + Sync>;
+
+type Read = fn(&SocketFigures) -> u64;
 
 /// What only grows, named without the `_total` that the format adds.
 const COUNTERS: [(&str, &str, Read); 15] = [
@@ -22,7 +62,7 @@ const COUNTERS: [(&str, &str, Read); 15] = [
         seen.streams_paced
     }),
     ("sip_streams_waited", "Times that a connection waited because signalling had too much to do", |seen| {
-        seen.inbox_full
+        seen.streams_waited
     }),
     ("sip_connections_accepted", "SIP connections accepted", |seen| seen.accepted),
     ("sip_connections_refused", "SIP connections closed because there were too many", |seen| seen.refused),
@@ -43,7 +83,7 @@ const DROPPED: [(&str, Read); 2] =
 
 /// What they said.
 #[derive(Debug)]
-pub(crate) struct Sockets(pub Counters);
+pub(crate) struct Sockets(pub SocketFigures);
 
 impl Collector for Sockets {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -59,6 +99,6 @@ impl Collector for Sockets {
         }
         let mut metric =
             encoder.encode_descriptor("sip_connections", "SIP connections now", None, MetricType::Gauge)?;
-        metric.encode_gauge(&self.0.flows)
+        metric.encode_gauge(&self.0.connections)
     }
 }

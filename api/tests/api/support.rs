@@ -252,15 +252,15 @@ impl Board {
 }
 
 /// What SIP's sockets are said to have seen.
-fn seen() -> sip_core::net::Counters {
-    sip_core::net::Counters {
-        flows: 2,
+fn seen() -> api::SocketFigures {
+    api::SocketFigures {
+        connections: 2,
         datagrams_dropped: 3,
         datagrams_refused: 4,
         streams_paced: 5,
         refused: 6,
         accept_errors: 7,
-        ..sip_core::net::Counters::default()
+        ..api::SocketFigures::default()
     }
 }
 
