@@ -47,6 +47,8 @@ impl CatchUp {
         let since = self.began / DAY_MS * DAY_MS;
         let used = self.store.used_between(since, self.began).await?;
         self.registry.catch_up().await?;
+        // Not before those users are known.
+        let _ = self.commander.send(Command::Located(self.store.locations().await?)).await;
         if projected.is_ok() {
             // Where signalling has ended there is nobody to be told.
             let _ = self.commander.send(Command::Used { since, used }).await;

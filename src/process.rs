@@ -15,8 +15,8 @@ use api::secrets::Sealer;
 use api::telemetry::Telemetry;
 use api::webhooks::{Pace, Sender};
 use api::{
-    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, Parts, Prompts, Recordings, Registry,
-    RegistryError, SipHealth, SocketFigures, Store, StoreError, TrunkHealth,
+    App, Commander, Directory, Flows, JournalConfig, Keys, Ledger, LedgerError, Locations, Parts, Prompts, Recordings,
+    Registry, RegistryError, SipHealth, SocketFigures, Store, StoreError, TrunkHealth,
 };
 use arc_swap::ArcSwap;
 use media::worker::{Engine, EngineConfig};
@@ -111,6 +111,8 @@ pub struct Process {
     ledger: Ledger,
     errands: Errands,
     sweep: tokio::task::JoinHandle<()>,
+    locations: Locations,
+    keeping: tokio::task::JoinHandle<()>,
     catching_up: Option<tokio::task::JoinHandle<()>>,
     registry: Registry,
     accounts: Accounts,
@@ -189,6 +191,8 @@ pub fn tls(config: &Config) -> Result<TlsConfig, StartError> {
 
 /// What was before this process.
 struct Before {
+    /// Where users were registered.
+    locations: Vec<switch::registrar::KeptLocation>,
     /// What tenants have used today; `None`: the database, which knows, is away.
     used: Option<std::collections::BTreeMap<String, switch::Usage>>,
     /// Whether the journal was there: another process may have sent calls a moment ago.
@@ -211,6 +215,7 @@ fn switch_config(
         ports: config.media.ports,
         media_timeout: Duration::from_secs(config.media.timeout_s),
         provisioning,
+        locations: before.locations,
         used: before.used,
         succeeds: before.process,
         recordings: config.recordings.dir.clone(),
@@ -304,11 +309,11 @@ impl Process {
         }
         let provisioning = registry.provisioning();
         let began = clock.now().wall;
-        let used = match store.is_awaited() {
-            true => None,
-            false => Some(store.used_between(began / DAY_MS * DAY_MS, u64::MAX).await?),
+        let (used, locations) = match store.is_awaited() {
+            true => (None, Vec::new()),
+            false => (Some(store.used_between(began / DAY_MS * DAY_MS, u64::MAX).await?), store.locations().await?),
         };
-        let before = Before { used, process: recovered.octets > 0 };
+        let before = Before { locations, used, process: recovered.octets > 0 };
         let (capture, feed) = api::capture::Capture::start(&config.capture)?;
         let locals = locals(config, &bound);
         let tap = feed.map(|feed| crate::tap::Tap::new(feed, &locals));
@@ -336,6 +341,8 @@ impl Process {
         };
         // It ends with the ledger.
         tokio::spawn(webhooks.run());
+        let locations = Locations::new(store.clone());
+        let keeping = tokio::spawn(locations.clone().run());
         let signalling = Signalling {
             switch,
             outlet,
@@ -349,6 +356,10 @@ impl Process {
             errands: Box::new({
                 let errands = errands.clone();
                 move |errand| errands.run(errand)
+            }),
+            locations: Box::new({
+                let locations = locations.clone();
+                move |kept| locations.put(kept)
             }),
             publish,
         };
@@ -407,6 +418,8 @@ impl Process {
             ledger,
             errands,
             sweep,
+            locations,
+            keeping,
             catching_up,
             registry,
             accounts: known_accounts,
@@ -473,6 +486,10 @@ impl Process {
         let joined = tokio::task::spawn_blocking(move || self.thread.join());
         if !matches!(tokio::time::timeout(LAST_WORDS, joined).await, Ok(Ok(Ok(())))) {
             tracing::error!("the signalling thread did not end in good order");
+        }
+        self.keeping.abort();
+        if !matches!(tokio::time::timeout(LAST_WORDS, self.locations.flush()).await, Ok(Ok(()))) {
+            tracing::warn!("where users are registered could not be written: they are found once they register again");
         }
         self.ledger.shutdown().await;
     }

@@ -59,6 +59,8 @@ pub struct Signalling {
     pub admits: bool,
     /// Who runs what calls ask of the world outside. Never waits.
     pub errands: Box<dyn FnMut(switch::Errand) + Send>,
+    /// Where a user's whereabouts are kept.
+    pub locations: Box<dyn FnMut(switch::registrar::KeptLocation) + Send>,
     /// Where the figures go.
     pub publish: Box<dyn FnMut(Figures) + Send>,
 }
@@ -158,6 +160,7 @@ impl Signalling {
                 Output::Media(command) => self.command(command),
                 Output::Record(record) => self.ledger.append(*record),
                 Output::Errand(errand) => (self.errands)(*errand),
+                Output::Location(kept) => (self.locations)(*kept),
                 Output::Timeout(at) => return at,
             }
         }

@@ -101,6 +101,22 @@ fn a_phone_on_tls_is_called_over_the_connection_that_it_registered_by() {
 }
 
 #[test]
+fn a_phone_is_called_after_a_restart_before_it_registers_again() {
+    let (mut setup, mut switch) = town(&["alice", "bob"]);
+    let mut bob = phone("bob", "udp", &mut setup, "goodbye");
+    switch.process.terminate();
+    switch.process.end(secs(20));
+    drop(switch);
+    let switch = setup.start();
+    let mut alice = phone("alice", "udp", &mut setup, "welcome");
+    dial(&mut alice, "bob", &switch);
+    alice.event("CALL_ESTABLISHED", secs(20));
+    bob.event("CALL_ESTABLISHED", secs(20));
+    alice.command("hangup", "");
+    bob.event("CALL_CLOSED", secs(10));
+}
+
+#[test]
 fn sipsak_hears_that_we_are_there() {
     let (setup, switch) = town(&[]);
     let target = format!("sip:ping@127.0.0.1:{}", switch.sip_port);

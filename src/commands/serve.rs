@@ -12,13 +12,13 @@ const WANTED_FILES: u64 = 65_536;
 
 /// Runs the switch until SIGTERM, SIGINT or `POST /v1/admin/drain`; then drains, and ends at once on a signal.
 pub async fn serve(path: &Path) -> Outcome {
+    // Before all else: by default SIGHUP ends a process, and whoever sees it may send one.
+    let mut hangup = signal(SignalKind::hangup())?;
     let config = load(path)?;
     crate::log::redact_numbers(config.redact_numbers);
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_files();
     let mut signals = Signals::listen()?;
-    // Before the first answer of /readyz: by default SIGHUP ends a process, and whoever saw it ready may send one.
-    let mut hangup = signal(SignalKind::hangup())?;
     let process = Process::start(&config).await?;
     for (transport, addr) in &process.sip {
         tracing::info!(%transport, %addr, "SIP");

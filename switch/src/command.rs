@@ -139,6 +139,9 @@ pub enum Command {
         /// By tenant.
         used: BTreeMap<String, Usage>,
     },
+    /// Where users were, as an earlier process has kept it, where that was not known at this one's birth. Who has registered
+    /// since stays where it is.
+    Located(Vec<crate::registrar::KeptLocation>),
     /// Make a call.
     Originate(Box<Originate>),
     /// End a call.

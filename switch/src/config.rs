@@ -56,6 +56,8 @@ pub struct Config {
     pub media_timeout: Duration,
     /// Tenants, trunks, numbers, users and limits, as they are at first.
     pub provisioning: Provisioning,
+    /// Where users were, as an earlier process has kept it ([`crate::Output::Location`]).
+    pub locations: Vec<crate::registrar::KeptLocation>,
     /// What tenants have used today by now; `None`: that is not known yet, and [`crate::Command::Used`] will say it.
     pub used: Option<BTreeMap<String, Usage>>,
     /// Another process has gone before this one, and may have sent trunks as many calls as they take, up to now: none goes

@@ -6,7 +6,7 @@ use crate::config::{Config, MediaAddress};
 use crate::door::Proved;
 use crate::letter::Letter;
 use crate::provision::Provisioned;
-use crate::registrar::Registrar;
+use crate::registrar::{KeptLocation, Registrar};
 use crate::route::Plan;
 use crate::tally::Tally;
 use crate::trunk::Trunks;
@@ -14,6 +14,7 @@ use crate::{CallSid, ConfigError, Output};
 use base::{Now, Rng, Timers};
 use media::{EndpointId, PortPool, Prompt, RecordId};
 use sip_core::endpoint::{self, Endpoint, GateRates, InboundId, RequestId, SessionId};
+use sip_core::transport::Local;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -122,6 +123,8 @@ pub(crate) struct Desk {
     pub(crate) by_session: HashMap<SessionId, CallSid>,
     /// Which call a media endpoint belongs to.
     pub(crate) by_media: HashMap<EndpointId, CallSid>,
+    /// Where SIP is listened for.
+    locals: Vec<Local>,
     /// Addresses in session descriptions.
     pub(crate) media: MediaAddress,
     /// How long a far end may be silent.
@@ -164,6 +167,7 @@ impl Desk {
             out: VecDeque::new(),
             by_session: HashMap::new(),
             by_media: HashMap::new(),
+            locals: config.endpoint.locals.clone(),
             media: config.media.clone(),
             media_timeout: config.media_timeout,
             rng,
@@ -187,6 +191,12 @@ impl Desk {
         self.registrar.replace(Arc::clone(&provisioned.directory), &mut self.rng);
         self.follow_registrar(now);
         self.replace_trunks(provisioned, now);
+    }
+
+    /// Takes up where users were, as an earlier process has kept it.
+    pub(crate) fn restore_locations(&mut self, kept: &[KeptLocation], now: Now) {
+        self.registrar.restore(kept, &self.locals, now);
+        self.follow_registrar(now);
     }
 
     /// Sends a media command on its way.

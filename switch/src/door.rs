@@ -146,6 +146,9 @@ impl Desk {
 
     /// Connections and the timer follow what is bound now.
     pub(crate) fn follow_registrar(&mut self, now: Now) {
+        for kept in self.registrar.take_moved(now) {
+            self.out.push_back(crate::Output::Location(Box::new(kept)));
+        }
         for (flow, kept) in self.registrar.take_changes() {
             self.endpoint.keep(flow, kept, now);
         }

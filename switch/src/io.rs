@@ -1,5 +1,6 @@
 //! What crosses between the switch and the rim.
 
+use crate::registrar::KeptLocation;
 use crate::{Command, Errand, Record};
 use sip_core::transport;
 
@@ -33,6 +34,8 @@ pub enum Output {
     Record(Box<Record>),
     /// For whoever reaches the world outside.
     Errand(Box<Errand>),
+    /// Where a user is from now on, to be kept for the next process; without bindings nothing is.
+    Location(Box<KeptLocation>),
     /// There is nothing more to do before this time (monotonic nanoseconds), or before the next input.
     Timeout(Option<u64>),
 }

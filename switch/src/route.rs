@@ -122,6 +122,22 @@ impl Plan {
     }
 }
 
+/// Who is meant by an address: its user; of a telephone number the number alone (RFC 3261 §19.1.6), without what carriers
+/// add to it (`;npdi`, `;rn=`: RFC 4694) and, where it is a global one or said to be a telephone's, without what only
+/// people read (RFC 3966 §5.1.1).
+pub(crate) fn subscriber(uri: &Uri) -> Option<String> {
+    let user = uri.user_unescaped()?;
+    let number = user.split(';').next().unwrap_or_default();
+    let is_separator = |c: char| matches!(c, '-' | '.' | '(' | ')');
+    let is_of_one = |c: char| c.is_ascii_digit() || is_separator(c) || matches!(c, '*' | '#');
+    let rest = number.strip_prefix('+').unwrap_or(number);
+    if rest.is_empty() || !rest.chars().all(is_of_one) {
+        return Some(user.into_owned());
+    }
+    let is_phones = number.starts_with('+') || !uri.is_sip() || uri.param("user") == Some("phone");
+    Some(if is_phones { number.chars().filter(|c| !is_separator(*c)).collect() } else { number.to_owned() })
+}
+
 impl Desk {
     /// An address of ours.
     fn address(&self, user: &str) -> Option<NameAddr> {
@@ -137,7 +153,7 @@ impl Desk {
         user: Option<&UserId>,
         trunk: Option<usize>,
     ) -> Result<Arc<Listed>, StatusCode> {
-        let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let name = subscriber(uri).unwrap_or_default();
         let tenant = user.map(|user| user.tenant.as_str());
         let reaches = |listed: &&Arc<Listed>| tenant.is_none_or(|tenant| tenant == listed.number.tenant);
         let meant = || self.plan.numbers.get(self.trunks.read(trunk?, &name)?.as_str());
@@ -161,7 +177,7 @@ impl Desk {
 
     /// What a call is booked as that takes another's place: the address that it was sent to, of the caller's tenant.
     pub(crate) fn taking_over(&self, uri: &Uri, user: &UserId) -> Result<Arc<Listed>, StatusCode> {
-        let number = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let number = subscriber(uri).unwrap_or_default();
         let answer = ivr::Answer::parse(&serde_json::json!({ "hangup": true })).map_err(|_| StatusCode::NOT_FOUND)?;
         Ok(Listed::new(Number { number, tenant: user.tenant.clone(), answer }))
     }
@@ -203,7 +219,7 @@ impl Desk {
     }
 
     fn route_uri(&mut self, uri: &Uri, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
-        let name = uri.user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let name = subscriber(uri).unwrap_or_default();
         let number = name.parse::<carrier::Number>();
         if let (Some(trunk), Ok(number)) = (uri.host().and_then(|host| self.trunks.at(host)), &number) {
             return self.over_trunks(number.clone(), Some(trunk), caller, now);
@@ -258,4 +274,33 @@ impl Desk {
 
 fn refused(code: u16, reason: &str) -> Ending {
     Ending::new(Status::Failed, Origin::Switch, code, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_telephone_number_is_the_number_alone_however_it_is_dressed_and_a_name_is_left_as_it_is() {
+        let table = [
+            ("sip:+18325550100@a.example", "+18325550100"),
+            ("sip:+18325550100;npdi@a.example;user=phone", "+18325550100"),
+            ("sip:+18325550100;npdi;rn=+18320000000@a.example", "+18325550100"),
+            ("sip:+1-832-555-0100@a.example;user=phone", "+18325550100"),
+            ("sip:8325550100;phone-context=+1@a.example;user=phone", "8325550100"),
+            ("sip:832.555.0100@a.example;user=phone", "8325550100"),
+            ("tel:+1(832)555-0100", "+18325550100"),
+            ("tel:+1-832-555-0100;npdi", "+18325550100"),
+            ("sip:front-desk@a.example", "front-desk"),
+            ("sip:alice;x=y@a.example", "alice;x=y"),
+            ("sip:10-1@a.example", "10-1"),
+            ("sip:*97@a.example", "*97"),
+            ("sip:+@a.example", "+"),
+        ];
+        for (uri, meant) in table {
+            let parsed = Uri::parse(uri.as_bytes()).unwrap();
+            assert_eq!(subscriber(&parsed).as_deref(), Some(meant), "{uri}");
+        }
+        assert_eq!(subscriber(&Uri::parse(b"sip:a.example").unwrap()), None);
+    }
 }

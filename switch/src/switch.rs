@@ -78,6 +78,7 @@ impl Switch {
         let provisioned = Provisioned::new(config.provisioning.clone())?;
         let mut desk = Desk::new(config, &provisioned, rng, now)?;
         desk.start_trunks(now);
+        desk.restore_locations(&config.locations, now);
         Ok(Self {
             calls: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -280,6 +281,7 @@ impl Switch {
             Command::Confer { tenant, conference, order } => self.desk.confer(&tenant, &conference, order),
             Command::Brought { sid, brought } => self.with(sid, |call, desk| call.on_brought(*brought, desk, now)),
             Command::Prompt(prompt) => self.learn(prompt),
+            Command::Located(kept) => self.desk.restore_locations(&kept, now),
             Command::Used { since, used } => self.desk.tally.learn(since, &used, now),
             Command::Admit(admitting) => self.admitting = admitting,
             Command::Provision(provisioned) => self.provision(&provisioned, now),
@@ -550,7 +552,7 @@ impl Switch {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
-        let from = from.uri.user_unescaped().map_or_else(|| "anonymous".to_owned(), |user| user.into_owned());
+        let from = crate::route::subscriber(&from.uri).unwrap_or_else(|| "anonymous".to_owned());
         let read = trunk.and_then(|trunk| self.desk.trunks.read(trunk, &from));
         let from = read.map_or(from, |number| number.to_string());
         let arrival = call::Arrival { session, request, source, listed, from, trunk, replaces };

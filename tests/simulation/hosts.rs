@@ -122,6 +122,7 @@ impl Node for Host {
                 switch::Output::Media(command) => Output::Media(command),
                 switch::Output::Record(record) => Output::Report(Told::Record(record)),
                 switch::Output::Errand(errand) => Output::Report(Told::Errand(errand)),
+                switch::Output::Location(_) => Output::Report(Told::Nothing),
                 switch::Output::Timeout(at) => Output::Timeout(at),
             },
             Self::Carrier(carrier) => match carrier.poll() {
@@ -208,6 +209,7 @@ pub fn switch_config(numbers: &[(&str, serde_json::Value)]) -> switch::Config {
             tenants: [("default".to_owned(), tenant())].into(),
             ..switch::Provisioning::default()
         },
+        locations: Vec::new(),
         used: Some([].into()),
         succeeds: false,
         recordings: "recordings".into(),

@@ -24,6 +24,7 @@ pub mod facts;
 pub mod flows;
 mod idempotency;
 mod keys;
+mod locations;
 pub mod provisioned;
 pub mod read;
 pub mod recordings;
@@ -244,6 +245,7 @@ const SQLITE: &[(i64, &str, SqlStr)] = &[
     (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/sqlite/0020_accounts.sql"))),
     (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/sqlite/0021_deliveries.sql"))),
     (30, "provisioned", SqlStr::from_static(include_str!("../../../migrations/sqlite/0030_provisioned.sql"))),
+    (40, "locations", SqlStr::from_static(include_str!("../../../migrations/sqlite/0040_locations.sql"))),
 ];
 const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (1, "calls", SqlStr::from_static(include_str!("../../../migrations/postgres/0001_calls.sql"))),
@@ -255,6 +257,7 @@ const POSTGRES: &[(i64, &str, SqlStr)] = &[
     (20, "accounts", SqlStr::from_static(include_str!("../../../migrations/postgres/0020_accounts.sql"))),
     (21, "deliveries", SqlStr::from_static(include_str!("../../../migrations/postgres/0021_deliveries.sql"))),
     (30, "provisioned", SqlStr::from_static(include_str!("../../../migrations/postgres/0030_provisioned.sql"))),
+    (40, "locations", SqlStr::from_static(include_str!("../../../migrations/postgres/0040_locations.sql"))),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, SqlStr)]) -> Migrator {

@@ -26,6 +26,7 @@ mod isolation;
 mod lists;
 mod live;
 mod load;
+mod locations;
 mod migration;
 mod operations;
 mod postgres;

@@ -47,7 +47,7 @@ async fn migrate(url: &str, files: &[File]) {
 }
 
 /// A row of each table that a version brought with it, as that version wrote it.
-const ROWS: [(i64, &str, &str); 7] = [
+const ROWS: [(i64, &str, &str); 8] = [
     (1, "keys", "('hash', 'gone', 'read', 7)"),
     (4, "idempotency", "('gone', 'key', 'body', 'CA00000000000000000000000000000001', 7)"),
     (10, "flows", "('gone', 'flow', 1, 'digest', 7, '{}')"),
@@ -59,6 +59,7 @@ const ROWS: [(i64, &str, &str); 7] = [
         "('msg_1', 'gone', 'CA1', 1, 'call.ended', 'https://a.example', '{}', 7, 'dead', 9, 7, 'HTTP 500')",
     ),
     (30, "provisioned", "('user', 'gone', 'alice', '{}', NULL, 7, 7)"),
+    (40, "locations", "('gone', 'alice', '[]')"),
 ];
 
 /// Writes the rows that version 1 had for a call with these facts.

@@ -1,5 +1,5 @@
 //! Keys that come by INFO (the field's `application/dtmf-relay`, and `application/dtmf`), from phones that send no
-//! telephone-events.
+//! telephone-events, whether they offered them or not.
 
 use super::{Call, Stage};
 use crate::Fact;
@@ -45,7 +45,7 @@ impl Call {
             _ => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         };
         let Some((digit, duration_ms)) = key else { return StatusCode::BAD_REQUEST };
-        if self.leg.keys_by_rtp {
+        if self.leg.keys.come_as_events() {
             // The same key comes as a telephone-event; twice heard is twice pressed.
             return StatusCode::OK;
         }
@@ -55,6 +55,10 @@ impl Call {
         if self.leg.keys.was_heard(digit, now) {
             // A phone may send its keys by INFO and as tones besides: this one was heard as a tone before it was told of.
             return StatusCode::OK;
+        }
+        if self.leg.keys_by_rtp {
+            // Many phones offer events, and are set to INFO: until an event comes, this is all there is of the key.
+            self.leg.keys.tells(digit, now);
         }
         if let Stage::Talking(_) = self.stage {
             self.record(Fact::Digit { digit, duration_ms }, desk, now);
@@ -120,6 +124,10 @@ pub(crate) struct Keys {
     count: u32,
     /// One has come: what is heard as a tone from now on says the same again.
     by_info: bool,
+    /// A telephone-event has come: what comes by INFO from now on says the same again.
+    by_event: bool,
+    /// The keys that came by INFO where events were agreed on and none had come, and when (monotonic nanoseconds).
+    told: VecDeque<(char, u64)>,
     /// The keys that were heard as tones before, and when (monotonic nanoseconds).
     tones: VecDeque<(char, u64)>,
 }
@@ -135,6 +143,30 @@ impl Keys {
         }
         self.tones.push_back((key, now.mono));
         true
+    }
+
+    /// A key has come as a telephone-event; whether it counts. One that had come by INFO, before it was known that this far
+    /// end sends both, has.
+    pub(super) fn hears_event(&mut self, key: char, now: Now) -> bool {
+        self.by_event = true;
+        self.told.retain(|(_, at)| now.mono.saturating_sub(*at) < SAME_PRESS);
+        let found = self.told.iter().position(|(told, _)| *told == key);
+        if let Some(at) = found {
+            self.told.drain(..=at);
+        }
+        found.is_none()
+    }
+
+    const fn come_as_events(&self) -> bool {
+        self.by_event
+    }
+
+    /// A key counts that has come by INFO although events were agreed on.
+    fn tells(&mut self, key: char, now: Now) {
+        if self.told.len() >= MAX_TONES {
+            self.told.pop_front();
+        }
+        self.told.push_back((key, now.mono));
     }
 
     /// A key has come by INFO; whether it has counted as a tone, as only those can have that came before the first INFO.
@@ -160,6 +192,28 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_events_were_agreed_on_a_key_counts_once_however_it_comes() {
+        let at = |ms| Now::new(base::millis(ms), ms);
+        // A phone that offers events and is set to INFO.
+        let mut keys = Keys::default();
+        assert!(!keys.come_as_events());
+        keys.tells('5', at(0));
+        assert!(!keys.come_as_events(), "all that there is of its keys");
+        // One that sends both, INFO first: the event of the same press is the same key, those after it count and INFO does not.
+        assert!(!keys.hears_event('5', at(80)));
+        assert!(keys.come_as_events());
+        assert!(keys.hears_event('5', at(400)));
+        // One that sends both, the event first.
+        let mut keys = Keys::default();
+        assert!(keys.hears_event('1', at(0)));
+        assert!(keys.come_as_events());
+        // One that is set to events in the middle of a call.
+        let mut keys = Keys::default();
+        keys.tells('7', at(0));
+        assert!(keys.hears_event('7', at(5_000)), "another press");
+    }
 
     #[test]
     fn reads_a_key_as_phones_write_it() {

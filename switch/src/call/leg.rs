@@ -205,8 +205,9 @@ pub(crate) fn stream(negotiated: &Negotiated, hear: &Hear, phase: Phase, timeout
         receive: receives,
         srtp: negotiated.crypto.as_ref().and_then(keys),
         latch: hear.latch(negotiated.remote.ip()),
-        timeout: (answered && receives).then_some(timeout),
-        expects_media: answered && receives,
+        // Who holds us without music may send nothing (RFC 3264 §8.4).
+        timeout: (answered && receives && !negotiated.held_by_peer).then_some(timeout),
+        expects_media: answered && receives && !negotiated.held_by_peer,
     }
 }
 

@@ -110,6 +110,7 @@ impl Call {
             Event::Failed { error, .. } => self.on_media_fault(&error, desk, now),
             // Heard as a tone, and told of by INFO: it counts once.
             Event::Digit { digit, .. } if !self.leg.keys_by_rtp && !self.leg.keys.hears(digit, now) => {}
+            Event::Digit { digit, .. } if self.leg.keys_by_rtp && !self.leg.keys.hears_event(digit, now) => {}
             Event::Digit { digit, duration_ms, .. } => {
                 self.record(Fact::Digit { digit, duration_ms }, desk, now);
                 self.on_program(ivr::Input::Digit(digit), desk, now);

@@ -1,13 +1,14 @@
 //! The bindings of one user, and what a REGISTER does to them (RFC 3261 §10.3 steps 6 and 7): all of it, or nothing.
 
 use super::directory::UserId;
+use super::kept::KeptBinding;
 use super::target::{Target, target};
 use super::wish::{Asked, MAX_FLOW_EXPIRES, MAX_NAT_EXPIRES, What, Wish, is_default, qvalue};
 use base::Now;
 use serde::Serialize;
 use sip_core::endpoint::{Headers, Source, customer_of};
 use sip_core::header::{NameAddr, Via};
-use sip_core::transport::{FlowId, is_behind_nat};
+use sip_core::transport::{FlowId, Local, is_behind_nat};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,16 +21,16 @@ pub const MAX_BINDINGS: usize = 10;
 pub(super) struct Binding {
     pub(super) contact: NameAddr,
     pub(super) q: u16,
-    call_id: String,
-    cseq: u32,
-    expires_at: u64,
-    registered: Now,
+    pub(super) call_id: String,
+    pub(super) cseq: u32,
+    pub(super) expires_at: u64,
+    pub(super) registered: Now,
     pub(super) source: Source,
     pub(super) path: Vec<NameAddr>,
     pub(super) via: Via,
     /// `+sip.instance` and `reg-id` of a phone that speaks RFC 5626: what it is known by in place of its contact.
-    instance: Option<(String, String)>,
-    user_agent: String,
+    pub(super) instance: Option<(String, String)>,
+    pub(super) user_agent: String,
 }
 
 /// Why nothing was changed.
@@ -95,6 +96,16 @@ impl Location {
             }
         }
         if self.bindings.len() > MAX_BINDINGS { Err(Refusal::TooMany) } else { Ok(self) }
+    }
+
+    /// What of it outlasts the process.
+    pub(super) fn kept(&self, now: Now) -> Vec<KeptBinding> {
+        self.living(now).filter_map(|binding| KeptBinding::of(binding, now)).collect()
+    }
+
+    /// What was kept of it, as far as its time is not over.
+    pub(super) fn restored(kept: &[KeptBinding], locals: &[Local], now: Now) -> Self {
+        Self { bindings: kept.iter().take(MAX_BINDINGS).filter_map(|kept| kept.restored(locals, now)).collect() }
     }
 
     /// The connections over which it is reached.

@@ -2,7 +2,8 @@
 //! where, and who a request is from.
 //!
 //! [`Registrar`] is a plain value: a REGISTER goes in, a [`Reply`] comes out, and nothing but the reply's own words
-//! changes the world. Bindings live in memory; a restart forgets them, and phones register again within their expiry.
+//! changes the world. Bindings live in memory, and those that hang on no connection are kept as well
+//! ([`Registrar::take_moved`], [`Registrar::restore`]): a phone is called after a restart before it registers again.
 //! It never says whether a user exists: an unknown one meets the same steps, the same words and the same bans as a wrong
 //! password (FAULTS 22).
 //!
@@ -13,10 +14,12 @@
 //! | `strikes` | failures counted, and who is locked out for a while |
 //! | `wish` | what a REGISTER asks for, read and checked |
 //! | `location` | the bindings of one user, and the rules that change them |
+//! | `kept` | a binding as it outlasts the process |
 //! | `target` | a binding as a place to call |
 
 mod directory;
 mod identity;
+mod kept;
 mod location;
 mod strikes;
 mod target;
@@ -26,6 +29,7 @@ mod wish;
 
 pub use directory::{Directory, RegistrarConfig, TenantDomain, User, UserId};
 pub use identity::Verdict;
+pub use kept::{KeptBinding, KeptLocation};
 pub use location::{BindingView, MAX_BINDINGS};
 pub use strikes::{Ban, FAILURE_WINDOW, MAX_STRIKES, SOURCE_BAN, SOURCE_FAILURES, USER_BAN, USER_FAILURES};
 pub use target::Target;
@@ -38,7 +42,7 @@ use location::{Location, Refusal};
 use sip_core::endpoint::{Headers, Source};
 use sip_core::header::NameAddr;
 use sip_core::message::{Message, StatusCode};
-use sip_core::transport::FlowId;
+use sip_core::transport::{FlowId, Local};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +79,10 @@ pub struct Registrar {
     guests: BTreeMap<IpAddr, usize>,
     /// Customers that have become guests, or are no more, since it was last asked.
     acquaintances: Vec<(IpAddr, bool)>,
+    /// Users of whom something is kept.
+    kept: BTreeSet<UserId>,
+    /// Users of whom something else is to be kept, since it was last asked.
+    moved: BTreeSet<UserId>,
 }
 
 impl Registrar {
@@ -97,6 +105,8 @@ impl Registrar {
             changes: Vec::new(),
             guests: BTreeMap::new(),
             acquaintances: Vec::new(),
+            kept: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 
@@ -185,6 +195,7 @@ impl Registrar {
 
     /// Puts a user's location back, or forgets it where it is empty; connections follow.
     fn settle(&mut self, user: &UserId, flows_before: &BTreeSet<FlowId>, after: Location) {
+        self.moved.insert(user.clone());
         let flows = after.flows();
         for flow in flows_before.difference(&flows) {
             self.leave_flow(*flow, user);
@@ -306,6 +317,40 @@ impl Registrar {
             let (customers, after) = (before.customers(), before.at(now));
             self.follow_customers(&customers, &after.customers());
             self.settle(&user, &flows, after);
+        }
+    }
+
+    /// What is to be kept of each user of whom something else was kept before, since this was last asked.
+    pub fn take_moved(&mut self, now: Now) -> Vec<KeptLocation> {
+        let mut told = Vec::new();
+        for user in std::mem::take(&mut self.moved) {
+            let kept = KeptLocation::of(&user, self.locations.get(&user), now);
+            let was_kept = if kept.bindings.is_empty() {
+                self.kept.remove(&user)
+            } else {
+                self.kept.insert(user);
+                true
+            };
+            if was_kept {
+                told.push(kept);
+            }
+        }
+        told
+    }
+
+    /// Takes up what an earlier process has kept, of users that there are and that have not registered since.
+    pub fn restore(&mut self, kept: &[KeptLocation], locals: &[Local], now: Now) {
+        for kept in kept {
+            let user = kept.user();
+            self.kept.insert(user.clone());
+            self.moved.insert(user.clone());
+            let is_one = self.directory.open || self.directory.knows(&user);
+            if !is_one || self.locations.contains_key(&user) || self.locations.len() >= MAX_LOCATIONS {
+                continue;
+            }
+            let after = Location::restored(&kept.bindings, locals, now);
+            self.follow_customers(&BTreeSet::new(), &after.customers());
+            self.settle(&user, &BTreeSet::new(), after);
         }
     }
 

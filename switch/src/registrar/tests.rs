@@ -579,3 +579,69 @@ fn who_guesses_a_trunks_password_is_banned_and_its_carrier_is_not() {
     }
     assert_eq!(bench.calls("+15550001@192.0.2.9", "peer", "secret-peer"), Verdict::Trunk("carrier".to_owned()));
 }
+
+fn listeners() -> Vec<Local> {
+    let at = |id, transport| {
+        let addr = "192.0.2.1:5060".parse().unwrap();
+        Local { id: LocalId(id), transport, bound: addr, advertised: addr, inside: addr }
+    };
+    vec![at(0, Transport::Udp), at(1, Transport::Tcp)]
+}
+
+#[test]
+fn a_phone_is_where_it_was_after_a_restart_until_its_time_is_over() {
+    let mut bench = Bench::new(true);
+    let path = "Path: <sip:proxy.example.com;lr>\nSupported: path\n";
+    bench.put(&format!("{path}Contact: <sip:alice@192.0.2.9>;q=0.5;expires=600\n"));
+    bench.put("Contact: <sip:alice@10.1.1.1>;expires=60\n");
+    let user = bench.registrar.find("default", "alice").unwrap();
+    let kept = bench.registrar.take_moved(bench.now);
+    assert_eq!(kept.len(), 1, "the last word on each: {kept:?}");
+    assert!(bench.registrar.take_moved(bench.now).is_empty(), "and once");
+    let text = serde_json::to_string(&kept).unwrap();
+    let kept: Vec<KeptLocation> = serde_json::from_str(&text).unwrap();
+
+    // Another process, whose clock counts from its own start, a minute and a half later.
+    let mut next = Registrar::new(&config(false), &mut bench.rng);
+    let later = Now::new(base::secs(2), bench.now.wall + 90_000);
+    next.restore(&kept, &listeners(), later);
+    let (was, is) = (bench.registrar.targets(&user, bench.now), next.targets(&user, later));
+    assert_eq!((was.len(), is.len()), (2, 1), "one has ended meanwhile");
+    assert!(was.contains(&is[0]), "{is:?} is none of {was:?}");
+    assert_eq!(next.bindings(later)[0].expires_s, 510);
+    assert_eq!(next.next_expiry(), Some(base::secs(2 + 510)));
+    next.expire(Now::new(base::secs(513), later.wall + 511_000));
+    let gone = next.take_moved(later);
+    assert_eq!((gone.len(), gone[0].bindings.len()), (1, 0), "what has ended is not kept");
+}
+
+#[test]
+fn what_hangs_on_a_connection_or_belongs_to_nobody_is_not_kept() {
+    let mut bench = Bench::new(true);
+    let request = register("alice@example.com", "c", 1, "Contact: <sip:alice@192.0.2.9;transport=tcp>\n");
+    let over_tcp = Source { transport: Transport::Tcp, flow: Some(FlowId(7)), ..source(PHONE) };
+    bench.registrar.register(&request, &over_tcp, bench.now);
+    assert_eq!(bench.contacts().len(), 1);
+    assert!(bench.registrar.take_moved(bench.now).is_empty());
+    bench.put("Contact: <sip:alice@192.0.2.9>\n");
+    let mut kept = bench.registrar.take_moved(bench.now);
+    kept[0].user = "mallory".to_owned();
+    let mut next = Registrar::new(&config(false), &mut bench.rng);
+    next.restore(&kept, &listeners(), bench.now);
+    assert!(next.bindings(bench.now).is_empty());
+    assert_eq!(next.take_moved(bench.now)[0].bindings, [], "a user that there is no more is forgotten");
+    kept[0].user = "alice".to_owned();
+    next.restore(&kept, &listeners()[1..], bench.now);
+    assert!(next.bindings(bench.now).is_empty(), "nobody listens on UDP any more");
+}
+
+#[test]
+fn who_has_registered_since_stays_where_it_is() {
+    let mut bench = Bench::new(true);
+    bench.put("Contact: <sip:alice@192.0.2.9>\n");
+    let kept = bench.registrar.take_moved(bench.now);
+    let mut next = Bench::new(true);
+    next.put("Contact: <sip:alice@192.0.2.77>\n");
+    next.registrar.restore(&kept, &listeners(), next.now);
+    assert_eq!(next.contacts(), ["sip:alice@192.0.2.77"]);
+}
