@@ -27,6 +27,17 @@ fn call() -> Value {
     json!({ "from": OWNED, "to": CALLED, "answer": { "play": "digit-1" } })
 }
 
+/// Places calls until one comes to this status: on a busy machine the carrier turns some away with 503.
+pub fn one_is(http: &Http, call: &Value, status: &str) -> String {
+    until(&format!("a call is {status}"), CALL_WITHIN, || {
+        let sid = http.place(call);
+        let call = until("it is, or is over", CALL_WITHIN, || {
+            Some(http.call(&sid)).filter(|call| is_final(call) || call["status"] == status)
+        });
+        (call["status"] == status).then_some(sid)
+    })
+}
+
 /// Waits until `/health` says this of the whole and of the database; calls can be made all the while.
 fn says(http: &Http, status: &str, database: &str) {
     until(&format!("/health: {status}, the database {database}"), SAID_WITHIN, || {
@@ -61,7 +72,7 @@ fn one_call_comes(setup: &Setup) -> String {
     let caller = Caller::start(setup.sip_port, "menu", secs(1));
     until("an INVITE is answered", CALL_WITHIN, || (caller.taken() > 0).then_some(()));
     let answers = caller.stop().answers;
-    answers.into_iter().find(|(_, status)| *status == 200).map(|(from, _)| from).unwrap()
+    answers.into_iter().find(|(_, status)| (101..300).contains(status)).map(|(from, _)| from).unwrap()
 }
 
 #[test]
@@ -84,16 +95,14 @@ fn a_start_without_the_database_takes_calls_and_knows_everything_once_it_comes()
     http.ended(&before, CALL_WITHIN);
     let events = http.events(&before);
     let long = json!({ "from": OWNED, "to": CALLED, "answer": { "play": "hold-music", "loop": 0 } });
-    let live = http.place(&long);
-    http.reaches(&live, "in-progress", CALL_WITHIN);
+    let live = one_is(&http, &long, "in-progress");
 
     postgres.kill();
     switch.kill();
     let switch = start(&setup, &http);
     says(&http, "degraded", "disconnected");
     assert!(http.get("/health").body["database"]["detail"].is_string());
-    let during = http.place(&call());
-    assert_eq!(http.ended(&during, CALL_WITHIN)["status"], "completed");
+    let during = one_is(&http, &call(), "completed");
     let caller = one_call_comes(&setup);
     assert_eq!(http.get("/v1/trunks/carrier").status, 200, "the file names it");
     let unknown = json!({ "from": MADE, "to": CALLED, "answer": { "play": "digit-1" } });
@@ -121,8 +130,7 @@ fn a_start_without_the_database_takes_calls_and_knows_everything_once_it_comes()
     says(&http, "healthy", "connected");
     assert_eq!(http.get("/v1/tenants/late").status, 200);
     assert_eq!(keyed(&http, "before"), (201, before.clone()), "the same call");
-    let after = other.place(&unknown);
-    other.ended(&after, CALL_WITHIN);
+    let after = one_is(&other, &unknown, "completed");
     let outbound = [&before, &live, &during, &after];
     let rows = until("a CDR of every call", COMPLETE_WITHIN, || {
         let rows = http.items("/v1/cdrs");
@@ -150,8 +158,7 @@ fn a_first_start_without_the_database_makes_its_schema_once_it_comes() {
     postgres.kill();
     let switch = start(&setup, &http);
     says(&http, "degraded", "disconnected");
-    let during = http.place(&call());
-    assert_eq!(http.ended(&during, CALL_WITHIN)["status"], "completed");
+    let during = one_is(&http, &call(), "completed");
     postgres.start_again();
     says(&http, "healthy", "connected");
     until("its CDR", COMPLETE_WITHIN, || {

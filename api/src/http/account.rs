@@ -40,7 +40,7 @@ impl From<AccountError> for Problem {
 pub(super) async fn get(State(app): Api, caller: Caller, params: Params) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     params.only(&[])?;
-    let account = app.inner.accounts.of(caller.tenant()).await?;
+    let account = app.stored(app.inner.accounts.of(caller.tenant())).await?;
     Ok(shown(&caller, &account))
 }
 

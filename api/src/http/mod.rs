@@ -84,7 +84,6 @@ use crate::net_metrics::AskNet;
 use crate::prompts::Prompts;
 use crate::recordings::Recordings;
 use crate::registry::Registry;
-use crate::store::StoreError;
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
@@ -254,9 +253,9 @@ impl App {
     }
 
     /// What the database answers to `asking`; without long waiting where it is known to be away.
-    async fn stored<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+    async fn stored<T, E: Into<Problem>>(&self, asking: impl Future<Output = Result<T, E>>) -> Result<T, Problem> {
         match tokio::time::timeout(self.patience(), asking).await {
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => answer.map_err(Into::into),
             Err(_) => Err(Problem::database_away()),
         }
     }
