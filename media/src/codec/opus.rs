@@ -1,4 +1,7 @@
 //! Opus packets as RTP carries them (RFC 6716 §3, RFC 7587): how long one lasts, and one that is silent.
+//!
+//! A sender's pauses (DTX) are understood by whoever decodes; ours has none: `opus-rs` encodes silence as it encodes speech,
+//! so that a far end's `usedtx=1` is taken and changes nothing, as RFC 7587 §6.1 allows.
 
 /// Octets of the longest Opus frame (RFC 6716 §3.2.1), and of the longest packet we make.
 pub(crate) const MAX_PACKET: usize = 1275;
