@@ -44,7 +44,7 @@ impl Gauge {
 }
 
 fn follow(before: i32, change: i32, most: i32) -> i32 {
-    ((before * 127 >> 7) + change).clamp(0, most)
+    (((before * 127) >> 7) + change).clamp(0, most)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(crate) fn is_inactive(packet: &[u8]) -> bool {
 
 /// It carries the one before it once more, in less detail (in-band FEC, RFC 6716 §2.1.7, the LBRR flag of §4.2.3).
 pub(crate) fn carries_fec(packet: &[u8]) -> bool {
-    silk_head(packet).is_some_and(|(flags, head)| head >> (7 - flags) & 1 == 1)
+    silk_head(packet).is_some_and(|(flags, head)| (head >> (7 - flags)) & 1 == 1)
 }
 
 /// Its sender is silent, and may send no other for 400 ms (discontinuous transmission, RFC 7587 §3.1.3): it says that nobody
