@@ -44,7 +44,7 @@ impl Gauge {
 }
 
 fn follow(before: i32, change: i32, most: i32) -> i32 {
-    ((before * 127 >> 7) + change).clamp(0, most)
+    (((before * 127) >> 7) + change).clamp(0, most)
 }
 
 #[cfg(test)]
@@ -79,7 +79,9 @@ mod tests {
         let noise: Vec<i16> = (0..3_200).map(|_| rng.below(4_001) as i16 - 2_000).collect();
         let length = encoder.encode(&noise, &mut payload);
         let mut gauges = [Gauge::default(), Gauge { low: LOW_MAX, high: HIGH_MAX }];
-        gauges.iter_mut().for_each(|gauge| drop(gauge.is_quiet(&payload[..length])));
+        for gauge in &mut gauges {
+            gauge.means(&payload[..length]);
+        }
         let [left, right] = gauges;
         assert!((left.low - right.low).abs() < 200 && (left.high - right.high).abs() < 200, "{gauges:?}");
     }

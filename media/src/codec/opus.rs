@@ -1,4 +1,7 @@
 //! Opus packets as RTP carries them (RFC 6716 §3, RFC 7587): how long one lasts, and one that is silent.
+//!
+//! A sender's pauses (DTX) are understood by whoever decodes; ours has none: `opus-rs` encodes silence as it encodes speech,
+//! so that a far end's `usedtx=1` is taken and changes nothing, as RFC 7587 §6.1 allows.
 
 /// Octets of the longest Opus frame (RFC 6716 §3.2.1), and of the longest packet we make.
 pub(crate) const MAX_PACKET: usize = 1275;
@@ -37,7 +40,7 @@ pub(crate) fn is_inactive(packet: &[u8]) -> bool {
 
 /// It carries the one before it once more, in less detail (in-band FEC, RFC 6716 §2.1.7, the LBRR flag of §4.2.3).
 pub(crate) fn carries_fec(packet: &[u8]) -> bool {
-    silk_head(packet).is_some_and(|(flags, head)| head >> (7 - flags) & 1 == 1)
+    silk_head(packet).is_some_and(|(flags, head)| (head >> (7 - flags)) & 1 == 1)
 }
 
 /// Its sender is silent, and may send no other for 400 ms (discontinuous transmission, RFC 7587 §3.1.3): it says that nobody

@@ -40,7 +40,8 @@ impl AudioCodec {
             Self::Pcmu => g711,
             Self::Pcma => Row { name: "PCMA", payload_type: 8, ..g711 },
             Self::G722 => Row { name: "G722", payload_type: 9, ..g711 },
-            // RFC 7587 §7: the channels are always written as 2; that we want and send one is said by the parameters.
+            // RFC 7587 §7: the channels are always written as 2; that we want and send one is said by the parameters. Of
+            // `usedtx` nothing is said, which is 0 (§6.1): a relayed leg would hear our own silence in its peer's pauses.
             Self::Opus => Row {
                 name: "opus",
                 clock_rate: 48_000,
