@@ -5,7 +5,7 @@ use super::compose::{ALLOW, Answer, SDP};
 use super::config::{Config, RETRY_AFTER, ReliableProvisionals};
 use crate::header::ContentType;
 use crate::message::{Message, Method, Name, Reject, StatusCode};
-use crate::uri::Host;
+use crate::uri::{Host, Scheme};
 
 /// Fit, or what it is answered.
 pub(super) type Checked = Result<(), Box<Answer>>;
@@ -103,10 +103,10 @@ fn check_accept(request: &Message) -> Checked {
     }
 }
 
-/// §8.1.1.8: an INVITE says by one Contact where its sender is reached.
+/// §8.1.1.8: an INVITE says by one Contact, a SIP or SIPS URI, where its sender is reached.
 pub(super) fn check_contact(request: &Message) -> Checked {
     match request.contacts() {
-        Ok(contacts) if contacts.len() == 1 => Ok(()),
+        Ok([contact]) if matches!(contact.uri.scheme(), Scheme::Sip | Scheme::Sips) => Ok(()),
         _ => {
             let reason = Some("Missing Or Bad Contact".to_owned());
             Err(Box::new(Answer { reason, ..Answer::new(StatusCode::BAD_REQUEST) }))
