@@ -80,7 +80,7 @@ pub(super) fn check_registration(request: &Message) -> Checked {
 pub(super) fn check_content(request: &Message) -> Checked {
     let unsupported = || Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     if !request.body().is_empty() {
-        let is_sdp = matches!(request.content_type(), Ok(Some(given)) if given.is(SDP));
+        let is_sdp = request.is_part() || matches!(request.content_type(), Ok(Some(given)) if given.is(SDP));
         if !is_sdp {
             return Err(Box::new(unsupported().header(Name::Accept, SDP)));
         }
