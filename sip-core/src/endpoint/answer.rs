@@ -27,9 +27,13 @@ pub(super) fn refused_method(method: &Method) -> Answer {
         Method::Other(_) => StatusCode::NOT_IMPLEMENTED,
         _ => StatusCode::METHOD_NOT_ALLOWED,
     };
-    // What we allow elsewhere (a REFER in a dialog) is not allowed here, and Allow says what is (§21.4.6).
+    Answer::new(status).header(Name::Allow, allowed_but(method))
+}
+
+/// What we allow elsewhere (a REFER in a dialog) is not allowed here, and Allow says what is (§21.4.6).
+pub(super) fn allowed_but(method: &Method) -> String {
     let others: Vec<&str> = ALLOW.split(", ").filter(|other| *other != method.as_str()).collect();
-    Answer::new(status).header(Name::Allow, others.join(", "))
+    others.join(", ")
 }
 
 /// An answer that the message layer asks for.
