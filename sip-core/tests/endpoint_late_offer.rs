@@ -101,7 +101,7 @@ fn a_re_invite_without_an_offer_gets_ours_and_its_ack_the_answer_both_ways() {
         net.with(from, |e, now| e.acknowledge(session, Some(answer()), now));
         net.run_for(ms(100));
         let ack = net.nodes[to].events.iter().find_map(|event| match event {
-            Event::ReofferAck { ack, .. } => Some(ack.body().clone()),
+            Event::ReofferAck { ack, answers: true, .. } => Some(ack.body().clone()),
             _ => None,
         });
         assert_eq!(ack, Some(answer().1));

@@ -143,6 +143,33 @@ fn a_provisional_is_repeated_with_doubling_and_without_a_prack_the_invite_is_504
 }
 
 #[test]
+fn the_provisional_of_each_minute_has_a_number_of_its_own_and_is_repeated_until_its_prack() {
+    let (mut net, a, b) = ringing(|_| {}, invite_b());
+    progress(&mut net, b, 183, true);
+    net.run_for(secs(50));
+    let mut lost = 0;
+    net.filter = Some(Box::new(move |_, _, message| {
+        let is_first = message.is_request() && message.method().as_str() == "PRACK" && lost < 1;
+        lost += i32::from(is_first);
+        !is_first
+    }));
+    net.run_for(secs(100));
+    let sent: Vec<_> = net.nodes[B].sent().into_iter().filter(|m| m.count(Name::RSeq) == 1).collect();
+    let numbers: Vec<u32> = sent.iter().map(|m| field(m, Name::RSeq).parse().unwrap()).collect();
+    let first = numbers[0];
+    assert_eq!(numbers, [first, first + 1, first + 1, first + 2], "RFC 3262 §3");
+    assert_eq!(sent.iter().map(|m| m.body().is_empty()).collect::<Vec<_>>(), [false, true, true, true]);
+    assert!(sent.iter().all(|m| m.status() == Some(183.into_status()) && field(m, Name::Require) == "100rel"));
+    assert_eq!(net.nodes[B].story(), ["incoming", "progress acked", "progress acked", "progress acked"]);
+    net.with(B, |e, now| e.accept(b, Vec::new(), Some(sdp()), now));
+    net.run_for(secs(1));
+    assert_eq!(net.nodes[A].story().last().unwrap(), "answered 200");
+    net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+    net.run_for(secs(1));
+    net.assert_at_rest();
+}
+
+#[test]
 fn a_re_invite_asks_for_no_reliable_provisional() {
     let mut net = Net::new(6);
     let (a, _) = pair::talking(&mut net);

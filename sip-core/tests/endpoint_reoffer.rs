@@ -48,6 +48,31 @@ fn a_re_invite_is_asked_answered_and_acknowledged_both_ways() {
 }
 
 #[test]
+fn the_ack_of_a_re_invite_that_had_the_offer_is_no_answer_whatever_it_carries() {
+    for carries in [false, true] {
+        let (mut net, a, b) = talking(13);
+        net.filter = Some(Box::new(|_, _, message| message.method().as_str() != "ACK"));
+        net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
+        net.run_for(ms(50));
+        let id = question(&net, B);
+        net.with(B, |e, now| e.respond(b, id, 200.into_status(), Some(sdp()), now));
+        net.run_for(ms(50));
+        net.filter = None;
+        let ack = String::from_utf8(net.nodes[A].sent_requests("ACK")[0].raw().to_vec()).unwrap();
+        let body = String::from_utf8_lossy(&sdp().1).into_owned();
+        let described = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let ack = if carries { ack.replace("Content-Length: 0\r\n\r\n", &described) } else { ack };
+        net.datagram("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap(), ack.into());
+        net.run_for(ms(50));
+        let acked = net.nodes[B].events.iter().find_map(|event| match event {
+            Event::ReofferAck { ack, answers, .. } => Some((!ack.body().is_empty(), *answers)),
+            _ => None,
+        });
+        assert_eq!(acked, Some((carries, false)));
+    }
+}
+
+#[test]
 fn a_refused_re_invite_leaves_the_session() {
     let (mut net, a, b) = talking(2);
     net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));

@@ -46,6 +46,21 @@ fn an_info_is_handed_up_and_its_answer_comes_back_both_ways() {
 }
 
 #[test]
+fn a_method_that_our_user_refuses_is_405_with_all_others_in_allow() {
+    let mut net = Net::new(9);
+    let (a, _) = talking(&mut net);
+    net.with(A, |e, now| e.send_request(a, Method::Message, Vec::new(), digits(), now)).unwrap();
+    net.run_for(ms(50));
+    let (session, id) = asked(&net, B)[0];
+    net.with(B, |e, now| e.answer_request(session, id, 405.into_status(), Vec::new(), None, now));
+    net.run_for(ms(50));
+    assert_eq!(net.nodes[A].story(), ["request failed 405"]);
+    let refusal = net.nodes[B].sent().pop().unwrap();
+    let allow = refusal.header_str(Name::Allow).unwrap_or_default().into_owned();
+    assert!(allow.contains("INVITE") && allow.contains("INFO") && !allow.contains("MESSAGE"), "{allow:?}");
+}
+
+#[test]
 fn a_request_that_our_user_leaves_unanswered_is_500_after_its_time() {
     let mut net = Net::new(2);
     let (a, _) = talking(&mut net);

@@ -221,6 +221,7 @@ fn what_a_callee_agrees_to_follows_table_2() {
         ("Require: timer\nx: 500", "500;refresher=uas", ""),
         ("Supported: timer\nSession-Expires: 7200", "1800;refresher=uas", ""),
         ("Supported: timer\nSession-Expires: 7200\nMin-SE: 3600", "3600;refresher=uas", ""),
+        ("Supported: timer\nSession-Expires: 300\nMin-SE: 500", "500;refresher=uas", ""),
         ("Supported: timer", "1800;refresher=uas", ""),
         ("Supported: timer\nMin-SE: 2000", "2000;refresher=uas", ""),
         // A proxy has put it in; the caller knows nothing of it.

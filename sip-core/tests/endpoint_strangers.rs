@@ -21,7 +21,8 @@ fn request(method: &str, extra: &str) -> String {
         "{method} sip:user@192.0.2.2 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKs1\nFrom: <sip:s@x>;tag=f\n\
          To: <sip:user@192.0.2.2>\nCall-ID: stranger\nCSeq: 7 {method}\nContact: <sip:s@192.0.2.99>\n{headers}\
          Content-Length: {}\n\n{body}",
-        body.len()
+        // As it goes on the wire.
+        body.replace('\n', "\r\n").len()
     )
 }
 
@@ -104,6 +105,78 @@ fn an_invite_with_a_body_we_cannot_read_is_415() {
     let zipped = "Content-Type: application/sdp\nContent-Encoding: gzip\n\nxxxx";
     let answer = answered(&request("INVITE", zipped), 415);
     assert_eq!(text(&answer, Name::AcceptEncoding), "identity");
+}
+
+/// A body of these parts.
+fn parts(subtype: &str, parts: &[(&str, &str)]) -> String {
+    let parts: String = parts.iter().map(|(headers, body)| format!("--b1\n{headers}\n\n{body}\n")).collect();
+    format!("Content-Type: multipart/{subtype};boundary=\"b1\"\n\n{parts}--b1--\n")
+}
+
+/// What B's user is handed of an INVITE with this body; None where it is refused by 415.
+fn described(extra: &str) -> Option<String> {
+    let mut net = Net::new(1);
+    net.send(STRANGER, B, &request("INVITE", extra));
+    net.run_for(ms(20));
+    let body = net.nodes[B].events.iter().find_map(|event| match event {
+        Event::Incoming { request, .. } => Some(String::from_utf8_lossy(request.body()).into_owned()),
+        _ => None,
+    });
+    let refused = net.mail.iter().any(|(_, _, message)| message.status() == Some(415.into_status()));
+    assert_ne!(body.is_some(), refused, "{extra}");
+    body
+}
+
+const SDP: (&str, &str) = ("Content-Type: application/sdp", "v=0\ns=-");
+const PLACE: (&str, &str) =
+    ("Content-Type: application/pidf+xml\nContent-Disposition: render ; Handling=OPTIONAL", "<presence/>");
+const PLACE_BY_NAME: (&str, &str) =
+    ("Content-Type: application/pidf+xml\nContent-Disposition: by-reference\nContent-ID: <a@b>", "<presence/>");
+const ISUP: (&str, &str) = ("Content-Type: application/ISUP;version=itu-t92+\nContent-Disposition: signal", "xxx");
+
+#[test]
+fn the_description_is_found_among_parts_that_may_be_left_out() {
+    let sdp = Some("v=0\r\ns=-".to_owned());
+    for subtype in ["mixed", "related", "unheardof"] {
+        assert_eq!(described(&parts(subtype, &[SDP, PLACE])), sdp);
+        assert_eq!(described(&parts(subtype, &[PLACE, PLACE_BY_NAME, SDP])), sdp, "RFC 5621 §4");
+        assert_eq!(described(&parts(subtype, &[SDP, ISUP])), None, "handling=required where nothing is said");
+    }
+    let text = ("Content-Type: text/plain", "hello");
+    let old = ("Content-Type: application/sdp", "v=0\ns=old");
+    assert_eq!(described(&parts("alternative", &[text, old, SDP])), sdp, "the last is the best (RFC 2046 §5.1.4)");
+    assert_eq!(described(&parts("alternative", &[text])), None);
+    let coded = ("Content-Type: application/sdp\nContent-Transfer-Encoding: base64", "dj0w");
+    assert_eq!(described(&parts("mixed", &[coded])), None);
+}
+
+#[test]
+fn parts_that_are_too_many_or_have_no_end_are_415() {
+    let many = |count| std::iter::repeat_n(PLACE, count).chain([SDP]).collect::<Vec<_>>();
+    assert!(described(&parts("mixed", &many(15))).is_some());
+    assert_eq!(described(&parts("mixed", &many(16))), None);
+    assert_eq!(described(&parts("mixed", &[SDP]).replace("--b1--\n", "")), None);
+    assert_eq!(described(&parts("mixed", &[SDP]).replace("boundary", "border")), None);
+    assert_eq!(described("Content-Type: multipart/mixed;boundary=b1\n\n--b1--\n"), Some(String::new()));
+}
+
+#[test]
+fn a_body_that_need_not_be_understood_is_none() {
+    for disposition in ["session;handling=optional", "render; handling = \"optional\"", "by-reference"] {
+        let body = described(&format!("Content-Type: application/foo\nContent-Disposition: {disposition}\n\nfoo"));
+        assert_eq!(body, Some(String::new()), "RFC 3261 §8.2.3: {disposition}");
+    }
+    for disposition in ["session", "session;handling=required", "handling=optional"] {
+        let body = described(&format!("Content-Type: application/foo\nContent-Disposition: {disposition}\n\nfoo"));
+        assert_eq!(body, None, "{disposition}");
+    }
+}
+
+#[test]
+fn an_invite_whose_contact_is_no_sip_uri_is_400() {
+    for contact in ["tel:+15550001", "mailto:a@example.com"] {
+        answered(&request("INVITE", "").replace("Contact: <sip:s@192.0.2.99>", &format!("Contact: <{contact}>")), 400);
+    }
 }
 
 #[test]

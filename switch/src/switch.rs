@@ -406,7 +406,7 @@ impl Switch {
             Event::Refer { session, id, refer_to, replaces, .. } => {
                 self.on_refer(session, id, &refer_to, replaces.as_ref(), now);
             }
-            Event::ReofferAck { session, ack, .. } => {
+            Event::ReofferAck { session, ack, answers: true, .. } => {
                 self.with_session(session, |call, desk| call.on_reoffer_done(Some(&ack), desk, now));
             }
             Event::Refreshed { session, response } => {
@@ -418,7 +418,7 @@ impl Switch {
             Event::ReferDone { session, result } => {
                 self.with_session(session, |call, desk| call.on_refer_done(&result, desk, now));
             }
-            Event::ProgressAcked { .. } | Event::RequestDone { .. } => {}
+            Event::ReofferAck { .. } | Event::ProgressAcked { .. } | Event::RequestDone { .. } => {}
         }
     }
 

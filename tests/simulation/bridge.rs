@@ -117,6 +117,15 @@ fn early_media_reaches_the_caller_before_anybody_answers() {
 }
 
 #[test]
+fn a_fork_that_has_ended_is_no_news_for_a_caller_who_has_not_asked_for_it() {
+    for (script, rings) in [("progress 199, answer 1s", false), ("progress 182, answer 1s", true)] {
+        let town = run(json!({ "bridge": A }), &[(A, &format!("{script}, hangup after 2s"))], "wait 20s");
+        let told = town.records.iter().any(|record| matches!(record.fact, Fact::Ringing { .. }));
+        assert_eq!((told, cdrs(&town)[0].status), (rings, Status::Completed), "RFC 6228: {script}");
+    }
+}
+
+#[test]
 fn where_nobody_answers_the_program_goes_on_and_only_then_is_the_caller_answered() {
     let answer = json!([{ "bridge": A, "timeout_s": 2 }, { "play": "words" }]);
     let town = run(answer, &[(A, "ring only")], "wait 20s");

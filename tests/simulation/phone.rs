@@ -192,6 +192,19 @@ impl Phone {
 
     /// Asks for a change of its nth call.
     pub fn change(&mut self, nth: usize, change: Change, now: Now) {
+        let offer = self.offer_of(change);
+        self.endpoint.reoffer(self.sessions[nth], offer, now);
+        self.drain(now);
+    }
+
+    /// Asks for a change of its nth call before that is answered (RFC 3311).
+    pub fn change_early(&mut self, nth: usize, change: Change, now: Now) {
+        let offer = self.offer_of(change);
+        self.endpoint.update(self.sessions[nth], offer, now);
+        self.drain(now);
+    }
+
+    fn offer_of(&mut self, change: Change) -> Option<(String, Bytes)> {
         self.version += 1;
         self.asked_for_offer = change == Change::Offerless;
         let direction = if change == Change::Hold { Direction::SendOnly } else { Direction::SendRecv };
@@ -201,14 +214,12 @@ impl Phone {
             Change::Codec => local.codecs.truncate(1),
             _ => {}
         }
-        let offer = match change {
+        match change {
             Change::Offerless => None,
             Change::Fax => Some(body(FAX.into())),
             Change::Bad => Some(body("v=0\r\nthis is no description".into())),
             _ => Some(body(sdp::offer(&local))),
-        };
-        self.endpoint.reoffer(self.sessions[nth], offer, now);
-        self.drain(now);
+        }
     }
 
     fn local(&self, direction: Direction) -> LocalAudio {

@@ -127,6 +127,36 @@ fn one_user_calls_another_and_either_hangs_up() {
 }
 
 #[test]
+fn an_early_dialog_whose_offer_is_answered_may_be_changed_by_either_end() {
+    let mut village = village(&["alice", "bob"]);
+    village.tell(BOB, |phone, _| phone.answers = false);
+    village.tell(ALICE, |phone, now| phone.dial("bob", Vec::new(), now));
+    village.wait(1);
+    // His description goes reliably, and so does hers that follows from it.
+    village.tell(BOB, |phone, now| phone.early(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(BOB), ["rings"]);
+    assert!(village.heard(ALICE).is_empty());
+    for phone in [ALICE, BOB] {
+        for (change, said) in
+            [(Change::Move, "changes"), (Change::Bad, "changes nothing: 400"), (Change::Codec, "changes")]
+        {
+            village.tell(phone, |phone, now| phone.change_early(0, change, now));
+            village.wait(1);
+            assert_eq!(village.heard(phone), [said], "{change:?}");
+        }
+    }
+    village.tell(BOB, |phone, now| phone.accept(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["answered"]);
+    assert_eq!(village.heard(BOB), ["confirmed"]);
+    village.tell(ALICE, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.heard(BOB), ["is hung up on"]);
+    assert_eq!(village.close().len(), 2);
+}
+
+#[test]
 fn who_is_not_registered_or_not_known_is_said_to_be_so() {
     let mut village = village(&["alice"]);
     village.tell(ALICE, |phone, now| phone.dial("nobody", Vec::new(), now));

@@ -12,7 +12,7 @@ pub use route_set::RouteSet;
 
 use crate::header::NameAddr;
 use crate::message::{Message, ParseError};
-use crate::uri::Uri;
+use crate::uri::{Scheme, Uri};
 
 /// What names a dialog at one end of it (RFC 3261 §12). A tag that an RFC 2543 peer does not give is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -210,9 +210,12 @@ impl Dialog {
     }
 }
 
-/// The first address in Contact.
+/// The first address in Contact, as a Request-URI: what it has of header fields is no part of one (§19.1.1). One that is
+/// no SIP or SIPS URI leads nowhere (§8.1.1.8).
 fn contact(message: &Message) -> Result<Option<Uri>, ParseError> {
-    Ok(message.contacts()?.first().map(|contact| contact.uri.clone()))
+    let first = message.contacts()?.first().map(|contact| &contact.uri);
+    let first = first.filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips));
+    Ok(first.map(|uri| uri.clone().without_headers()))
 }
 
 #[cfg(test)]

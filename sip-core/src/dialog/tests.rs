@@ -54,6 +54,19 @@ fn twilios_double_record_route_leads_back_as_it_came_and_the_private_contact_sta
 }
 
 #[test]
+fn the_header_fields_of_a_contact_are_no_part_of_the_target_and_one_that_is_no_sip_uri_is_none() {
+    let contact = "<sip:b@10.0.0.9;transport=udp?Route=%3Csip:evil%3E&Subject=x>";
+    let mut dialog = Dialog::uac(&origin(), &ok("", "t", contact)).unwrap();
+    assert_eq!(dialog.request(7).uri.as_str(), "sip:b@10.0.0.9;transport=udp");
+    dialog.refresh_target(&ok("", "t", "<sip:b@10.0.0.10?Subject=x>"));
+    assert_eq!(dialog.request(8).uri.as_str(), "sip:b@10.0.0.10");
+    dialog.refresh_target(&ok("", "t", "<tel:+15550002>"));
+    assert_eq!(dialog.request(9).uri.as_str(), "sip:b@10.0.0.10");
+    let dialog = Dialog::uac(&origin(), &ok("", "t", "<tel:+15550002>")).unwrap();
+    assert_eq!(dialog.request(7).uri.as_str(), "sip:b@example.com");
+}
+
+#[test]
 fn the_caller_reverses_record_route() {
     let dialog =
         Dialog::uac(&origin(), &ok("Record-Route: <sip:p2;lr>, <sip:p1;lr>\n", "t", "<sip:b@10.0.0.9>")).unwrap();

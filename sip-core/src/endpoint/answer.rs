@@ -5,7 +5,7 @@ use super::compose::{ALLOW, Answer, SDP};
 use super::config::{Config, RETRY_AFTER, ReliableProvisionals};
 use crate::header::ContentType;
 use crate::message::{Message, Method, Name, Reject, StatusCode};
-use crate::uri::Host;
+use crate::uri::{Host, Scheme};
 
 /// Fit, or what it is answered.
 pub(super) type Checked = Result<(), Box<Answer>>;
@@ -27,9 +27,13 @@ pub(super) fn refused_method(method: &Method) -> Answer {
         Method::Other(_) => StatusCode::NOT_IMPLEMENTED,
         _ => StatusCode::METHOD_NOT_ALLOWED,
     };
-    // What we allow elsewhere (a REFER in a dialog) is not allowed here, and Allow says what is (§21.4.6).
+    Answer::new(status).header(Name::Allow, allowed_but(method))
+}
+
+/// What we allow elsewhere (a REFER in a dialog) is not allowed here, and Allow says what is (§21.4.6).
+pub(super) fn allowed_but(method: &Method) -> String {
     let others: Vec<&str> = ALLOW.split(", ").filter(|other| *other != method.as_str()).collect();
-    Answer::new(status).header(Name::Allow, others.join(", "))
+    others.join(", ")
 }
 
 /// An answer that the message layer asks for.
@@ -80,7 +84,7 @@ pub(super) fn check_registration(request: &Message) -> Checked {
 pub(super) fn check_content(request: &Message) -> Checked {
     let unsupported = || Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     if !request.body().is_empty() {
-        let is_sdp = matches!(request.content_type(), Ok(Some(given)) if given.is(SDP));
+        let is_sdp = request.is_part() || matches!(request.content_type(), Ok(Some(given)) if given.is(SDP));
         if !is_sdp {
             return Err(Box::new(unsupported().header(Name::Accept, SDP)));
         }
@@ -103,10 +107,10 @@ fn check_accept(request: &Message) -> Checked {
     }
 }
 
-/// §8.1.1.8: an INVITE says by one Contact where its sender is reached.
+/// §8.1.1.8: an INVITE says by one Contact, a SIP or SIPS URI, where its sender is reached.
 pub(super) fn check_contact(request: &Message) -> Checked {
     match request.contacts() {
-        Ok(contacts) if contacts.len() == 1 => Ok(()),
+        Ok([contact]) if matches!(contact.uri.scheme(), Scheme::Sip | Scheme::Sips) => Ok(()),
         _ => {
             let reason = Some("Missing Or Bad Contact".to_owned());
             Err(Box::new(Answer { reason, ..Answer::new(StatusCode::BAD_REQUEST) }))

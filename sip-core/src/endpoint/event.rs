@@ -101,7 +101,7 @@ pub enum Event {
         /// The request.
         request: Message,
     },
-    /// The ACK for the 2xx that `respond` sent to a re-INVITE. Its body is the answer, where `respond` carried the offer.
+    /// The ACK for the 2xx that `respond` sent to a re-INVITE.
     ReofferAck {
         /// Which session.
         session: SessionId,
@@ -109,6 +109,9 @@ pub enum Event {
         id: ReofferId,
         /// The ACK.
         ack: Message,
+        /// Its body is the answer to the offer that `respond` carried. Where the re-INVITE had the offer, the 2xx was the
+        /// answer, and whatever an ACK carries means nothing (RFC 3261 §13.2.1).
+        answers: bool,
     },
     /// The end of our `reoffer` or `update`. On an error the session stands as it was (RFC 3261 §14.1), except that a 408 or 481 is
     /// followed by [`Event::Ended`].

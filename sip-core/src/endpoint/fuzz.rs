@@ -428,7 +428,7 @@ impl Bench {
             Event::Request { .. } => self.seen.requests += 1,
             Event::ReferProgress { terminated: true, .. } => self.seen.referred += 1,
             Event::ReofferDone { result: Ok(_), .. } => self.seen.changed += 1,
-            Event::ReofferAck { ack, .. } if !ack.body().is_empty() => self.seen.late_answers += 1,
+            Event::ReofferAck { ack, answers: true, .. } if !ack.body().is_empty() => self.seen.late_answers += 1,
             _ => {}
         }
         let side = &mut self.sides[side];

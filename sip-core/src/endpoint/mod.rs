@@ -27,6 +27,7 @@ mod authorize;
 mod command;
 mod compose;
 mod config;
+mod content;
 mod core;
 mod event;
 mod exchange;

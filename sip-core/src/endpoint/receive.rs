@@ -11,7 +11,7 @@ use super::event::{Event, Source};
 use super::session::{Offered, Path, Session, State, too_small};
 use super::timer::SessionTimer;
 use super::transactions::ServerId;
-use super::{Endpoint, SessionId};
+use super::{Endpoint, SessionId, content};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{
     Message, Method, Name, ParseError, ResponseBuilder, Salvage, StatusCode, check_request, check_response,
@@ -146,6 +146,7 @@ impl Endpoint {
     }
 
     fn on_message(&mut self, message: Message, arrival: Arrival) {
+        let message = content::described(message);
         if message.is_request() { self.on_request(message, arrival) } else { self.on_response(&message, arrival) }
     }
 

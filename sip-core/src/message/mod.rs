@@ -228,13 +228,27 @@ impl Message {
         self.each(name).count()
     }
 
-    /// The body.
+    /// The body; of an INVITE or what belongs to one that came to an endpoint in several parts, the session description
+    /// alone.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.0.body.get_or_init(|| match self.0.body_at.of(&self.0.bytes) {
             [] => Bytes::new(),
             body => self.0.bytes.slice_ref(body),
         })
+    }
+
+    /// With this part of its body in place of the whole; a message that is shared stays as it is.
+    pub(crate) fn with_part(mut self, part: Bytes) -> Self {
+        if let Some(message) = Arc::get_mut(&mut self.0) {
+            message.body = OnceLock::from(part);
+        }
+        self
+    }
+
+    /// True where [`Message::body`] is a part of what came.
+    pub(crate) fn is_part(&self) -> bool {
+        self.body().len() != self.0.body_at.of(&self.0.bytes).len()
     }
 
     /// All that arrived, line ends before the message and octets after the body included.

@@ -3,7 +3,7 @@
 //! It is answered as soon as its program has something to say; while the program calls others it only rings, and what it
 //! is told in the end is what came of that.
 
-use super::leg::{self, Hear, Leg, Phase, security, stream};
+use super::leg::{self, Hear, Leg, security};
 use super::talking::Talk;
 use super::{Call, MAX_IDENTITIES, PORT_ATTEMPTS, Stage};
 use crate::book::Book;
@@ -45,7 +45,7 @@ pub(crate) struct Alerting {
     pub(super) talk: Talk,
     offer: Option<SessionDescription>,
     /// The answer that a provisional response has given already: the 200 says the same (RFC 3261 §13.2.1).
-    said: Option<(Bytes, Negotiated)>,
+    pub(super) said: Option<(Bytes, Negotiated)>,
 }
 
 /// The 200 is out.
@@ -53,7 +53,7 @@ pub(crate) struct Alerting {
 pub(crate) struct Accepting {
     pub(super) talk: Talk,
     /// What was agreed on; `None` while the ACK is to bring the answer to our offer.
-    negotiated: Option<Negotiated>,
+    pub(super) negotiated: Option<Negotiated>,
     /// What the program hears once both sides agree.
     pub(super) then: Option<ivr::Input>,
 }
@@ -228,12 +228,6 @@ impl Call {
             }
             None => {}
         }
-    }
-
-    fn speak_early(&mut self, negotiated: &Negotiated, desk: &mut Desk) {
-        let Some(media) = self.leg.media else { return };
-        let config = stream(negotiated, &self.hear, Phase::Announcing, desk.media_timeout);
-        desk.media(media::Command::Configure { id: media.id, config });
     }
 
     /// The ACK came: both sides agree that the call stands, and it is heard from its first sample.

@@ -5,6 +5,7 @@
 //! consumed and put back, so that a stage that is over cannot be named. It ends once, by [`Call::end`].
 
 mod bridge;
+mod early;
 mod hearing;
 mod inbound;
 mod info;

@@ -1,7 +1,8 @@
 //! A call that we make, for the API or as the leg of another, up to its answer: queued, its port opened, dialled over one
 //! trunk after another.
 
-use super::leg::{Hear, Leg, MediaPort, Phase, in_order, security, stream};
+use super::early::Agreed;
+use super::leg::{Hear, Leg, MediaPort, in_order, security};
 use super::talking::Talk;
 use super::{Call, PORT_ATTEMPTS, Stage, over, stillborn};
 use crate::book::Book;
@@ -33,6 +34,8 @@ const CALL_ID_LENGTH: usize = 24;
 /// Headers of a response that programs are told of, and the longest, its name included. The others are left out.
 const MAX_HEADERS: usize = 16;
 const MAX_HEADER: usize = 256;
+/// 199 (Early Dialog Terminated).
+const EARLY_DIALOG_TERMINATED: u16 = 199;
 /// How much longer than the call the user agent lets it ring.
 const RING_MARGIN: Duration = Duration::from_secs(5);
 
@@ -93,6 +96,8 @@ pub(crate) struct Dialing {
     waiting: Waiting,
     /// What an 18x described: some carriers describe the media there and not again in the 200.
     early: Option<bytes::Bytes>,
+    /// What its early dialog has agreed on since.
+    pub(super) agreed: Option<Agreed>,
 }
 
 impl Device {
@@ -360,7 +365,7 @@ impl Call {
             self.alarms.wake(Wake::Ring, waiting.timeout, desk, now);
         }
         self.record(Fact::Dialing { trunk, attempt: waiting.attempt, sip_call_id }, desk, now);
-        self.stage = Stage::Dialing(Dialing { session, waiting, early: None });
+        self.stage = Stage::Dialing(Dialing { session, waiting, early: None, agreed: None });
     }
 
     /// The RTP port could not be bound: another one, a few times.
@@ -384,10 +389,12 @@ impl Call {
 
     /// A provisional response.
     pub(crate) fn on_progress(&mut self, response: &Message, desk: &mut Desk, now: Now) {
-        let Some(code) = response.status().map(|status| status.code()).filter(|code| *code > 100) else { return };
+        // 199 says that a fork has ended: our caller has not asked to hear of forks (RFC 6228 §4).
+        let says = |code: &u16| *code > 100 && *code != EARLY_DIALOG_TERMINATED;
+        let Some(code) = response.status().map(|status| status.code()).filter(says) else { return };
         self.note_carrier(response);
-        let described = !response.body().is_empty();
         let Stage::Dialing(dialing) = &mut self.stage else { return };
+        let described = !response.body().is_empty() && Agreed::of(dialing.agreed.as_ref(), response).is_none();
         if described {
             dialing.early = Some(response.body().clone());
             let body = response.body().clone();
@@ -403,14 +410,12 @@ impl Call {
 
     /// Early media is heard and counted; an early description that makes no sense is the answer's business.
     fn hear_early(&mut self, body: &[u8], desk: &mut Desk) {
-        let (Some(local), Some(media)) = (&self.leg.local, self.leg.media) else { return };
+        let Some(local) = &self.leg.local else { return };
         let Ok(negotiated) = SessionDescription::parse(body).and_then(|answer| sdp::accept_answer(local, &answer))
         else {
             return;
         };
-        self.leg.codec = Some(negotiated.codec);
-        let config = stream(&negotiated, &self.hear, Phase::Listening, desk.media_timeout);
-        desk.media(media::Command::Configure { id: media.id, config });
+        self.listen_early(&negotiated, desk);
     }
 
     /// A 200 came and was acknowledged.
@@ -432,9 +437,13 @@ impl Call {
         } else {
             response.body().clone()
         };
-        let negotiated = match &self.leg.local {
-            Some(local) => SessionDescription::parse(&body).and_then(|answer| sdp::accept_answer(local, &answer)),
-            None => return,
+        let stands = Agreed::of(dialing.agreed.as_ref(), response).cloned();
+        let negotiated = match (stands, &self.leg.local) {
+            (Some(stands), _) => Ok(stands),
+            (None, Some(local)) => {
+                SessionDescription::parse(&body).and_then(|answer| sdp::accept_answer(local, &answer))
+            }
+            (None, None) => return,
         };
         match negotiated {
             Ok(negotiated) => {

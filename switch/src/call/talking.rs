@@ -167,10 +167,7 @@ impl Call {
     /// The far end changes the session (RFC 3264 §8): the new description is answered, or refused and the old one kept.
     pub(crate) fn on_reoffer(&mut self, id: ReofferId, request: &Message, desk: &mut Desk, now: Now) {
         let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else {
-            if let Some(session) = self.leg.session {
-                desk.endpoint.respond(session, id, StatusCode::REQUEST_PENDING, None, now);
-            }
-            return;
+            return self.on_early_offer(id, request, desk, now);
         };
         let session = talk.session;
         if request.body().is_empty() {

@@ -109,7 +109,7 @@ impl At {
         let ours = timer.session_expires.max(least);
         let granted = match asked {
             Some(asked) => Some(SessionExpires {
-                interval: asked.interval.min(ours).max(LEAST),
+                interval: asked.interval.min(ours).max(least).max(LEAST),
                 // A peer that does not know of timers refreshes nothing; one that leaves it open leaves it to us.
                 refresher: Some(asked.refresher.filter(|_| is_known).unwrap_or(Refresher::Uas)),
             }),

@@ -2,7 +2,6 @@
 
 use super::super::command::{Body, Headers};
 use super::super::compose::Answer;
-use super::super::config::PROVISIONAL_REFRESH;
 use super::super::core::Core;
 use super::super::event::EndedBy;
 use super::super::timer::SessionTimer;
@@ -43,11 +42,7 @@ impl Offered {
             SessionTimer::Refresh if !self.told => {
                 self.progress(at, core, StatusCode::SESSION_PROGRESS, Vec::new(), None)
             }
-            SessionTimer::Refresh => {
-                core.repeat_last(self.server);
-                at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
-                Some(at.session(State::Offered(self)))
-            }
+            SessionTimer::Refresh => self.ring_on(at, core),
             _ => Some(at.session(State::Offered(self))),
         }
     }

@@ -61,8 +61,13 @@ pub(super) struct Theirs {
 pub(super) enum Phase {
     /// Our user has been asked.
     Asked,
-    /// A 2xx was sent to a re-INVITE and is repeated at this interval until its ACK.
-    AckWait(Duration),
+    /// A 2xx was sent to a re-INVITE and is repeated until its ACK.
+    AckWait {
+        /// At this interval.
+        interval: Duration,
+        /// It carried our offer: the ACK has the answer (RFC 3261 §13.2.1).
+        offers: bool,
+    },
 }
 
 impl Theirs {

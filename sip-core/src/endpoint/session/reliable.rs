@@ -46,6 +46,8 @@ pub(super) struct Reliable {
     policy: Policy,
     /// The number of the next one.
     rseq: u32,
+    /// The status of the last provisional, where it went reliably.
+    last: Option<StatusCode>,
     /// The one that waits for its PRACK.
     open: Option<Open>,
     /// Those that wait for it; at most [`MAX_UNACKNOWLEDGED`].
@@ -76,7 +78,7 @@ impl Reliable {
     pub(super) fn of(core: &mut Core, invite: &Message) -> Self {
         let policy = Policy::of(core.config.reliable_provisionals, invite);
         let rseq = 1 + u32::try_from(core.rng.below(1 << 30)).unwrap_or(0);
-        Self { policy, rseq, open: None, waiting: VecDeque::new(), accept: None }
+        Self { policy, rseq, last: None, open: None, waiting: VecDeque::new(), accept: None }
     }
 
     const fn wants(&self, body: Option<&Body>) -> bool {
@@ -134,6 +136,7 @@ impl Offered {
     fn send_plain(&mut self, at: &At, core: &mut Core, status: StatusCode, headers: Headers, body: Option<Body>) {
         at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
         self.told = true;
+        self.reliable.last = None;
         let answer = core.dialog_answer(self.server, status, self.user.as_deref());
         core.reply(self.server, Answer { headers, body, ..answer });
     }
@@ -145,6 +148,7 @@ impl Offered {
         self.reliable.rseq = self.reliable.rseq.saturating_add(1);
         at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
         self.told = true;
+        self.reliable.last = Some(status);
         // §5: once the first answer has gone, a provisional carries no further description.
         let body = body.filter(|_| matches!(self.agreement, Agreement::Nothing | Agreement::Theirs));
         if let Some(body) = &body {
@@ -163,6 +167,19 @@ impl Offered {
         at.start(core, SessionTimer::RepeatReliable, interval);
         at.start(core, SessionTimer::PrackWait, interval.saturating_mul(64));
         self.reliable.open = Some(Open { rack, wire, interval, is_described });
+    }
+
+    /// The provisional of each minute (RFC 3261 §13.3.1.1): the last one again, or, where that one went reliably and was
+    /// acknowledged, one of its own number (§3).
+    pub(super) fn ring_on(mut self, mut at: At, core: &mut Core) -> Option<Session> {
+        at.start(core, SessionTimer::Refresh, PROVISIONAL_REFRESH);
+        match self.reliable.last {
+            None => core.repeat_last(self.server),
+            // It is still repeated.
+            Some(_) if self.reliable.open.is_some() => {}
+            Some(status) => self.send_reliably(&mut at, core, Waiting { status, headers: Headers::new(), body: None }),
+        }
+        Some(at.session(State::Offered(self)))
     }
 
     /// §3: T1, doubled each time, without a cap.

@@ -107,7 +107,8 @@ impl Session {
 
     /// Our user's yes.
     fn agreed(&mut self, core: &mut Core, theirs: Theirs, request: &Message, status: StatusCode, body: Option<Body>) {
-        if body.is_some() {
+        let offers = body.is_some();
+        if offers {
             self.at.described.clone_from(&body);
         }
         match request.method() {
@@ -124,7 +125,8 @@ impl Session {
             let interval = core.config.t1;
             self.at.start(core, SessionTimer::Repeat2xx, interval);
             self.at.start(core, SessionTimer::AckWait, core.config.t1.saturating_mul(64));
-            self.at.offers.theirs = Some(Theirs { phase: Phase::AckWait(interval), ..theirs });
+            let phase = Phase::AckWait { interval, offers: offers && request.body().is_empty() };
+            self.at.offers.theirs = Some(Theirs { phase, ..theirs });
         }
     }
 
@@ -155,7 +157,7 @@ impl Session {
     }
 
     pub(super) fn repeat_2xx(mut self, core: &mut Core) -> Option<Self> {
-        if let Some(Theirs { server, phase: Phase::AckWait(interval), .. }) = &mut self.at.offers.theirs {
+        if let Some(Theirs { server, phase: Phase::AckWait { interval, .. }, .. }) = &mut self.at.offers.theirs {
             core.repeat_last(*server);
             *interval = interval.saturating_mul(2).min(core.config.t2);
             let interval = *interval;
@@ -176,7 +178,8 @@ impl Session {
         if let Some(theirs) = self.at.offers.theirs.take_if(is_its) {
             self.at.stop(core, SessionTimer::Repeat2xx);
             self.at.stop(core, SessionTimer::AckWait);
-            core.event(Event::ReofferAck { session: self.at.id, id: theirs.id, ack });
+            let answers = matches!(theirs.phase, Phase::AckWait { offers: true, .. });
+            core.event(Event::ReofferAck { session: self.at.id, id: theirs.id, ack, answers });
         }
         Some(self)
     }

@@ -2,6 +2,7 @@
 //! SUBSCRIBE (RFC 6665), handed to our user and taken from it.
 
 use super::super::SessionId;
+use super::super::answer::allowed_but;
 use super::super::command::{Body, Headers, InDialogId, Refused};
 use super::super::compose::Answer;
 use super::super::config::{MAX_OPEN_REQUESTS, REQUEST_TIMEOUT};
@@ -11,7 +12,7 @@ use super::super::exchange::{Inside, Purpose};
 use super::super::timer::{SessionTimer, TimerKey};
 use super::super::transactions::ServerId;
 use super::{InDialog, Session, not_now};
-use crate::message::{Message, Method, StatusCode};
+use crate::message::{Message, Method, Name, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Those that are open.
@@ -62,14 +63,17 @@ impl Session {
             && let Some(server) = self.at.requests.asked.remove(&id)
         {
             self.at.stop(core, SessionTimer::Request(id));
-            let is_event = core.servers.table.get(&server).is_some_and(|tx| {
-                tx.request
-                    .as_ref()
-                    .is_some_and(|request| matches!(request.method(), Method::Subscribe | Method::Notify))
-            });
+            let request = core.servers.table.get(&server).and_then(|tx| tx.request.as_ref());
+            let method = request.map(Message::method);
+            let is_event = matches!(method, Some(Method::Subscribe | Method::Notify));
             // RFC 6665 §4.1.2.1: whoever subscribes inside a dialog is told where it is reached from now on.
             let contact = core.dialog_answer(server, status, self.state.user()).contact.filter(|_| is_event);
-            core.reply(server, Answer { headers, body, contact, ..Answer::new(status) });
+            let mut answer = Answer { headers, body, contact, ..Answer::new(status) };
+            if let Some(method) = method.filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
+                // RFC 3261 §21.4.6.
+                answer = answer.header(Name::Allow, allowed_but(&method));
+            }
+            core.reply(server, answer);
         }
         Some(self)
     }
