@@ -29,7 +29,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins, goes on or stops with the stream.
     pub(crate) fn configure(&mut self, config: &StreamConfig, mono: u64) {
-        self.since = config.receive.then(|| self.since.unwrap_or(mono));
+        // After a hold it begins anew: whoever held was silent by right.
+        let begins = config.expects_media && !self.expects;
+        self.since = config.receive.then(|| self.since.filter(|_| !begins).unwrap_or(mono));
         (self.expects, self.timeout) = (config.expects_media, config.timeout);
     }
 

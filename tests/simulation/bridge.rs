@@ -147,6 +147,16 @@ fn a_caller_who_was_answered_hears_ringing_and_goes_on_after_the_other_has_gone(
 }
 
 #[test]
+fn who_holds_without_music_is_not_hung_up_for_being_silent() {
+    // Whoever is silent for ten seconds and does not hold is.
+    let rules = [(A, "answer 100ms, no rtp, hold after 1s, resume after 40s, hangup after 45s")];
+    let town = run(json!({ "bridge": A }), &rules, "wait 60s");
+    let of = |fact: &Fact| town.records.iter().filter(|record| record.fact == *fact).count();
+    assert_eq!((of(&Fact::Held), of(&Fact::Resumed)), (1, 1));
+    assert!(cdrs(&town).iter().all(|cdr| cdr.billable_ms > 44_000), "{:?}", cdrs(&town));
+}
+
+#[test]
 fn a_hold_reaches_the_other_end_and_so_does_its_end() {
     let rules = [(A, "answer 100ms, hold after 1s, resume after 3s, hangup after 5s")];
     let town = run(json!({ "bridge": A }), &rules, "wait 20s");

@@ -56,7 +56,7 @@ impl Offered {
         body: Option<Body>,
     ) -> Option<Session> {
         if self.reliable.holds_2xx() || at.offers.is_asked() {
-            self.reliable.accept.get_or_insert((headers, body));
+            self.reliable.accept.get_or_insert_with(|| Box::new((headers, body)));
             return Some(at.session(State::Offered(self)));
         }
         for timer in

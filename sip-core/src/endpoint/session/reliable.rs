@@ -53,7 +53,7 @@ pub(super) struct Reliable {
     /// Those that wait for it; at most [`MAX_UNACKNOWLEDGED`].
     waiting: VecDeque<Waiting>,
     /// The 2xx that waits too: the last provisional carried a description (§3).
-    pub(super) accept: Option<(Headers, Option<Body>)>,
+    pub(super) accept: Option<Box<(Headers, Option<Body>)>>,
 }
 
 /// A provisional that waits for its PRACK.
@@ -232,7 +232,8 @@ impl Offered {
         if self.reliable.open.is_some() || at.offers.is_asked() {
             return Some(at.session(State::Offered(self)));
         }
-        if let Some((headers, body)) = self.reliable.accept.take() {
+        if let Some(held) = self.reliable.accept.take() {
+            let (headers, body) = *held;
             return self.accept(at, core, headers, body);
         }
         if let Some(waiting) = self.reliable.waiting.pop_front() {
