@@ -219,14 +219,9 @@ fn a_contact_that_leads_nowhere_still_lets_the_session_end() {
     net.send(&format!("{EDGE}:5060"), A, &ok);
     net.run_for(ms(20));
     assert_eq!(net.nodes[A].story(), ["answered 200"]);
-    // The BYE goes where the INVITE went (§8.1.1.8: a Contact is a SIP URI, and this is none).
+    // §8.1.1.8: a Contact is a SIP URI, and this is none. What is left is the INVITE's Request-URI, and nobody knows that name.
     net.with(A, |e, now| e.hangup(a, Vec::new(), now));
-    net.run_for(ms(20));
-    let bye = net.mail.last().unwrap().2.clone();
-    assert_eq!(bye.method().as_str(), "BYE");
-    assert_eq!(bye.request_uri().unwrap().as_str(), invite.request_uri().unwrap().as_str());
-    net.send(&format!("{EDGE}:5060"), A, &pair::response(&bye, "200 OK"));
-    net.run_for(ms(20));
+    net.run_for(secs(1));
     assert_eq!(net.nodes[A].story().last().unwrap(), "ended Us");
     net.assert_at_rest();
 }
