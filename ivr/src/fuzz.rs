@@ -1,6 +1,8 @@
 //! The bodies of the fuzz targets `answer`, `twiml` and `flow`: any text as a program, any caller in front of it.
 //! Compiled with the crate, so that a change of the interface breaks here and not in a directory that no build visits.
 
+use crate::answer::is_key;
+use crate::simulate::{MAX_LINES, Reply, Step, TRANSFER_ENDS, simulate};
 use crate::{
     Answer, BridgeEnd, BridgeId, BridgeStatus, CallContext, ConferenceEnd, ConferenceId, FetchFault, FetchId, Flow,
     Input, ListenId, Output, PlayId, Program, RecordId, Recording, ReferEnd, ReferId, Response, twiml,
@@ -37,14 +39,37 @@ pub fn fuzz_twiml(data: &[u8]) {
 }
 
 /// Reads `data` as a flow up to the first zero byte, and as a caller's behaviour after it. Every flow that it runs is
-/// the flow itself.
+/// the flow itself. A scripted caller tries it too: whatever he does, the simulation ends, and time does not go back.
 #[doc(hidden)]
 pub fn fuzz_flow(data: &[u8]) {
     let (text, caller) = split(data);
     let Ok(value) = serde_json::from_slice(text) else { return };
     let Ok(flow) = Flow::parse(&value) else { return };
     let Ok(answer) = Answer::parse(&serde_json::json!({ "flow": "self" })) else { return };
-    Caller::new(answer, br#"{"a":[1,{"b":"c"}]}"#.to_vec(), Some(Arc::new(flow))).listen(caller);
+    let flow = Arc::new(flow);
+    let script: Vec<Step> = caller.iter().map(|byte| step(*byte)).collect();
+    let lines = simulate(&flow, &script, CallContext::default(), &|_| Some(flow.clone()), Now::default());
+    assert!(lines.len() <= MAX_LINES + MAX_BURST, "{} lines", lines.len());
+    assert!(lines.is_sorted_by_key(|line| line.at_ms), "time goes back");
+    Caller::new(answer, br#"{"a":[1,{"b":"c"}]}"#.to_vec(), Some(flow)).listen(caller);
+}
+
+/// Lines that one thing which happens may make after the last that a transcript has room for.
+const MAX_BURST: usize = 2_000;
+
+fn step(byte: u8) -> Step {
+    match byte {
+        0x00..=0x7f if is_key(char::from(byte)) => Step::Press(char::from(byte).to_string()),
+        0x00..=0x1f => Step::Hangup,
+        0x20..=0x7f => Step::Speak("yes please".to_owned()),
+        0x80..=0xaf => Step::WaitS(u32::from(byte & 0x3f)),
+        0xb0..=0xcf => Step::RecordS(u32::from(byte & 0x1f)),
+        0xd0..=0xe7 => Step::Transfer(TRANSFER_ENDS[usize::from(byte & 3)]),
+        0xe8..=0xff => {
+            let status = [None, Some(200), Some(301), Some(500)][usize::from(byte & 3)];
+            Step::Http(Reply { status, body: r#"{"a":[1,{"b":"c"}]}"#.to_owned() })
+        }
+    }
 }
 
 fn split(data: &[u8]) -> (&[u8], &[u8]) {

@@ -137,13 +137,16 @@ pub(super) async fn stream(
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }
 
+/// The last event that a client has seen; an empty one is none (HTML §9.2.4, "last event ID string").
 fn last_event_id(headers: &HeaderMap, query: Option<String>) -> Result<Option<u64>, Problem> {
-    let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
+    let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let wrong = || {
         let detail = "the last event's id is the number that it came with";
         Problem::bad("invalid_parameter", detail).at("last_event_id")
     };
-    header.or(query).map(|text| text.trim().parse().map_err(|_| wrong())).transpose()
+    let said = |text: &String| !text.trim().is_empty();
+    let last = header.filter(said).or(query.filter(said));
+    last.map(|text| text.trim().parse().map_err(|_| wrong())).transpose()
 }
 
 /// What a WebSocket's opening is answered with (RFC 6455 §4.2.2); `None` where none is asked for.

@@ -281,10 +281,8 @@ fn script(value: Option<Value>) -> Result<Vec<Step>, Problem> {
     if steps.len() > MAX_SCRIPT {
         return Err(wrong(format!("`script` has at most {MAX_SCRIPT} steps")));
     }
-    let step = |(index, step): (usize, Value)| {
-        serde_json::from_value(step).map_err(|error| wrong(error.to_string()).at(format!("script.{index}")))
-    };
-    steps.into_iter().enumerate().map(step).collect()
+    let step = |(index, step)| Step::parse(step).map_err(|why| wrong(why).at(format!("script.{index}")));
+    steps.iter().enumerate().map(step).collect()
 }
 
 fn context(sid: CallSid, from: String, to: String) -> CallContext {

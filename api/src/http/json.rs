@@ -1,7 +1,7 @@
 //! Reading a JSON body: bounded in size, time and depth, every name once.
 //!
 //! serde_json keeps the last of two equal names and says nothing; a body in which one reader sees one `to` and another
-//! reader another is refused here. Depth is bounded by serde_json's own 128.
+//! reader another is refused here. Depth is bounded by [`MAX_DEPTH`].
 
 use super::problem::Problem;
 use axum::body::Body;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// The longest body, in octets. A longer one gets 413.
 pub const MAX_BODY: usize = 1 << 20;
+
+/// Arrays and objects inside one another, the outermost included: what serde_json reads. A deeper body gets 400.
+pub const MAX_DEPTH: usize = 127;
 
 /// How long a body may take to arrive. A slower one gets 408.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
@@ -112,10 +115,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
             Some(named) => {
                 Problem::bad("duplicate_field", format!("a name stands once in an object, twice is {named}"))
             }
+            None if detail.starts_with(TOO_DEEP) => {
+                let instead = "arrays and objects are nested at most";
+                Problem::bad("bad_json", format!("the body is too deep: {instead} {MAX_DEPTH} deep"))
+            }
             None => Problem::bad("bad_json", format!("the body is no JSON: {detail}")),
         }
     })
 }
+
+/// How serde_json's error begins for what is nested too deep.
+const TOO_DEEP: &str = "recursion limit exceeded";
 
 const TWICE: &str = "twice: ";
 
@@ -195,6 +205,16 @@ mod tests {
         assert_eq!(parse(text).unwrap(), serde_json::from_slice::<Value>(text).unwrap());
         assert_eq!(parse(br#"{"to":"+1","to":"+2"}"#).unwrap_err().code(), "duplicate_field");
         assert_eq!(parse(br#"{"a":[{"x":1,"x":1}]}"#).unwrap_err().code(), "duplicate_field");
+    }
+
+    #[test]
+    fn a_body_that_is_too_deep_is_told_how_deep_it_may_be() {
+        let nested = |depth: usize| [b"[".repeat(depth), b"]".repeat(depth)].concat();
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        let problem = parse(&nested(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!(problem.code(), "bad_json");
+        let said = format!("{problem:?}");
+        assert!(said.contains("at most 127 deep"), "{said}");
     }
 
     #[test]

@@ -196,6 +196,24 @@ async fn a_websocket_tells_the_same_and_ends_with_the_server() {
     server.serving.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_last_event_id_is_none_and_a_wrong_one_is_refused() {
+    let board = Board::new().await;
+    let status = async |header: &[u8], query: &str| {
+        let request =
+            Request::get(format!("/v1/events{query}")).header("x-api-key", KEY).header("last-event-id", header);
+        let request = request.body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(board.router.clone(), request).await.unwrap().status()
+    };
+    for (header, query) in [(&b""[..], ""), (b" ", ""), (b"", "?last_event_id="), (b"1", ""), (b"", "?last_event_id=1")]
+    {
+        assert_eq!(status(header, query).await, StatusCode::OK, "{header:?} {query:?}");
+    }
+    for (header, query) in [(&b"x"[..], ""), (b"-1", ""), (b"\xff", ""), (b"", "?last_event_id=x")] {
+        assert_eq!(status(header, query).await, StatusCode::BAD_REQUEST, "{header:?} {query:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_tenant_reads_so_often_at_once_and_what_is_wrong_is_said() {
     let board = Board::new().await;

@@ -140,6 +140,11 @@ async fn a_flow_is_tried_without_a_call_also_through_the_flows_it_names() {
     assert!(tried.text.contains("from inside"), "{}", tried.text);
     let wrong = board.post("/v1/flows/outer/simulate", json!({ "script": [{ "pres": "1" }] })).await;
     assert_eq!(wrong.is_problem(400, "invalid_value")["field"], "script.0");
+    for step in [json!({ "hangup": false }), json!({ "press": "xyz" }), json!({ "transfer": "canceled" })] {
+        let wrong = json!({ "script": [{ "wait_s": 1 }, step] });
+        let wrong = board.post("/v1/flows/outer/simulate", wrong).await.is_problem(400, "invalid_value");
+        assert_eq!(wrong["field"], "script.1");
+    }
     board.post("/v1/flows/none/simulate", json!({})).await.is_problem(404, "flow_not_found");
     assert!(board.inbox.dialled().is_empty());
 }

@@ -2,7 +2,6 @@
 
 use super::io::GatherReason;
 use crate::http::{FetchFault, Params, Response};
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// How a bridge has ended.
@@ -28,8 +27,7 @@ pub struct BridgeEnd {
 }
 
 /// How a bridge has ended, in a word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BridgeStatus {
     /// Somebody answered, and has gone.
     #[default]

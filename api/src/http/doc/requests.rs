@@ -5,8 +5,8 @@ use crate::http::json::MAX_BODY;
 use crate::http::originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
 use crate::http::steering::MAX_RECORD_S;
 use crate::webhooks::{EVENTS, MAX_URL, USUAL};
-use ivr::limits::{MAX_FLOW, MAX_HURRIED_ERRANDS, MAX_HURRIED_STATES, MAX_STATES};
-use ivr::simulate::MAX_SCRIPT;
+use ivr::limits::{MAX_FLOW, MAX_GATHER_DIGITS, MAX_HURRIED_ERRANDS, MAX_HURRIED_STATES, MAX_STATES, MAX_TRANSCRIPT};
+use ivr::simulate::{MAX_SCRIPT, MAX_STEP_S, TRANSFER_ENDS};
 use serde_json::{Map, Value, json};
 
 /// An E.164 number ([`carrier::Number`]).
@@ -245,18 +245,37 @@ fn simulate() -> Value {
                 "type": ["array", "null"], "maxItems": MAX_SCRIPT,
                 "description": "What the caller, or the world, does, in this order.",
                 "items": { "oneOf": [
-                    step("press", &json!({ "type": "string" })),
-                    step("speak", &json!({ "type": "string" })),
-                    step("wait_s", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
-                    step("hangup", &json!({ "type": "boolean" })),
-                    step("record_s", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
-                    step("transfer", &json!({ "enum": ["completed", "busy", "no-answer", "failed", "canceled"] })),
+                    step("press", &json!({
+                        "type": "string", "pattern": "^[0-9*#A-D]+$", "maxLength": MAX_GATHER_DIGITS,
+                        "description": "At once, when keys are next waited for.",
+                    })),
+                    step("speak", &json!({
+                        "type": "string", "maxLength": MAX_TRANSCRIPT,
+                        "description": "When speech is next listened to; empty: it is not understood.",
+                    })),
+                    step("wait_s", &seconds("The caller does nothing.")),
+                    step("hangup", &json!({
+                        "const": true, "description": "Of the steps after it only the answers of web servers count.",
+                    })),
+                    step("record_s", &seconds(
+                        "The caller speaks into the next recording; without it he says nothing. It ends as a live one does: \
+                         by silence, its greatest length, a key or the end of the call.",
+                    )),
+                    step("transfer", &json!({
+                        "enum": TRANSFER_ENDS.map(ivr::BridgeStatus::as_str),
+                        "description": "How the next one ends: completed (the default) after 30 seconds, no-answer when it \
+                                        has rung for its time, the others after one.",
+                    })),
                     step("http", &json!({
                         "type": "object",
                         "additionalProperties": false,
+                        "description": "How the next web request is answered; without it, 200 with an empty body.",
                         "properties": {
-                            "status": { "type": ["integer", "null"], "minimum": 0, "maximum": u16::MAX },
-                            "body": { "type": "string" },
+                            "status": {
+                                "type": ["integer", "null"], "minimum": 200, "maximum": 599,
+                                "description": "null: there is no response.",
+                            },
+                            "body": { "type": "string", "description": "Only beside a status." },
                         },
                     })),
                 ] },
@@ -264,6 +283,10 @@ fn simulate() -> Value {
         },
         "examples": [{ "script": [{ "press": "1" }, { "hangup": true }] }],
     })
+}
+
+fn seconds(what: &str) -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": MAX_STEP_S, "description": format!("Seconds. {what}") })
 }
 
 fn step(word: &str, schema: &Value) -> Value {

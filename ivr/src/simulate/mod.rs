@@ -1,51 +1,27 @@
 //! A flow before a scripted caller, on virtual time: what the caller would hear, without a call.
+//!
+//! It drives the machine that a live call drives ([`Program`]), and does nothing that a flow decides. What is its own is
+//! the rim: how long a sound is heard, when a recording is silent, how a transfer ends (`world`), and what the caller does
+//! (`script`). What is due at an instant comes before what the caller does at it.
 
-use crate::program::{BridgeEnd, BridgeStatus, ConferenceEnd, Recording, ReferEnd};
-use crate::{Answer, CallContext, FetchFault, FetchId, Flow, Input, ListenId, Output, PlayId, Program, Response, Verb};
-use base::{Now, millis, secs};
-use serde::{Deserialize, Serialize};
+mod script;
+mod world;
+
+pub use script::{MAX_SCRIPT, MAX_STEP_S, Reply, Step, TRANSFER_ENDS};
+
+use crate::program::BridgeStatus;
+use crate::{Answer, CallContext, FetchFault, FetchId, Flow, Input, ListenId, Output, Program, Response, Verb};
+use base::{Now, secs};
+use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use world::Going;
 
 /// Lines of one transcript. After them the simulation ends, and says so.
 pub const MAX_LINES: usize = 2_000;
 
-/// Steps of one script. A longer one is refused.
-pub const MAX_SCRIPT: usize = 500;
-
 /// How long a simulated call may last: four hours, in nanoseconds. Then it ends, and the transcript says so.
-const MAX_CALL: u64 = secs(4 * 3_600);
-
-/// What the caller, or the world, does next.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Step {
-    /// Presses these keys, at once, when keys are next waited for.
-    Press(String),
-    /// Says this, when speech is next listened to, and is understood.
-    Speak(String),
-    /// Does nothing for so many seconds.
-    WaitS(u32),
-    /// Hangs up.
-    Hangup(bool),
-    /// How the next web request is answered. Without it, 200 with an empty body.
-    Http(Reply),
-    /// How the next transfer ends. Without it, it is answered and lasts 30 seconds.
-    Transfer(BridgeStatus),
-    /// How many seconds the next recording has. Without it, 5.
-    RecordS(u32),
-}
-
-/// How a web request is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reply {
-    /// Its status; none: there is no response.
-    pub status: Option<u16>,
-    /// Its body.
-    #[serde(default)]
-    pub body: String,
-}
+const MAX_CALL: u64 = secs(MAX_STEP_S as u64);
 
 /// One line of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +51,8 @@ pub fn simulate(
         now,
         wake: None,
         idle: None,
-        waits: Waits::Nothing,
+        going: Going::Nothing,
+        told: VecDeque::new(),
         listens: None,
         script,
         lines: Vec::new(),
@@ -87,25 +64,16 @@ pub fn simulate(
 /// The name under which the flow itself is looked for.
 const SELF: &str = "simulated";
 
-/// What the machine has asked for and waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Waits {
-    Nothing,
-    /// The end of a sound, which comes then (monotonic nanoseconds); none: it goes on for ever.
-    Sound(PlayId, Option<u64>),
-    Input(Box<Input>, u64),
-    Flow(FetchId, String),
-    Http(FetchId),
-}
-
 struct Stage {
     program: Program,
     begun: Now,
     now: Now,
     wake: Option<u64>,
-    /// Until when the caller does nothing (monotonic nanoseconds).
+    /// Until when the caller does nothing, or speaks (monotonic nanoseconds).
     idle: Option<u64>,
-    waits: Waits,
+    going: Going,
+    /// What the machine is told at once of what it has asked for.
+    told: VecDeque<Input>,
     /// Who listens to speech.
     listens: Option<ListenId>,
     script: VecDeque<Step>,
@@ -127,21 +95,22 @@ impl Stage {
 
     /// One thing happens; false where nothing can.
     fn step(&mut self, flow: &Arc<Flow>, flows: &dyn Fn(&str) -> Option<Arc<Flow>>) -> bool {
-        match std::mem::replace(&mut self.waits, Waits::Nothing) {
-            Waits::Flow(fetch, name) => {
+        match std::mem::take(&mut self.going) {
+            Going::Flow(fetch, name) => {
                 // Only the call's own first verb asks for it: no flow is named so by whoever uploads one.
                 let found = if name == SELF && fetch == FetchId(1) { Some(flow.clone()) } else { flows(&name) };
                 self.give(Input::FlowFound { fetch, flow: found });
                 true
             }
-            Waits::Http(fetch) => {
+            Going::Http(fetch) => {
                 let result = self.reply();
                 self.give(Input::Fetched { fetch, result });
                 true
             }
-            waits => {
-                self.waits = waits;
+            going => {
+                self.going = going;
                 match self.idle {
+                    _ if self.next_event().is_some_and(|at| at <= self.now.mono) => self.time(),
                     Some(until) => self.idle_until(until),
                     None => self.caller() || self.time(),
                 }
@@ -182,14 +151,8 @@ impl Stage {
                 self.script.pop_front();
                 true
             }
-            Some(Step::Hangup(_)) => {
-                self.script.clear();
-                self.line("> hang up".to_owned());
-                let recorded = matches!(&self.waits, Waits::Input(input, _) if matches!(**input, Input::RecordEnded { .. } | Input::BridgeEnded { .. }));
-                self.give(Input::Ended);
-                if recorded {
-                    self.time();
-                }
+            Some(Step::Hangup) => {
+                self.hang_up();
                 true
             }
             // Nobody has asked for it: the next question comes to it.
@@ -199,33 +162,49 @@ impl Stage {
         }
     }
 
+    /// The call ends, and with it what the caller did with others: the machine hears of that after it, as a live one does.
+    fn hang_up(&mut self) {
+        self.script.retain(|step| matches!(step, Step::Http(_)));
+        self.line("> hang up".to_owned());
+        let going = std::mem::take(&mut self.going);
+        self.give(Input::Ended);
+        if going.is_reported() {
+            self.end(going);
+        }
+    }
+
+    /// When something next happens by itself (monotonic nanoseconds).
     fn next_event(&self) -> Option<u64> {
-        let sound = match &self.waits {
-            Waits::Sound(_, end) => *end,
-            Waits::Input(_, at) => Some(*at),
-            _ => None,
-        };
-        [sound, self.wake].into_iter().flatten().min()
+        [self.going.end(), self.wake].into_iter().flatten().min()
     }
 
     /// Time passes to the next thing that happens by itself.
     fn time(&mut self) -> bool {
         let Some(at) = self.next_event() else { return false };
         self.advance_to(at);
-        match std::mem::replace(&mut self.waits, Waits::Nothing) {
-            Waits::Sound(play, Some(end)) if end <= self.now.mono => self.give(Input::PlayEnded { play }),
-            Waits::Input(input, end) if end <= self.now.mono => {
-                if let Input::BridgeEnded { end, .. } = input.as_ref() {
-                    self.line(format!("> the transfer ends: {}", end.status.as_str()));
-                }
-                self.give(*input);
-            }
-            waits => {
-                self.waits = waits;
-                self.give(Input::Timeout);
-            }
+        if self.going.end().is_some_and(|end| end <= self.now.mono) {
+            let going = std::mem::take(&mut self.going);
+            self.end(going);
+        } else {
+            self.give(Input::Timeout);
         }
         true
+    }
+
+    /// What went on is over, and the machine is told.
+    fn end(&mut self, going: Going) {
+        if let Some(input) = self.over(going) {
+            self.give(input);
+        }
+    }
+
+    /// What went on is over: the line that says so, and what the machine is to be told.
+    fn over(&mut self, going: Going) -> Option<Input> {
+        let (line, input) = going.over(self.now)?;
+        if let Some(line) = line {
+            self.line(format!("> {line}"));
+        }
+        Some(input)
     }
 
     fn advance_to(&mut self, mono: u64) {
@@ -257,11 +236,14 @@ impl Stage {
     }
 
     fn give(&mut self, input: Input) {
-        self.program.handle(input, self.now);
-        loop {
-            match self.program.poll() {
-                Output::Timeout(at) => break self.wake = at,
-                output => self.asked(&output),
+        self.told.push_back(input);
+        while let Some(input) = self.told.pop_front() {
+            self.program.handle(input, self.now);
+            loop {
+                match self.program.poll() {
+                    Output::Timeout(at) => break self.wake = at,
+                    output => self.asked(&output),
+                }
             }
         }
     }
@@ -270,72 +252,52 @@ impl Stage {
         if !matches!(output, Output::Flow { name, fetch: FetchId(1) } if name == SELF) {
             self.line(output.to_string());
         }
-        match output {
-            Output::Listen { listen, .. } => self.listens = Some(*listen),
-            Output::StopListen { .. } => self.listens = None,
-            _ => {}
-        }
-        let mono = self.now.mono;
-        let later = |seconds: u64| mono.saturating_add(secs(seconds));
-        self.waits = match output {
+        let now = self.now;
+        self.going = match output {
+            Output::Listen { listen, .. } => return self.listens = Some(*listen),
+            Output::StopListen { .. } => return self.listens = None,
             Output::Play { play, repeat, .. } | Output::PlayUrl { play, repeat, .. } => {
-                Waits::Sound(*play, lasts(3_000, *repeat).map(|long| self.now.mono.saturating_add(long)))
+                Going::sound(*play, world::FILE_MS, *repeat, now)
             }
             Output::Say { play, say } => {
-                let long = lasts(60 * say.text.chars().count() as u64, say.repeat);
-                Waits::Sound(*play, long.map(|long| self.now.mono.saturating_add(long)))
+                Going::sound(*play, world::LETTER_MS * say.text.chars().count() as u64, say.repeat, now)
             }
-            Output::SendDigits { play, keys } => {
-                let long = millis(200 * keys.len() as u64);
-                Waits::Sound(*play, Some(self.now.mono.saturating_add(long)))
-            }
-            Output::StopPlay { .. } => Waits::Nothing,
-            Output::Record { record, .. } => {
-                let seconds = match self.take(|step| matches!(step, Step::RecordS(_))) {
-                    Some(Step::RecordS(seconds)) => seconds,
-                    _ => 5,
-                };
-                let recording = Recording {
-                    sid: "RE00000000000000000000000000000000".to_owned(),
-                    duration_s: seconds,
-                    channels: 1,
-                    started_ms: self.now.wall,
-                    ..Recording::default()
-                };
-                let at = self.now.mono.saturating_add(secs(seconds.into()));
-                Waits::Input(Box::new(Input::RecordEnded { record: *record, recording }), at)
+            Output::SendDigits { play, keys } => Going::sound(*play, world::KEY_MS * keys.len() as u64, 1, now),
+            Output::StopPlay { .. } => Going::Nothing,
+            Output::Record { record, options } => {
+                let speaks = self.speaks(options.max_s);
+                self.told.push_back(Input::RecordStarted { record: *record, recording: world::tape(now) });
+                Going::Tape { record: *record, options: options.clone(), began: now, speaks }
             }
             Output::StopRecord { .. } | Output::Unbridge { .. } | Output::LeaveConference { .. } => {
-                match std::mem::replace(&mut self.waits, Waits::Nothing) {
-                    Waits::Input(input, _) => Waits::Input(input, self.now.mono),
-                    other => other,
-                }
+                let going = std::mem::take(&mut self.going);
+                let input = self.over(going);
+                return self.told.extend(input);
             }
-            Output::Bridge { bridge, .. } => {
+            Output::Bridge { bridge, with } => {
                 let status = match self.take(|step| matches!(step, Step::Transfer(_))) {
                     Some(Step::Transfer(status)) => status,
                     _ => BridgeStatus::Completed,
                 };
-                let bridged = status == BridgeStatus::Completed;
-                let end = BridgeEnd { status, bridged, duration_s: bridged.then_some(30), ..BridgeEnd::default() };
-                Waits::Input(Box::new(Input::BridgeEnded { bridge: *bridge, end }), later(30))
+                if status == BridgeStatus::Completed {
+                    self.told.push_back(Input::BridgeAnswered { bridge: *bridge });
+                }
+                Going::transfer(*bridge, with, status, now)
             }
-            Output::Conference { conference, .. } => {
-                let end = ConferenceEnd::default();
-                Waits::Input(Box::new(Input::ConferenceEnded { conference: *conference, end }), later(60))
-            }
-            Output::Refer { refer, .. } => {
-                let end = ReferEnd { sip_status: Some(202), notify_status: Some(200) };
-                Waits::Input(Box::new(Input::ReferEnded { refer: *refer, end }), later(1))
-            }
-            Output::Fetch { fetch, .. } => Waits::Http(*fetch),
-            Output::Flow { fetch, name } => Waits::Flow(*fetch, name.clone()),
+            Output::Conference { conference, .. } => Going::conference(*conference, now),
+            Output::Refer { refer, .. } => Going::refer(*refer, now),
+            Output::Fetch { fetch, .. } => Going::Http(*fetch),
+            Output::Flow { fetch, name } => Going::Flow(*fetch, name.clone()),
             _ => return,
         };
     }
-}
 
-/// How long a sound of so many milliseconds is heard, in nanoseconds; none: for ever.
-fn lasts(ms: u64, repeat: u32) -> Option<u64> {
-    (repeat > 0).then(|| millis(ms.max(500)).saturating_mul(repeat.into()))
+    /// For how many nanoseconds the caller speaks into a recording that has at most so many seconds; he does nothing else
+    /// meanwhile.
+    fn speaks(&mut self, max_s: u32) -> u64 {
+        let Some(Step::RecordS(seconds)) = self.take(|step| matches!(step, Step::RecordS(_))) else { return 0 };
+        let speaks = secs(seconds.min(max_s).into());
+        self.idle = Some(self.now.mono.saturating_add(speaks));
+        speaks
+    }
 }
