@@ -124,7 +124,7 @@ pub(crate) struct Desk {
     /// Which call a media endpoint belongs to.
     pub(crate) by_media: HashMap<EndpointId, CallSid>,
     /// Where SIP is listened for.
-    locals: Vec<Local>,
+    pub(crate) locals: Vec<Local>,
     /// Addresses in session descriptions.
     pub(crate) media: MediaAddress,
     /// How long a far end may be silent.

@@ -13,8 +13,10 @@ use crate::{Origin, Status};
 use base::Now;
 use sip_core::header::NameAddr;
 use sip_core::message::StatusCode;
-use sip_core::uri::{Host, Uri};
+use sip_core::transport::Transport;
+use sip_core::uri::{Host, Scheme, Uri};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// How long whoever is called by a user or a carrier's caller may ring, in seconds.
@@ -221,17 +223,26 @@ impl Desk {
     fn route_uri(&mut self, uri: &Uri, caller: &Caller, now: Now) -> Result<Vec<(String, Way)>, Ending> {
         let name = subscriber(uri).unwrap_or_default();
         let number = name.parse::<carrier::Number>();
-        if let (Some(trunk), Ok(number)) = (uri.host().and_then(|host| self.trunks.at(host)), &number) {
+        let at = uri.host().filter(|_| !self.listens_at(uri)).and_then(|host| self.trunks.at(host));
+        if let (Some(trunk), Ok(number)) = (at, &number) {
             return self.over_trunks(number.clone(), Some(trunk), caller, now);
         }
         let address = NameAddr::new(uri.clone());
         match (self.registrar.find_address(&address), number) {
             (Some(user), _) if user.tenant == caller.tenant => self.to_devices(&user, caller, now),
-            (_, Ok(number)) if self.registrar.is_ours(uri) || uri.host().is_none() => {
+            (_, Ok(number)) if self.registrar.is_ours(uri) || self.listens_at(uri) || uri.host().is_none() => {
                 self.over_trunks(number, None, caller, now)
             }
             _ => Err(refused(404, "neither a user of ours nor a trunk's address")),
         }
+    }
+
+    /// Whether an address names a socket of ours: its port tells it from a trunk on the same host.
+    fn listens_at(&self, uri: &Uri) -> bool {
+        let transport = if uri.scheme() == Scheme::Sips { Transport::Tls } else { Transport::Udp };
+        let port = uri.port().unwrap_or_else(|| transport.default_port());
+        let Some(socket) = uri.host().and_then(Host::ip).map(|ip| SocketAddr::new(ip, port)) else { return false };
+        self.locals.iter().any(|local| [local.bound, local.advertised, local.inside].contains(&socket))
     }
 
     fn over_trunks(

@@ -7,7 +7,7 @@ use base::{Now, Rng};
 use carrier_sim::Carrier;
 use carrier_sim::virtual_network::{HostId, Input, Network, Node as _, Site};
 use sip_core::message::Method;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use switch::registrar::{RegistrarConfig, TenantDomain, User};
 use switch::{CallSid, Cdr, Fact, Record, Switch};
@@ -22,6 +22,11 @@ const TENANT: &str = "default";
 
 /// A switch and these phones, registered.
 fn village(names: &[&str]) -> Village {
+    village_with(names, |_| {})
+}
+
+/// The same, of a switch with another configuration.
+fn village_with(names: &[&str], change: impl FnOnce(&mut switch::Config)) -> Village {
     let mut rng = Rng::from_u64(5);
     let mut network = Network::new(5);
     network.impair_sip(GOOD);
@@ -34,6 +39,7 @@ fn village(names: &[&str]) -> Village {
         users: names.iter().map(user).collect(),
         ..RegistrarConfig::default()
     };
+    change(&mut config);
     let switch = Switch::new(&config, rng.fork(), network.now()).expect("a switch");
     let switch = network.join(Host::Switch(Box::new(switch)), Site::at(SWITCH.into()));
     let mut village = Village { network, switch, phones: Vec::new() };
@@ -182,6 +188,24 @@ fn a_blind_transfer_joins_the_one_who_stays_with_the_new_one_and_lets_go_of_who_
         assert_eq!(cdrs.len(), 3);
         assert_eq!(cdrs.iter().filter(|(_, cdr)| cdr.cause.reason == "transferred").count(), 1);
     }
+}
+
+#[test]
+fn an_address_of_our_own_socket_is_ours_though_a_trunk_has_the_same_host() {
+    const DESK: &str = "+15557770001";
+    let mut village = village_with(&["alice", "bob", DESK], |config| {
+        let uri = format!("sip:{}:5080", IpAddr::from(SWITCH));
+        config.provisioning.trunks.push(crate::hosts::trunk("neighbour", &uri, &[]));
+    });
+    village.tell(ALICE, |phone, now| phone.dial("bob", Vec::new(), now));
+    village.wait(1);
+    assert_eq!(village.heard(ALICE), ["answered"]);
+    village.tell(ALICE, |phone, now| phone.refer(0, DESK, None, now));
+    village.wait(4);
+    assert_eq!(village.heard(CAROL), ["rings", "confirmed"], "the desk is a phone that is registered here");
+    village.tell(CAROL, |phone, now| phone.hangup(0, now));
+    village.wait(1);
+    assert_eq!(village.close().len(), 3);
 }
 
 #[test]

@@ -19,7 +19,8 @@ pub struct Bare {
 }
 
 impl Bare {
-    pub fn start(work: Work, far: &Far) -> Self {
+    /// `raw`: over one socket for all of them, where it is made for that.
+    pub fn start(work: Work, far: &Far, raw: bool) -> Self {
         let far = far.addresses();
         let socket = || {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -28,7 +29,11 @@ impl Bare {
             socket
         };
         let sockets: Vec<_> = far.iter().map(|_| socket()).collect();
-        let ports = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        let mut ports: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        if raw && work == Work::Relay {
+            let first = ports[0];
+            ports.fill(first);
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, task) = std::sync::mpsc::channel();
         let stopped = stop.clone();
@@ -37,6 +42,8 @@ impl Bare {
             rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).unwrap();
             sender.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
             match work {
+                Work::Relay if raw => super::raw::relay(&sockets, &far, &stopped),
+                Work::Play if raw => super::raw::play(&sockets, &far, &stopped),
                 Work::Relay => relay(&sockets, &far, &stopped),
                 Work::Play => play(&sockets, &far, &stopped),
                 Work::Talk => talk(&sockets, &far, &stopped),

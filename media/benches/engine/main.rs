@@ -1,7 +1,7 @@
 //! What a relayed and a played packet cost the engine's thread, held against a bare loop that does nothing but receive
 //! and send, with as many sockets and the same wakes, in the same minute.
 //!
-//! `cargo bench -p media --bench engine [-- relay|play|talk|srtp|memory|conference [CALLS]]`. One shard on the first core, the
+//! `cargo bench -p media --bench engine [-- relay|play|talk|srtp|memory|conference|raw [CALLS]]`. One shard on the first core, the
 //! far ends on the last; three runs of each in turn; the middle one is shown. CPU is the thread's own run time (`schedstat`). Far
 //! ends take what is sent: each of their sockets is read. In `talk` they speak while they are played to. `srtp` holds a bridge between SRTP and RTP against one in clear; there the
 //! far ends are an engine too.
@@ -16,6 +16,7 @@
 mod bare;
 mod far;
 mod ours;
+mod raw;
 mod room;
 mod talkers;
 
@@ -43,13 +44,31 @@ enum Work {
     Talk,
 }
 
+/// Who does it.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Engine,
+    BareLoop,
+    RawLoop,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::BareLoop => "bare loop",
+            Self::RawLoop => "raw loop",
+        }
+    }
+}
+
 /// One run: CPU microseconds a packet sent by the subject, and what the far ends saw.
-fn run(work: Work, legs: usize, ours: bool) -> (f64, Seen) {
+fn run(work: Work, legs: usize, subject: Kind) -> (f64, Seen) {
     let far = Far::new(legs);
-    let subject: Box<dyn Subject> = if ours {
-        Box::new(ours::Ours::start(work, &far.addresses(), None))
-    } else {
-        Box::new(bare::Bare::start(work, &far))
+    let subject: Box<dyn Subject> = match subject {
+        Kind::Engine => Box::new(ours::Ours::start(work, &far.addresses(), None)),
+        Kind::BareLoop => Box::new(bare::Bare::start(work, &far, false)),
+        Kind::RawLoop => Box::new(bare::Bare::start(work, &far, true)),
     };
     let mut running = far.start(subject.ports(), work != Work::Play, work == Work::Relay);
     std::thread::sleep(Duration::from_secs(1));
@@ -67,12 +86,13 @@ fn median(mut runs: Vec<(f64, Seen)>) -> (f64, Seen) {
     runs.swap_remove(runs.len() / 2)
 }
 
-fn compare(work: Work, calls: usize) {
+/// `kind` against the bare loop.
+fn compare(work: Work, calls: usize, kind: Kind) {
     let legs = if work == Work::Relay { 2 * calls } else { calls };
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        bare.push(run(work, legs, false));
-        ours.push(run(work, legs, true));
+        bare.push(run(work, legs, Kind::BareLoop));
+        ours.push(run(work, legs, kind));
     }
     let (bare, ours) = (median(bare), median(ours));
     let name = match work {
@@ -81,11 +101,11 @@ fn compare(work: Work, calls: usize) {
         Work::Talk => "play while the far ends speak",
     };
     println!("{name}, {calls} calls, {legs} sockets");
-    for (who, (cost, seen)) in [("bare loop", &bare), ("engine", &ours)] {
+    for (who, (cost, seen)) in [(Kind::BareLoop.name(), &bare), (kind.name(), &ours)] {
         let a_call = cost * seen.received as f64 / MEASURED.as_secs_f64() / calls as f64 / 1000.0;
         println!("  {who:<10} {cost:6.2} µs a packet, {a_call:.3} ms a second of call; {seen}");
     }
-    println!("  engine / bare loop: {:.2}", ours.0 / bare.0);
+    println!("  {} / bare loop: {:.2}", kind.name(), ours.0 / bare.0);
 }
 
 /// Bridges between SRTP of each suite and RTP, against bridges in clear.
@@ -141,7 +161,7 @@ fn main() {
     };
     let wanted = |name: &str| words.first().is_none_or(|word| word == name);
     if wanted("relay") {
-        calls(&[500, 1_500]).into_iter().for_each(|calls| compare(Work::Relay, calls));
+        calls(&[500, 1_500]).into_iter().for_each(|calls| compare(Work::Relay, calls, Kind::Engine));
     }
     if wanted("srtp") {
         calls(&[500]).into_iter().for_each(compare_srtp);
@@ -153,9 +173,13 @@ fn main() {
         calls(&[100]).into_iter().for_each(conference);
     }
     if wanted("play") {
-        calls(&[3_000]).into_iter().for_each(|calls| compare(Work::Play, calls));
+        calls(&[3_000]).into_iter().for_each(|calls| compare(Work::Play, calls, Kind::Engine));
+    }
+    if words.first().is_some_and(|word| word == "raw") {
+        calls(&[500, 1_500]).into_iter().for_each(|calls| compare(Work::Relay, calls, Kind::RawLoop));
+        calls(&[3_000, 6_000]).into_iter().for_each(|calls| compare(Work::Play, calls, Kind::RawLoop));
     }
     if wanted("talk") {
-        calls(&[1_500]).into_iter().for_each(|calls| compare(Work::Talk, calls));
+        calls(&[1_500]).into_iter().for_each(|calls| compare(Work::Talk, calls, Kind::Engine));
     }
 }
