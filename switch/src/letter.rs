@@ -93,7 +93,7 @@ pub(crate) enum Letter {
     Room(RoomOrder),
     /// To a member of a conference: the recording of it that one has begun who leaves.
     Tape(Box<Taping>),
-    /// To the one that is joined: the far end wants audio to flow this way, seen from us toward you.
+    /// To the one that is joined: the far end does this, and so you are to do toward yours.
     Flow(Direction),
 }
 

@@ -396,7 +396,9 @@ impl Switch {
             Event::Reply { request, cseq, result } => self.desk.on_reply(request, cseq, result, now),
             Event::Ladder { session, entry } => self.on_ladder(session, entry, now),
             Event::ReofferDone { session, result } => {
-                self.with_session(session, |call, desk| call.on_reoffer_done(result.as_ref().ok(), desk, now));
+                self.with_session(session, |call, desk| {
+                    call.on_reoffer_done(result.as_ref().ok(), desk, now);
+                });
             }
             Event::Arrived { request, message, source } => self.desk.on_arrived(request, &message, &source, now),
             Event::FlowClosed { flow } => self.desk.on_flow_closed(flow, now),
@@ -407,10 +409,12 @@ impl Switch {
                 self.on_refer(session, id, &refer_to, replaces.as_ref(), now);
             }
             Event::ReofferAck { session, ack, answers: true, .. } => {
-                self.with_session(session, |call, desk| call.on_reoffer_done(Some(&ack), desk, now));
+                self.with_session(session, |call, desk| call.on_late_answer(&ack, desk, now));
             }
             Event::Refreshed { session, response } => {
-                self.with_session(session, |call, desk| call.on_reoffer_done(Some(&response), desk, now));
+                self.with_session(session, |call, desk| {
+                    call.on_reoffer_done(Some(&response), desk, now);
+                });
             }
             Event::ReferProgress { session, status, terminated } => {
                 self.with_session(session, |call, desk| call.on_refer_progress(status, terminated, desk, now));

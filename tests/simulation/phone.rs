@@ -11,7 +11,7 @@ use sip_core::header::NameAddr;
 use sip_core::message::{Message, Method, StatusCode};
 use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, SessionDescription};
 use sip_core::transport::{Input, Transport};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 pub const PASSWORD: &str = "Correct-Horse-7-Battery";
@@ -35,6 +35,10 @@ pub struct Phone {
     version: u64,
     /// Its last change left the offer to the other side.
     asked_for_offer: bool,
+    /// The calls that it holds.
+    holds: BTreeSet<SessionId>,
+    /// What each call has agreed on last.
+    flows: BTreeMap<SessionId, Direction>,
 }
 
 /// A gateway's offer of T.38 in place of the voice (ITU-T T.38 annex D).
@@ -68,7 +72,21 @@ impl Phone {
         let (out, sessions, heard) = (VecDeque::new(), Vec::new(), Vec::new());
         let (name, offers) = (name.to_owned(), BTreeMap::new());
         let (answers, version, asked_for_offer) = (true, 1, false);
-        Self { name, ip, endpoint, out, wake: None, sessions, heard, answers, offers, version, asked_for_offer }
+        Self {
+            name,
+            ip,
+            endpoint,
+            out,
+            wake: None,
+            sessions,
+            heard,
+            answers,
+            offers,
+            version,
+            asked_for_offer,
+            holds: BTreeSet::new(),
+            flows: BTreeMap::new(),
+        }
     }
 
     pub fn handle(&mut self, input: Input, now: Now) {
@@ -119,8 +137,9 @@ impl Phone {
             }
             Event::Reoffer { session, id, request } => {
                 let offer = SessionDescription::parse(request.body()).unwrap();
-                let answered = sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap();
-                self.heard.push(format!("is offered {}", answered.negotiated.direction.reversed().as_str()));
+                let answered = sdp::answer(&offer, &self.local(self.wish(session))).unwrap();
+                self.heard.push(format!("is offered {}", answered.negotiated.peer_direction.as_str()));
+                self.flows.insert(session, answered.negotiated.direction);
                 self.endpoint.respond(session, id, StatusCode::OK, Some(body(answered.sdp)), now);
             }
             Event::ReofferDone { session, result } => self.changed(session, &result, now),
@@ -161,8 +180,12 @@ impl Phone {
             Ok(response) => {
                 if self.asked_for_offer {
                     let offer = SessionDescription::parse(response.body()).unwrap();
-                    let answered = sdp::answer(&offer, &self.local(Direction::SendRecv)).unwrap();
+                    let answered = sdp::answer(&offer, &self.local(self.wish(session))).unwrap();
+                    self.flows.insert(session, answered.negotiated.direction);
                     self.endpoint.acknowledge(session, Some(body(answered.sdp)), now);
+                } else if let Ok(answer) = SessionDescription::parse(response.body()) {
+                    let offered = self.local(self.wish(session));
+                    self.flows.insert(session, sdp::accept_answer(&offered, &answer).unwrap().direction);
                 }
                 "changes".to_owned()
             }
@@ -192,23 +215,33 @@ impl Phone {
 
     /// Asks for a change of its nth call.
     pub fn change(&mut self, nth: usize, change: Change, now: Now) {
-        let offer = self.offer_of(change);
+        let offer = self.offer_of(self.sessions[nth], change);
         self.endpoint.reoffer(self.sessions[nth], offer, now);
         self.drain(now);
     }
 
+    /// Ends its hold of its nth call and leaves the offer to the other side.
+    pub fn resume_by_offer_of_others(&mut self, nth: usize, now: Now) {
+        self.holds.remove(&self.sessions[nth]);
+        self.change(nth, Change::Offerless, now);
+    }
+
     /// Asks for a change of its nth call before that is answered (RFC 3311).
     pub fn change_early(&mut self, nth: usize, change: Change, now: Now) {
-        let offer = self.offer_of(change);
+        let offer = self.offer_of(self.sessions[nth], change);
         self.endpoint.update(self.sessions[nth], offer, now);
         self.drain(now);
     }
 
-    fn offer_of(&mut self, change: Change) -> Option<(String, Bytes)> {
+    fn offer_of(&mut self, session: SessionId, change: Change) -> Option<(String, Bytes)> {
         self.version += 1;
         self.asked_for_offer = change == Change::Offerless;
-        let direction = if change == Change::Hold { Direction::SendOnly } else { Direction::SendRecv };
-        let mut local = LocalAudio { version: self.version, ..self.local(direction) };
+        match change {
+            Change::Hold => _ = self.holds.insert(session),
+            Change::Resume => _ = self.holds.remove(&session),
+            _ => {}
+        }
+        let mut local = LocalAudio { version: self.version, ..self.local(self.wish(session)) };
         match change {
             Change::Move => local.port = 20_000 + 2 * self.version as u16,
             Change::Codec => local.codecs.truncate(1),
@@ -220,6 +253,16 @@ impl Phone {
             Change::Bad => Some(body("v=0\r\nthis is no description".into())),
             _ => Some(body(sdp::offer(&local))),
         }
+    }
+
+    /// What it wants of a call.
+    fn wish(&self, session: SessionId) -> Direction {
+        if self.holds.contains(&session) { Direction::SendOnly } else { Direction::SendRecv }
+    }
+
+    /// Which way audio flows in its nth call, seen from it, since that was changed.
+    pub fn flow(&self, nth: usize) -> Option<Direction> {
+        self.flows.get(&self.sessions[nth]).copied()
     }
 
     fn local(&self, direction: Direction) -> LocalAudio {

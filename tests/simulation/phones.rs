@@ -7,6 +7,7 @@ use base::{Now, Rng};
 use carrier_sim::Carrier;
 use carrier_sim::virtual_network::{HostId, Input, Network, Node as _, Site};
 use sip_core::message::Method;
+use sip_core::sdp::Direction;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use switch::registrar::{RegistrarConfig, TenantDomain, User};
@@ -73,6 +74,13 @@ impl Village {
         let mut heard = Vec::new();
         self.tell(phone, |phone, _| heard = std::mem::take(&mut phone.heard));
         heard
+    }
+
+    /// Which way audio flows in a phone's first call, seen from it.
+    fn flow(&mut self, phone: usize) -> Direction {
+        let mut flow = None;
+        self.tell(phone, |phone, _| flow = phone.flow(0));
+        flow.unwrap_or_default()
     }
 
     fn load(&self) -> switch::Load {
@@ -265,6 +273,37 @@ fn an_attended_transfer_joins_the_two_and_ends_the_hold_of_either() {
     village.wait(1);
     assert_eq!(village.heard(CAROL), ["is hung up on"]);
     assert_eq!(village.close().len(), 4);
+}
+
+#[test]
+fn both_ends_hold_and_resume_in_any_order_and_talk_again() {
+    let (holds, resumes) = (Change::Hold, Change::Resume);
+    for (first, second) in [(ALICE, BOB), (BOB, ALICE)] {
+        for last_to_resume in [first, second] {
+            let mut village = alice_and_bob();
+            let first_to_resume = ALICE + BOB - last_to_resume;
+            let steps = [(first, holds), (second, holds), (first_to_resume, resumes), (last_to_resume, resumes)];
+            let mut flows = Vec::new();
+            for (who, change) in steps {
+                village.tell(who, |phone, now| phone.change(0, change, now));
+                village.wait(1);
+                flows.push((village.flow(first_to_resume), village.flow(last_to_resume)));
+            }
+            use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+            assert_eq!(flows[1], (Inactive, Inactive), "{steps:?}: nobody listens");
+            assert_eq!(flows[2], (RecvOnly, SendOnly), "{steps:?}: who still holds is heard");
+            assert_eq!(flows[3], (SendRecv, SendRecv), "{steps:?}");
+            // Once more, its end by a re-INVITE that leaves the offer to us (RFC 3725 §7).
+            village.tell(first, |phone, now| phone.change(0, holds, now));
+            village.wait(1);
+            village.tell(first, |phone, now| phone.resume_by_offer_of_others(0, now));
+            village.wait(1);
+            assert_eq!((village.flow(ALICE), village.flow(BOB)), (SendRecv, SendRecv));
+            village.tell(ALICE, |phone, now| phone.hangup(0, now));
+            village.wait(1);
+            village.close();
+        }
+    }
 }
 
 #[test]

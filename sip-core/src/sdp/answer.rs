@@ -220,6 +220,7 @@ fn agree(
         crypto: None,
         telephone_events: event.map_or(TelephoneEvents::NONE, |event| event.events),
         ptime_ms: codec.packet_time(packet_time(stream, local.ptime_ms)),
+        peer_direction: theirs,
         direction: local.direction.and(theirs.reversed()),
         held_by_peer: !theirs.receives(),
     })

@@ -1,9 +1,10 @@
 //! Which way media flows (RFC 3264 §6.1, RFC 8866 §6.7).
 
 /// The direction of a stream, from the side of whoever states it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Direction {
     /// Both ways: what is meant where nothing is said.
+    #[default]
     SendRecv,
     /// Talks and does not listen.
     SendOnly,
@@ -56,7 +57,9 @@ impl Direction {
             .find(|direction| direction.as_str().eq_ignore_ascii_case(name))
     }
 
-    const fn of(sends: bool, receives: bool) -> Self {
+    /// That of a side which sends, and listens.
+    #[must_use]
+    pub const fn of(sends: bool, receives: bool) -> Self {
         match (sends, receives) {
             (true, true) => Self::SendRecv,
             (true, false) => Self::SendOnly,

@@ -91,6 +91,8 @@ pub struct Negotiated {
     pub crypto: Option<CryptoPair>,
     /// How much audio goes in a packet that we send, in milliseconds.
     pub ptime_ms: u16,
+    /// What the peer says that *it* does, whatever we do; it listens to nothing at an unspecified address.
+    pub peer_direction: Direction,
     /// What *we* do: sending where [`Direction::sends`], listening where [`Direction::receives`].
     pub direction: Direction,
     /// The peer has asked for silence: it will not listen although we would talk (RFC 6337 §5.3).

@@ -15,7 +15,7 @@ use base::Now;
 use ivr::{Bridge, BridgeId, Mode, Next, Target};
 use media::{EndpointId, PlayId};
 use sip_core::message::Message;
-use sip_core::sdp::{self, AudioCodec, Direction, SessionDescription};
+use sip_core::sdp::{self, AudioCodec, Direction, Negotiated, SessionDescription};
 use std::collections::VecDeque;
 
 /// The ringing that an answered caller hears while others are called: no program numbers its prompts so high.
@@ -480,13 +480,28 @@ impl Call {
         desk.endpoint.reoffer(talk.session(), body, now);
     }
 
-    /// The far end has answered our offer; one that it refuses leaves the session as it was.
-    pub(crate) fn on_reoffer_done(&mut self, answer: Option<&Message>, desk: &mut Desk, now: Now) {
-        let (Stage::Talking(_), Some(local), Some(answer)) = (&self.stage, &self.leg.local, answer) else { return };
+    /// The far end has answered our offer; one that it refuses leaves the session as it was. What is agreed on now.
+    pub(crate) fn on_reoffer_done(
+        &mut self,
+        answer: Option<&Message>,
+        desk: &mut Desk,
+        now: Now,
+    ) -> Option<Negotiated> {
+        let (Stage::Talking(_), Some(local), Some(answer)) = (&self.stage, &self.leg.local, answer) else {
+            return None;
+        };
         let agreed = SessionDescription::parse(answer.body()).and_then(|answer| sdp::accept_answer(local, &answer));
         match agreed {
-            Ok(negotiated) => self.configure(&negotiated, desk, now),
-            Err(error) => tracing::warn!(%error, "the answer to our offer cannot be used: the session stays as it was"),
+            Ok(mut negotiated) => {
+                // Who is not talked to cannot say that it listens again.
+                negotiated.held_by_peer |= self.leg.held && !local.direction.sends();
+                self.configure(&negotiated, desk, now);
+                Some(negotiated)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the answer to our offer cannot be used: the session stays as it was");
+                None
+            }
         }
     }
 }

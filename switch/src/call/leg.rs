@@ -43,8 +43,9 @@ pub(crate) struct Leg {
     /// The codecs of the leg that it is joined with or called for, that leg's best first: what both have is not
     /// translated.
     pub(crate) others: Vec<AudioCodec>,
-    /// Which way audio was agreed to flow, seen from us.
-    pub(crate) flow: Option<Direction>,
+    /// What the far end would have audio do, as it last said of itself by an offer. What it answers to an offer of ours is
+    /// bound by that, and tells nothing (RFC 3264 §6.1).
+    pub(crate) asks: Direction,
     /// The far end does not listen.
     pub(crate) held: bool,
     /// Its keys come as telephone-events.

@@ -13,7 +13,7 @@ use ivr::{CallContext, Next, Program};
 use media::{Event, PlayId};
 use sip_core::endpoint::{EndedBy, ReofferId, SessionId};
 use sip_core::message::{Message, Name, StatusCode};
-use sip_core::sdp::{self, Negotiated, SessionDescription};
+use sip_core::sdp::{self, Direction, Negotiated, SessionDescription};
 use std::collections::BTreeMap;
 
 /// What an answered call is made of.
@@ -64,7 +64,6 @@ impl Call {
             // An offer of ours that follows is for the direction, and not for another codec.
             local.codecs = leg::in_order(&local.codecs, &[negotiated.codec]);
         }
-        self.leg.flow = Some(negotiated.direction);
         if let Some(local) = self.leg.local.as_mut().filter(|_| negotiated.crypto.is_some()) {
             // What is encrypted once stays so: our own offers ask for it from now on.
             local.security = std::mem::take(&mut local.security).required();
@@ -186,19 +185,34 @@ impl Call {
             Ok(answered) => {
                 let body = Some(("application/sdp".to_owned(), answered.sdp));
                 desk.endpoint.respond(session, id, StatusCode::OK, body, now);
-                let before = self.leg.flow;
                 self.configure(&answered.negotiated, desk, now);
-                if let Some(peer) = self.peer.filter(|_| before != self.leg.flow) {
-                    // What the far end does toward us, we do toward the other.
-                    let flow = answered.negotiated.direction.reversed();
-                    desk.letters.push_back((peer, Letter::Flow(flow)));
-                }
+                self.on_asked(answered.negotiated.peer_direction, desk);
             }
             Err(error) => {
                 let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
                 desk.endpoint.respond(session, id, status, None, now);
             }
         }
+    }
+
+    /// The far end has said what it does: we do so toward whom we are joined with, also while that one holds us.
+    fn on_asked(&mut self, asks: Direction, desk: &mut Desk) {
+        if std::mem::replace(&mut self.leg.asks, asks) != asks
+            && let Some(peer) = self.peer
+        {
+            desk.letters.push_back((peer, Letter::Flow(asks)));
+        }
+    }
+
+    /// The far end has answered what we described to its request without a description: what of that it does.
+    pub(crate) fn on_late_answer(&mut self, ack: &Message, desk: &mut Desk, now: Now) {
+        let Some(negotiated) = self.on_reoffer_done(Some(ack), desk, now) else { return };
+        let Some(offered) = self.leg.local.as_ref().map(|local| local.direction) else { return };
+        let (says, before) = (negotiated.peer_direction, self.leg.asks);
+        // Of what was not offered it says nothing.
+        let sends = if offered.receives() { says } else { before }.sends();
+        let listens = if offered.sends() { says } else { before }.receives();
+        self.on_asked(Direction::of(sends, listens), desk);
     }
 
     /// The session has ended: the far end hung up, or what we asked for is done.
