@@ -267,16 +267,21 @@ fn simulate() -> Value {
                                         has rung for its time, the others after one.",
                     })),
                     step("http", &json!({
-                        "type": "object",
-                        "additionalProperties": false,
                         "description": "How the next web request is answered; without it, 200 with an empty body.",
-                        "properties": {
-                            "status": {
-                                "type": ["integer", "null"], "minimum": 200, "maximum": 599,
-                                "description": "null: there is no response.",
+                        "oneOf": [
+                            {
+                                "type": "object", "required": ["status"], "additionalProperties": false,
+                                "properties": {
+                                    "status": { "type": "integer", "minimum": 200, "maximum": 599 },
+                                    "body": { "type": "string" },
+                                },
                             },
-                            "body": { "type": "string", "description": "Only beside a status." },
-                        },
+                            {
+                                "type": "object", "additionalProperties": false,
+                                "description": "There is no response.",
+                                "properties": { "status": { "type": "null" } },
+                            },
+                        ],
                     })),
                 ] },
             },
