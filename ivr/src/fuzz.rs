@@ -7,12 +7,15 @@ use crate::{
     Answer, BridgeEnd, BridgeId, BridgeStatus, CallContext, ConferenceEnd, ConferenceId, FetchFault, FetchId, Flow,
     Input, ListenId, Output, PlayId, Program, RecordId, Recording, ReferEnd, ReferId, Response, twiml,
 };
-use base::{Now, millis};
+use base::{Now, millis, secs};
 use std::sync::Arc;
 
 /// Inputs after which a caller who only listens must have reached the end, or a wait that only the end of the call
 /// ends.
 const MAX_INPUTS: usize = 200_000;
+
+/// How long a call may last, in nanoseconds: as the switch's calls do where nothing else is said.
+const MAX_CALL: u64 = secs(4 * 3_600);
 
 /// Reads `data` as JSON up to the first zero byte, and as a caller's behaviour after it. Asserts that what is accepted
 /// is written back canonically, and that the machine always ends or waits for a named input.
@@ -128,6 +131,8 @@ impl Caller {
         for _ in 0..MAX_INPUTS {
             match (self.pending, self.wake) {
                 _ if self.program.is_done() => break,
+                // A menu may be asked again and again of a caller who does nothing: the limit of the call ends it.
+                _ if self.now.mono > MAX_CALL && !self.gone => self.give(Input::Ended),
                 (Some(Pending::Play(_, 0)), None) => self.give(Input::Ended),
                 (Some(pending), _) => self.report(pending, 0),
                 (None, Some(at)) => self.sleep_until(at),
