@@ -2,20 +2,17 @@
 //! Compiled with the crate, so that a change of the interface breaks here and not in a directory that no build visits.
 
 use crate::answer::is_key;
-use crate::simulate::{MAX_LINES, Reply, Step, TRANSFER_ENDS, simulate};
+use crate::simulate::{MAX_CALL, MAX_LINES, Reply, Step, TRANSFER_ENDS, simulate};
 use crate::{
     Answer, BridgeEnd, BridgeId, BridgeStatus, CallContext, ConferenceEnd, ConferenceId, FetchFault, FetchId, Flow,
     Input, ListenId, Output, PlayId, Program, RecordId, Recording, ReferEnd, ReferId, Response, twiml,
 };
-use base::{Now, millis, secs};
+use base::{Now, millis};
 use std::sync::Arc;
 
 /// Inputs after which a caller who only listens must have reached the end, or a wait that only the end of the call
 /// ends.
 const MAX_INPUTS: usize = 200_000;
-
-/// How long a call may last, in nanoseconds: as the switch's calls do where nothing else is said.
-const MAX_CALL: u64 = secs(4 * 3_600);
 
 /// Reads `data` as JSON up to the first zero byte, and as a caller's behaviour after it. Asserts that what is accepted
 /// is written back canonically, and that the machine always ends or waits for a named input.

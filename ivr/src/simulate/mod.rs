@@ -21,7 +21,7 @@ use world::Going;
 pub const MAX_LINES: usize = 2_000;
 
 /// How long a simulated call may last: four hours, in nanoseconds. Then it ends, and the transcript says so.
-const MAX_CALL: u64 = secs(MAX_STEP_S as u64);
+pub(crate) const MAX_CALL: u64 = secs(MAX_STEP_S as u64);
 
 /// One line of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

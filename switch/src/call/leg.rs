@@ -43,8 +43,8 @@ pub(crate) struct Leg {
     /// The codecs of the leg that it is joined with or called for, that leg's best first: what both have is not
     /// translated.
     pub(crate) others: Vec<AudioCodec>,
-    /// What the far end would have audio do, as it last said of itself by an offer. What it answers to an offer of ours is
-    /// bound by that, and tells nothing (RFC 3264 §6.1).
+    /// What the far end last said of itself of its own accord: by an offer, or by its answer to one that it had asked us
+    /// for. What it answers to an offer of ours else is bound by that, and tells nothing (RFC 3264 §6.1).
     pub(crate) asks: Direction,
     /// The far end does not listen.
     pub(crate) held: bool,
