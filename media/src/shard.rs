@@ -175,7 +175,7 @@ impl Shard {
         }
         self.stats.endpoints += 1;
         // Without the time it is asked again as soon as it runs.
-        self.schedule(leg.slot, 0, Endpoint::wake);
+        self.schedule(leg.slot, 0);
         leg
     }
 
@@ -218,7 +218,7 @@ impl Shard {
         match self.by_id.get(&id) {
             Some(&slot) => {
                 self.act(Leg { id, slot }, now, io, act);
-                self.schedule(slot, now.mono / 1_000_000, Endpoint::wake);
+                self.schedule(slot, now.mono / 1_000_000);
             }
             None => self.stats.unknown_endpoint += 1,
         }
@@ -233,13 +233,11 @@ impl Shard {
         }
     }
 
-    /// Asks an endpoint when it is next to be woken.
-    fn schedule(&mut self, slot: u32, now_ms: u64, ask: impl FnOnce(&mut Endpoint, u64) -> Option<u64>) {
+    /// Asks an endpoint when it is next to be woken. Apart, so that the way of a packet stays short.
+    #[inline(never)]
+    fn schedule(&mut self, slot: u32, now_ms: u64) {
         let endpoint = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
-        match endpoint.and_then(|endpoint| ask(endpoint, now_ms)) {
-            Some(at) => self.wheel.set(slot, at),
-            None => self.wheel.stop(slot),
-        }
+        self.wheel.put(slot, endpoint.and_then(|endpoint| endpoint.wake(now_ms)));
     }
 
     /// Takes a packet that came for an endpoint.
@@ -312,7 +310,7 @@ impl Shard {
         }
         // Only a key brings a deadline nearer; all others may be found later than they were set.
         if digit_down {
-            self.schedule(leg.slot, now.mono / 1_000_000, Endpoint::wake);
+            self.schedule(leg.slot, now.mono / 1_000_000);
         }
     }
 
@@ -327,7 +325,8 @@ impl Shard {
         while let Some(slot) = self.wheel.expired(now_ms) {
             if let Some(id) = self.slots.get(slot as usize).and_then(Option::as_ref).map(|endpoint| endpoint.id) {
                 self.act(Leg { id, slot }, now, io, Endpoint::run);
-                self.schedule(slot, now_ms, Endpoint::next_wake);
+                let endpoint = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+                self.wheel.put(slot, endpoint.and_then(|endpoint| endpoint.next_wake(now_ms)));
             }
             served += 1;
             if served == limit {
