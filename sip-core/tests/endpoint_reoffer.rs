@@ -5,7 +5,9 @@
 mod pair;
 
 use pair::{A, B, IntoStatus as _, Net, PATIENCE, invite_b, ms, sdp, secs};
-use sip_core::endpoint::{Event, REOFFER_TIMEOUT, ReofferId, SessionId};
+use sip_core::endpoint::{Event, Failure, REOFFER_TIMEOUT, ReofferId, SessionId};
+use sip_core::header::Warning;
+use sip_core::message::Name;
 
 fn talking(seed: u64) -> (Net, SessionId, SessionId) {
     let mut net = Net::new(seed);
@@ -72,15 +74,26 @@ fn the_ack_of_a_re_invite_that_had_the_offer_is_no_answer_whatever_it_carries() 
     }
 }
 
+/// Why the last change that this node has asked for was refused.
+fn warning_to(net: &Net, node: usize) -> Option<Warning> {
+    let refusal = net.nodes[node].events.iter().rev().find_map(|event| match event {
+        Event::ReofferDone { result: Err(Failure::Response(response)), .. } => Some(response),
+        _ => None,
+    });
+    Warning::parse(&refusal?.values(Name::Warning).next()?).ok()
+}
+
 #[test]
 fn a_refused_re_invite_leaves_the_session() {
     let (mut net, a, b) = talking(2);
     net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
     net.run_for(ms(50));
     let id = question(&net, B);
-    net.with(B, |e, now| e.respond(b, id, 488.into_status(), None, now));
+    let why = vec![("Warning".to_owned(), "305 tandem \"no codec in common\"".to_owned())];
+    net.with(B, |e, now| e.decline(b, id, 488.into_status(), why, now));
     net.run_for(secs(1));
     assert_eq!(net.nodes[A].story(), ["reoffer failed 488"]);
+    assert_eq!(warning_to(&net, A).unwrap().code(), 305);
     assert_eq!(net.nodes[A].endpoint.load().sessions, 1);
 }
 
@@ -90,6 +103,7 @@ fn a_question_that_nobody_answers_is_488_and_the_session_stands() {
     net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
     net.run_for(REOFFER_TIMEOUT + ms(100));
     assert_eq!(net.nodes[A].story(), ["reoffer failed 488"]);
+    assert_eq!(warning_to(&net, A).unwrap(), Warning::new(399, "the offer was not answered here in time"));
     assert_eq!(net.nodes[B].endpoint.load().sessions, 1);
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use carrier_sim::virtual_network::{Output, Site};
 use sip_core::auth::Credentials;
 use sip_core::endpoint::{self, Endpoint, Event, Invite, MAX_FORWARDS, NextHop, OutOfDialog, SessionId};
-use sip_core::header::NameAddr;
-use sip_core::message::{Message, Method, StatusCode};
+use sip_core::header::{NameAddr, Warning};
+use sip_core::message::{Message, Method, Name, StatusCode};
 use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, SessionDescription};
 use sip_core::transport::{Input, Transport};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +61,8 @@ pub enum Change {
     Bad,
     /// It has a fax to send, and no voice (ITU-T T.38).
     Fax,
+    /// It describes this.
+    Says(&'static str),
 }
 
 impl Phone {
@@ -145,7 +147,9 @@ impl Phone {
             Event::ReofferDone { session, result } => self.changed(session, &result, now),
             Event::Answered { .. } => self.heard.push("answered".to_owned()),
             Event::Confirmed { .. } => self.heard.push("confirmed".to_owned()),
-            Event::Failed { failure, .. } => self.heard.push(format!("failed {}", code_of(&failure))),
+            Event::Failed { failure, .. } => {
+                self.heard.push(format!("failed {}{}", code_of(&failure), why(&failure)));
+            }
             Event::ReferProgress { status, terminated, .. } => {
                 self.heard.push(format!("transfer {status}{}", if terminated { " at last" } else { "" }));
             }
@@ -189,7 +193,7 @@ impl Phone {
                 }
                 "changes".to_owned()
             }
-            Err(failure) => format!("changes nothing: {}", code_of(failure)),
+            Err(failure) => format!("changes nothing: {}{}", code_of(failure), why(failure)),
         };
         self.heard.push(word);
     }
@@ -250,6 +254,7 @@ impl Phone {
         match change {
             Change::Offerless => None,
             Change::Fax => Some(body(FAX.into())),
+            Change::Says(text) => Some(body(text.into())),
             Change::Bad => Some(body("v=0\r\nthis is no description".into())),
             _ => Some(body(sdp::offer(&local))),
         }
@@ -326,6 +331,12 @@ impl Phone {
 
     /// Calls somebody, with these header fields besides.
     pub fn dial(&mut self, to: &str, headers: Vec<(String, String)>, now: Now) {
+        let offer = sdp::offer(&self.local(Direction::SendRecv));
+        self.dial_with(to, headers, offer, now);
+    }
+
+    /// Calls somebody and describes this.
+    pub fn dial_with(&mut self, to: &str, headers: Vec<(String, String)>, offer: Bytes, now: Now) {
         let to = NameAddr::new(format!("sip:{to}@{}", Ipv4Addr::from(SWITCH)).parse().unwrap());
         let invite = Invite {
             uri: to.uri.clone(),
@@ -337,7 +348,7 @@ impl Phone {
             max_forwards: MAX_FORWARDS,
             routes: Vec::new(),
             headers,
-            body: Some(body(sdp::offer(&self.local(Direction::SendRecv)))),
+            body: Some(body(offer)),
             credentials: self.credentials(),
             try_timeout: None,
             ring_timeout: None,
@@ -401,4 +412,11 @@ fn code_of(failure: &endpoint::Failure) -> u16 {
         endpoint::Failure::Response(response) | endpoint::Failure::Auth(_, Some(response)) => code(response),
         _ => 0,
     }
+}
+
+/// What a refusal says by its Warning.
+fn why(failure: &endpoint::Failure) -> String {
+    let endpoint::Failure::Response(response) = failure else { return String::new() };
+    let warning = response.values(Name::Warning).find_map(|value| Warning::parse(&value).ok());
+    warning.map(|warning| format!(" ({} {})", warning.code(), warning.text())).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use base::{Now, Rng};
 use carrier_sim::Carrier;
 use carrier_sim::virtual_network::{HostId, Input, Network, Node as _, Site};
 use sip_core::message::Method;
-use sip_core::sdp::Direction;
+use sip_core::sdp::{Direction, SdpError};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use switch::registrar::{RegistrarConfig, TenantDomain, User};
@@ -399,12 +399,47 @@ fn a_proof_of_who_calls_goes_on_over_a_trunk_that_is_to_have_it_and_over_no_othe
     }
 }
 
+/// What a phone hears besides a 488.
+fn why(error: &SdpError) -> String {
+    let warning = error.warning().expect("a 488 says why");
+    format!(" ({} {})", warning.code(), warning.text())
+}
+
+#[test]
+fn a_description_that_is_not_agreed_to_is_488_and_says_why_in_an_invite_a_re_invite_and_an_update() {
+    macro_rules! described {
+        ($media:literal) => {
+            concat!("v=0\r\no=- 1 9 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n", $media, "\r\n")
+        };
+    }
+    let table = [
+        (described!("m=audio 20000 RTP/AVP 18"), 305, SdpError::NoCommonCodec),
+        (described!("m=video 20000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000"), 304, SdpError::NoAudio),
+        (described!("m=audio 20000 RTP/SAVP 0\r\na=crypto:1 UNKNOWN inline:QUFB"), 302, SdpError::NoCommonCrypto),
+        (described!("m=audio 20000 UDP/TLS/RTP/SAVPF 0"), 302, SdpError::NoCommonCrypto),
+    ];
+    for (text, code, error) in table {
+        let mut village = alice_and_bob();
+        assert_eq!(error.warning().map(|warning| warning.code()), Some(code));
+        let refused = format!("changes nothing: 488{}", why(&error));
+        village.tell(ALICE, |phone, now| phone.change(0, Change::Says(text), now));
+        village.wait(2);
+        village.tell(ALICE, |phone, now| phone.change_early(0, Change::Says(text), now));
+        village.wait(2);
+        assert_eq!(village.heard(ALICE), [refused.clone(), refused], "{text}");
+        village.tell(CAROL, |phone, now| phone.dial_with("bob", Vec::new(), text.into(), now));
+        village.wait(2);
+        assert_eq!(village.heard(CAROL), [format!("failed 488{}", why(&error))], "{text}");
+        village.close();
+    }
+}
+
 #[test]
 fn a_fax_that_nobody_takes_is_refused_and_the_voice_goes_on() {
     let mut village = alice_and_bob();
     village.tell(ALICE, |phone, now| phone.change(0, Change::Fax, now));
     village.wait(2);
-    assert_eq!(village.heard(ALICE), ["changes nothing: 488"]);
+    assert_eq!(village.heard(ALICE), [format!("changes nothing: 488{}", why(&SdpError::NoAudio))]);
     assert!(village.heard(BOB).is_empty(), "the other leg hears nothing of it");
     // The session stands: it can still be changed, and either may hang up.
     village.tell(ALICE, |phone, now| phone.change(0, Change::Hold, now));

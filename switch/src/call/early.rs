@@ -4,6 +4,7 @@
 use super::leg::{self, Phase, stream};
 use super::{Call, Stage};
 use crate::desk::Desk;
+use crate::refusal::Refusal;
 use base::Now;
 use sip_core::endpoint::ReofferId;
 use sip_core::message::{Message, StatusCode};
@@ -41,8 +42,8 @@ impl Call {
                 self.agree_early(answered, request, desk);
             }
             Err(error) => {
-                let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                desk.endpoint.respond(session, id, status, None, now);
+                let Refusal { status, headers } = Refusal::from(&error);
+                desk.endpoint.decline(session, id, status, headers, now);
             }
         }
     }

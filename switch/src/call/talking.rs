@@ -7,6 +7,7 @@ use super::{Call, Stage};
 use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::letter::Letter;
+use crate::refusal::Refusal;
 use crate::{Fact, Origin, Status};
 use base::Now;
 use ivr::{CallContext, Next, Program};
@@ -189,8 +190,8 @@ impl Call {
                 self.on_asked(answered.negotiated.peer_direction, desk);
             }
             Err(error) => {
-                let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                desk.endpoint.respond(session, id, status, None, now);
+                let Refusal { status, headers } = Refusal::from(&error);
+                desk.endpoint.decline(session, id, status, headers, now);
             }
         }
     }
