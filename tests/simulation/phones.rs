@@ -430,6 +430,7 @@ fn a_description_that_is_not_agreed_to_is_488_and_says_why_in_an_invite_a_re_inv
         village.tell(CAROL, |phone, now| phone.dial_with("bob", Vec::new(), text.into(), now));
         village.wait(2);
         assert_eq!(village.heard(CAROL), [format!("failed 488{}", why(&error))], "{text}");
+        assert!(village.heard(BOB).is_empty(), "{text}: nobody's phone rings for it");
         village.close();
     }
 }

@@ -152,9 +152,14 @@ impl Call {
         let address = desk.media.toward(Some(arriving.peer));
         let Arriving { talk, offer, codecs, .. } = arriving;
         let local = Leg::describe(media, address, codecs, security, desk.rng.u64() >> 2);
+        let refused = offer.as_ref().and_then(|offer| sdp::answer(offer, &local).err());
         self.leg.local = Some(local);
         let next = talk.next();
         self.stage = Stage::Alerting(Alerting { talk, offer, said: None });
+        if let Some(error) = refused {
+            // Nobody's phone is to ring for a call that can only fail once it is answered.
+            return self.end(Ending::undescribed(&error), desk, now);
+        }
         if let Some(old) = self.replaces {
             self.take_over(old, desk, now);
         } else if next == Next::Bridge {
