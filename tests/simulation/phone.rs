@@ -158,8 +158,11 @@ impl Phone {
                 self.heard.push(format!("refer {status}"));
             }
             Event::RequestDone { result, .. } => {
-                let status = result.map_or_else(|failure| code_of(&failure), |response| code(&response));
-                self.heard.push(format!("info {status}"));
+                let (Ok(response) | Err(endpoint::Failure::Response(response))) = &result else { return };
+                let named = [Name::Allow, Name::AllowEvents]
+                    .into_iter()
+                    .filter_map(|name| response.header_str(name).map(|value| format!(" {}: {value}", name.as_str())));
+                self.heard.push(format!("info {}{}", code(response), named.collect::<String>()));
             }
             Event::Ended { request, .. } => {
                 self.heard.push(if request.is_some() { "is hung up on" } else { "ended" }.to_owned());
@@ -386,6 +389,13 @@ impl Phone {
         let text = format!("Signal={key}\r\nDuration=160\r\n");
         let body = Some(("application/dtmf-relay".to_owned(), text.into_bytes().into()));
         self.endpoint.send_request(self.sessions[nth], Method::Info, Vec::new(), body, now).unwrap();
+        self.drain(now);
+    }
+
+    /// Sends a request of this method inside its nth call.
+    pub fn ask(&mut self, nth: usize, method: Method, headers: &[(&str, &str)], now: Now) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.endpoint.send_request(self.sessions[nth], method, headers, None, now).unwrap();
         self.drain(now);
     }
 

@@ -335,6 +335,25 @@ fn a_key_that_comes_by_info_is_a_key() {
 }
 
 #[test]
+fn inside_a_call_an_unknown_event_package_is_489_and_what_is_not_taken_is_405_with_what_is() {
+    const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE";
+    let mut village = alice_and_bob();
+    let mut hears = |method: Method, headers: &[(&str, &str)]| {
+        village.tell(ALICE, |phone, now| phone.ask(0, method, headers, now));
+        village.wait(1);
+        village.heard(ALICE).concat()
+    };
+    let bad_event = "info 489 Allow-Events: refer";
+    assert_eq!(hears(Method::Subscribe, &[("Event", "dialog"), ("Expires", "60")]), bad_event);
+    assert_eq!(hears(Method::Subscribe, &[]), bad_event);
+    assert_eq!(hears(Method::Notify, &[("Event", "message-summary"), ("Subscription-State", "active")]), bad_event);
+    assert_eq!(hears(Method::Message, &[]), format!("info 405 Allow: {ALLOW}"));
+    assert_eq!(hears(Method::Options, &[]), format!("info 200 Allow: {ALLOW}"));
+    assert_eq!(hears(Method::Info, &[]), "info 200");
+    village.close();
+}
+
+#[test]
 fn a_key_that_is_a_tone_in_the_sound_is_pressed_once_for_a_far_end_that_takes_events() {
     let mut village = village(&["alice"]);
     let mut config = carrier_config(CARRIER);
