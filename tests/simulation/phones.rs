@@ -307,6 +307,56 @@ fn both_ends_hold_and_resume_in_any_order_and_talk_again() {
 }
 
 #[test]
+fn a_hold_begun_before_the_answer_is_told_to_the_other_end_at_the_answer_and_ends_with_a_resume() {
+    use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+    let silent = Change::Says(concat!(
+        "v=0\r\no=- 1 9 IN IP4 10.0.1.9\r\ns=-\r\nc=IN IP4 10.0.1.9\r\nt=0 0\r\n",
+        "m=audio 20000 RTP/AVP 0\r\na=inactive\r\n"
+    ));
+    for (holder, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        for (hold, flows) in [(Change::Hold, (SendOnly, RecvOnly)), (silent, (Inactive, Inactive))] {
+            for resumes_early in [false, true] {
+                let case = format!("{holder} {hold:?}, resumes early: {resumes_early}");
+                let mut village = village(&["alice", "bob"]);
+                village.tell(BOB, |phone, _| phone.answers = false);
+                village.tell(ALICE, |phone, now| phone.dial("bob", Vec::new(), now));
+                village.wait(1);
+                village.tell(BOB, |phone, now| phone.early(0, now));
+                village.wait(1);
+                village.heard(BOB);
+                village.tell(holder, |phone, now| phone.change_early(0, hold, now));
+                village.wait(1);
+                if resumes_early {
+                    village.tell(holder, |phone, now| phone.change_early(0, Change::Resume, now));
+                    village.wait(1);
+                }
+                assert!(village.heard(holder).iter().all(|word| word == "changes"), "{case}");
+                assert!(village.heard(other).is_empty(), "{case}: nobody is told before the answer");
+                village.tell(BOB, |phone, now| phone.accept(0, now));
+                village.wait(1);
+                let told = village.heard(other);
+                let is_offer = |word: &&String| word.starts_with("is offered");
+                if resumes_early {
+                    assert_eq!(told.iter().find(is_offer), None, "{case}");
+                    village.close();
+                    continue;
+                }
+                let expected = format!("is offered {}", flows.0.as_str());
+                assert_eq!(told.iter().find(is_offer), Some(&expected), "{case}");
+                assert_eq!((village.flow(holder), village.flow(other)), flows, "{case}");
+                village.heard(holder);
+                village.tell(holder, |phone, now| phone.change(0, Change::Resume, now));
+                village.wait(1);
+                assert_eq!(village.heard(other), ["is offered sendrecv"], "{case}");
+                assert_eq!(village.heard(holder), ["changes"], "{case}");
+                assert_eq!((village.flow(holder), village.flow(other)), (SendRecv, SendRecv), "{case}");
+                village.close();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_call_is_taken_over_by_an_invite_that_replaces_it() {
     let mut village = alice_and_bob();
     let mut replaces = String::new();

@@ -217,7 +217,7 @@ impl Call {
                 let ending = Ending::released(&release, self.book.was_answered());
                 self.end(ending, desk, now);
             }
-            Letter::Flow(flow) => self.reoffer(flow, desk, now),
+            Letter::Flow(flow) => self.on_flow(flow, desk, now),
             Letter::Lend { to, tenant } => self.lend(to, &tenant, desk, now),
             Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
             Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
@@ -240,9 +240,11 @@ impl Call {
         self.wanted = Direction::SendRecv;
         self.peer = Some(with);
         self.record(Fact::Bridged { with }, desk, now);
-        if !self.on_hold && self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
-            // The one before held it.
-            self.reoffer(Direction::SendRecv, desk, now);
+        // The one before may have held it.
+        self.catch_up(desk, now);
+        if self.leg.asks != Direction::SendRecv {
+            // Our far end has held before there was anybody to hear of it.
+            desk.letters.push_back((with, Letter::Flow(self.leg.asks)));
         }
     }
 
@@ -328,8 +330,8 @@ impl Call {
             return desk.letters.push_back((leg, Letter::Release(release)));
         };
         desk.media(media::Command::Bridge { id: own.id, with: media });
-        self.join(leg, desk, now);
         desk.letters.push_back((leg, Letter::Joined { with: self.sid }));
+        self.join(leg, desk, now);
         self.bridge_stands(leg, desk, now);
     }
 
@@ -469,11 +471,19 @@ impl Call {
         self.bridge = None;
     }
 
-    /// The other leg's far end holds or resumes: so do we, toward ours.
-    pub(super) fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
-        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+    /// The other leg's far end holds or resumes: so do we, toward ours; before its ACK, once that has come.
+    fn on_flow(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
         self.wanted = flow;
-        let flow = if self.on_hold { super::live::without_listening(flow) } else { flow };
+        self.catch_up(desk, now);
+    }
+
+    /// Audio is to flow as it is wanted: where we have told our far end otherwise, it is told now.
+    pub(super) fn catch_up(&mut self, desk: &mut Desk, now: Now) {
+        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        let flow = if self.on_hold { super::live::without_listening(self.wanted) } else { self.wanted };
+        if local.direction == flow {
+            return;
+        }
         local.version += 1;
         local.direction = flow;
         let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp::offer(local)));

@@ -81,6 +81,8 @@ impl Call {
     /// The audio moves, and the answer of the call will find it there.
     fn agree_early(&mut self, answered: Answered, request: &Message, desk: &mut Desk) {
         let Answered { sdp, negotiated } = answered;
+        // Whom it is joined with hears of a hold; who is not yet, once they are.
+        self.on_asked(negotiated.peer_direction, desk);
         match &mut self.stage {
             Stage::Dialing(dialing) => {
                 let tag = request.from().ok().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();

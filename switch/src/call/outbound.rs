@@ -439,6 +439,10 @@ impl Call {
             response.body().clone()
         };
         let stands = Agreed::of(dialing.agreed.as_ref(), response).cloned();
+        if stands.is_none() {
+            // What another fork has said of itself is not this one's word.
+            self.leg.asks = sdp::Direction::default();
+        }
         let negotiated = match (stands, &self.leg.local) {
             (Some(stands), _) => Ok(stands),
             (None, Some(local)) => {

@@ -56,6 +56,7 @@ impl Call {
     pub(super) fn talk(&mut self, talk: Talk, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.stage = Stage::Talking(talk);
         self.configure(negotiated, desk, now);
+        self.catch_up(desk, now);
         self.alarms.wake(Wake::Duration, self.max_duration, desk, now);
     }
 
@@ -197,7 +198,7 @@ impl Call {
     }
 
     /// The far end has said what it does: we do so toward whom we are joined with, also while that one holds us.
-    fn on_asked(&mut self, asks: Direction, desk: &mut Desk) {
+    pub(super) fn on_asked(&mut self, asks: Direction, desk: &mut Desk) {
         if std::mem::replace(&mut self.leg.asks, asks) != asks
             && let Some(peer) = self.peer
         {
