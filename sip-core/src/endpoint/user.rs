@@ -116,7 +116,7 @@ impl Endpoint {
     }
 
     /// Sends a re-INVITE; its end is [`super::Event::ReofferDone`]. One that meets the peer's (491) is tried again by
-    /// itself, one while another of ours is on fails with [`super::Failure::Canceled`].
+    /// itself, one while another that was asked for is on fails with [`super::Failure::Canceled`].
     pub fn reoffer(&mut self, session: SessionId, body: Option<Body>, now: Now) {
         self.call(session, now, |session, core| session.reoffer(core, body));
     }

@@ -18,6 +18,8 @@ use std::time::Duration;
 pub(super) struct Offers {
     pub(super) ours: Option<Ours>,
     pub(super) theirs: Option<Theirs>,
+    /// What our user has asked for while a refresh is out.
+    pub(super) next: Option<(Method, Option<Body>)>,
 }
 
 /// A re-INVITE or UPDATE of ours.
