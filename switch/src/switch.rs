@@ -398,7 +398,7 @@ impl Switch {
             Event::Ladder { session, entry } => self.on_ladder(session, entry, now),
             Event::ReofferDone { session, result } => {
                 self.with_session(session, |call, desk| {
-                    call.on_reoffer_done(result.as_ref().ok(), desk, now);
+                    call.on_change_done(result.as_ref().ok(), desk, now);
                 });
             }
             Event::Arrived { request, message, source } => self.desk.on_arrived(request, &message, &source, now),

@@ -37,6 +37,10 @@ pub struct Phone {
     asked_for_offer: bool,
     /// The calls that it holds.
     holds: BTreeSet<SessionId>,
+    /// It leaves changes of the other side unanswered until `answer_changes`.
+    pub hesitates: bool,
+    /// Those that it has not answered.
+    unanswered: Vec<Event>,
     /// What each call has agreed on last.
     flows: BTreeMap<SessionId, Direction>,
 }
@@ -87,6 +91,8 @@ impl Phone {
             version,
             asked_for_offer,
             holds: BTreeSet::new(),
+            hesitates: false,
+            unanswered: Vec::new(),
             flows: BTreeMap::new(),
         }
     }
@@ -132,6 +138,7 @@ impl Phone {
                     self.accept(self.sessions.len() - 1, now);
                 }
             }
+            Event::Reoffer { .. } if self.hesitates => self.unanswered.push(event),
             Event::Reoffer { session, id, request } if request.body().is_empty() => {
                 self.heard.push("is asked for an offer".to_owned());
                 let offer = body(sdp::offer(&self.local(Direction::SendRecv)));
@@ -224,6 +231,15 @@ impl Phone {
     pub fn change(&mut self, nth: usize, change: Change, now: Now) {
         let offer = self.offer_of(self.sessions[nth], change);
         self.endpoint.reoffer(self.sessions[nth], offer, now);
+        self.drain(now);
+    }
+
+    /// Answers the changes that it has left unanswered, and hesitates no more.
+    pub fn answer_changes(&mut self, now: Now) {
+        self.hesitates = false;
+        for event in std::mem::take(&mut self.unanswered) {
+            self.on(event, now);
+        }
         self.drain(now);
     }
 

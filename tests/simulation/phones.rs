@@ -307,14 +307,56 @@ fn both_ends_hold_and_resume_in_any_order_and_talk_again() {
 }
 
 #[test]
+fn a_resume_that_comes_before_the_hold_is_answered_is_passed_on_once_it_is() {
+    for (holder, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        let mut village = alice_and_bob();
+        village.tell(other, |phone, _| phone.hesitates = true);
+        for change in [Change::Hold, Change::Resume] {
+            village.tell(holder, |phone, now| phone.change(0, change, now));
+            village.wait(1);
+            assert_eq!(village.heard(holder), ["changes"]);
+        }
+        village.tell(other, Phone::answer_changes);
+        village.wait(1);
+        assert_eq!(village.heard(other), ["is offered sendonly", "is offered sendrecv"]);
+        assert_eq!((village.flow(holder), village.flow(other)), (Direction::SendRecv, Direction::SendRecv));
+        village.close();
+    }
+}
+
+#[test]
+fn who_is_held_by_one_that_hangs_up_is_held_no_more_where_the_call_goes_on() {
+    for hold in [Change::Hold, Change::Says(SILENT)] {
+        let mut village = village_with(&["alice", "bob"], |config| {
+            let answer = serde_json::json!([{ "bridge": "bob" }, { "pause": 30 }]);
+            let answer = ivr::Answer::parse(&answer).expect("an answer");
+            config.provisioning.numbers[0].answer = answer;
+        });
+        village.tell(ALICE, |phone, now| phone.dial("+18325550100", Vec::new(), now));
+        village.wait(1);
+        assert_eq!(village.heard(ALICE), ["answered"]);
+        village.tell(BOB, |phone, now| phone.change(0, hold, now));
+        village.wait(1);
+        assert_eq!(village.heard(ALICE).len(), 1, "she is held");
+        village.tell(BOB, |phone, now| phone.hangup(0, now));
+        village.wait(1);
+        assert_eq!(village.heard(ALICE), ["is offered sendrecv"], "{hold:?}");
+        assert_eq!(village.flow(ALICE), Direction::SendRecv);
+        village.close();
+    }
+}
+
+/// What a phone describes that holds and plays nothing.
+const SILENT: &str = concat!(
+    "v=0\r\no=- 1 9 IN IP4 10.0.1.9\r\ns=-\r\nc=IN IP4 10.0.1.9\r\nt=0 0\r\n",
+    "m=audio 20000 RTP/AVP 0\r\na=inactive\r\n"
+);
+
+#[test]
 fn a_hold_begun_before_the_answer_is_told_to_the_other_end_at_the_answer_and_ends_with_a_resume() {
     use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
-    let silent = Change::Says(concat!(
-        "v=0\r\no=- 1 9 IN IP4 10.0.1.9\r\ns=-\r\nc=IN IP4 10.0.1.9\r\nt=0 0\r\n",
-        "m=audio 20000 RTP/AVP 0\r\na=inactive\r\n"
-    ));
     for (holder, other) in [(ALICE, BOB), (BOB, ALICE)] {
-        for (hold, flows) in [(Change::Hold, (SendOnly, RecvOnly)), (silent, (Inactive, Inactive))] {
+        for (hold, flows) in [(Change::Hold, (SendOnly, RecvOnly)), (Change::Says(SILENT), (Inactive, Inactive))] {
             for resumes_early in [false, true] {
                 let case = format!("{holder} {hold:?}, resumes early: {resumes_early}");
                 let mut village = village(&["alice", "bob"]);

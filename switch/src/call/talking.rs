@@ -98,6 +98,7 @@ impl Call {
             _ => return self.run_of_its_own(answer, desk, now),
         }
         self.drain_program(desk, now);
+        self.catch_up(desk, now);
     }
 
     /// What the media endpoint has seen.
