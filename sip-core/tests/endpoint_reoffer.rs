@@ -7,7 +7,7 @@ mod pair;
 use pair::{A, B, IntoStatus as _, Net, PATIENCE, invite_b, ms, sdp, secs};
 use sip_core::endpoint::{Event, Failure, REOFFER_TIMEOUT, ReofferId, SessionId};
 use sip_core::header::Warning;
-use sip_core::message::Name;
+use sip_core::message::{Message, Name};
 
 fn talking(seed: u64) -> (Net, SessionId, SessionId) {
     let mut net = Net::new(seed);
@@ -274,4 +274,47 @@ fn a_200_to_a_re_invite_that_is_lost_comes_again_and_so_does_its_ack() {
     net.with(B, |e, now| e.hangup(b, Vec::new(), now));
     net.run_for(secs(1));
     net.assert_at_rest();
+}
+
+/// A description of this version (RFC 4566 §5.2).
+fn versioned(version: u64) -> Option<(String, bytes::Bytes)> {
+    let (kind, body) = sdp();
+    let text = String::from_utf8(body.to_vec()).unwrap().replace("o=- 1 1 ", &format!("o=- 1 {version} "));
+    Some((kind, text.into()))
+}
+
+fn version(message: &Message) -> Option<u64> {
+    let body = std::str::from_utf8(message.body()).ok()?;
+    body.lines().find_map(|line| line.strip_prefix("o="))?.split(' ').nth(2)?.parse().ok()
+}
+
+#[test]
+fn an_offer_that_has_waited_out_a_glare_comes_after_what_was_answered_meanwhile() {
+    for seed in 0..20 {
+        let (mut net, a, b) = talking(seed);
+        for node in [A, B] {
+            // Its own offer is the second description, its answer the third.
+            net.auto_respond(node, 200, versioned(3));
+        }
+        net.with(A, |e, now| e.reoffer(a, versioned(2), now));
+        net.with(B, |e, now| e.reoffer(b, versioned(2), now));
+        net.run_for(secs(10));
+        for (node, session) in [(A, a), (B, b)] {
+            assert_eq!(
+                net.nodes[node].story().iter().filter(|word| *word == "reoffered 200").count(),
+                1,
+                "seed {seed}"
+            );
+            // And so does the next one, whose user has not counted along.
+            let held = versioned(4).map(|(kind, text)| (kind, [&text[..], b"a=sendonly\r\n"].concat().into()));
+            net.with(node, |e, now| e.reoffer(session, held, now));
+            net.run_for(secs(1));
+            let sent = net.nodes[node].sent();
+            let mut versions: Vec<u64> = sent.iter().filter_map(version).collect();
+            versions.dedup();
+            // The caller waits longer (RFC 3261 §14.1): its offer comes after its answer.
+            let expected = if node == A { vec![2, 3, 4, 5] } else { vec![2, 3, 4] };
+            assert_eq!(versions, expected, "seed {seed} (RFC 3264 §8)");
+        }
+    }
 }

@@ -98,6 +98,7 @@ impl Session {
             self.at.start(core, SessionTimer::Ring, core.config.t1.saturating_mul(64));
             Purpose::Reinvite(self.at.id)
         };
+        ours.body = self.at.offers.numbered(ours.body);
         let request = InDialog { contact, headers, body: ours.body.clone(), ..InDialog::new(ours.method.clone()) };
         ours.exchange = Some(self.at.send_in_dialog(core, dialog, purpose, request));
         self.at.offers.ours = Some(ours);

@@ -109,6 +109,7 @@ impl Session {
 
     /// Our user's yes.
     fn agreed(&mut self, core: &mut Core, theirs: Theirs, request: &Message, status: StatusCode, body: Option<Body>) {
+        let body = self.at.offers.numbered(body);
         let offers = body.is_some();
         if offers {
             self.at.described.clone_from(&body);
