@@ -34,7 +34,7 @@ impl Call {
     fn judge(&mut self, request: &Message, desk: &mut Desk, now: Now) -> StatusCode {
         match request.method() {
             Method::Info => {}
-            // The package that there is, `refer`, is the user agent's; so it is where none is named (RFC 6665 §4.2.3).
+            // The one package that there is, `refer`, is the user agent's own; none at all is no package (RFC 6665 §4.2.3).
             Method::Subscribe | Method::Notify => return StatusCode::BAD_EVENT,
             _ => return StatusCode::METHOD_NOT_ALLOWED,
         }
