@@ -5,7 +5,9 @@
 mod pair;
 
 use pair::{A, B, IntoStatus as _, Net, PATIENCE, invite_b, ms, sdp, secs};
-use sip_core::endpoint::{Event, REOFFER_TIMEOUT, ReofferId, SessionId};
+use sip_core::endpoint::{Event, Failure, REOFFER_TIMEOUT, ReofferId, SessionId};
+use sip_core::header::Warning;
+use sip_core::message::{Message, Name};
 
 fn talking(seed: u64) -> (Net, SessionId, SessionId) {
     let mut net = Net::new(seed);
@@ -72,15 +74,26 @@ fn the_ack_of_a_re_invite_that_had_the_offer_is_no_answer_whatever_it_carries() 
     }
 }
 
+/// Why the last change that this node has asked for was refused.
+fn warning_to(net: &Net, node: usize) -> Option<Warning> {
+    let refusal = net.nodes[node].events.iter().rev().find_map(|event| match event {
+        Event::ReofferDone { result: Err(Failure::Response(response)), .. } => Some(response),
+        _ => None,
+    });
+    Warning::parse(&refusal?.values(Name::Warning).next()?).ok()
+}
+
 #[test]
 fn a_refused_re_invite_leaves_the_session() {
     let (mut net, a, b) = talking(2);
     net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
     net.run_for(ms(50));
     let id = question(&net, B);
-    net.with(B, |e, now| e.respond(b, id, 488.into_status(), None, now));
+    let why = vec![("Warning".to_owned(), "305 tandem \"no codec in common\"".to_owned())];
+    net.with(B, |e, now| e.decline(b, id, 488.into_status(), why, now));
     net.run_for(secs(1));
     assert_eq!(net.nodes[A].story(), ["reoffer failed 488"]);
+    assert_eq!(warning_to(&net, A).unwrap().code(), 305);
     assert_eq!(net.nodes[A].endpoint.load().sessions, 1);
 }
 
@@ -90,6 +103,7 @@ fn a_question_that_nobody_answers_is_488_and_the_session_stands() {
     net.with(A, |e, now| e.reoffer(a, Some(sdp()), now));
     net.run_for(REOFFER_TIMEOUT + ms(100));
     assert_eq!(net.nodes[A].story(), ["reoffer failed 488"]);
+    assert_eq!(warning_to(&net, A).unwrap(), Warning::new(399, "the offer was not answered here in time"));
     assert_eq!(net.nodes[B].endpoint.load().sessions, 1);
 }
 
@@ -260,4 +274,47 @@ fn a_200_to_a_re_invite_that_is_lost_comes_again_and_so_does_its_ack() {
     net.with(B, |e, now| e.hangup(b, Vec::new(), now));
     net.run_for(secs(1));
     net.assert_at_rest();
+}
+
+/// A description of this version (RFC 4566 §5.2).
+fn versioned(version: u64) -> Option<(String, bytes::Bytes)> {
+    let (kind, body) = sdp();
+    let text = String::from_utf8(body.to_vec()).unwrap().replace("o=- 1 1 ", &format!("o=- 1 {version} "));
+    Some((kind, text.into()))
+}
+
+fn version(message: &Message) -> Option<u64> {
+    let body = std::str::from_utf8(message.body()).ok()?;
+    body.lines().find_map(|line| line.strip_prefix("o="))?.split(' ').nth(2)?.parse().ok()
+}
+
+#[test]
+fn an_offer_that_has_waited_out_a_glare_comes_after_what_was_answered_meanwhile() {
+    for seed in 0..20 {
+        let (mut net, a, b) = talking(seed);
+        for node in [A, B] {
+            // Its own offer is the second description, its answer the third.
+            net.auto_respond(node, 200, versioned(3));
+        }
+        net.with(A, |e, now| e.reoffer(a, versioned(2), now));
+        net.with(B, |e, now| e.reoffer(b, versioned(2), now));
+        net.run_for(secs(10));
+        for (node, session) in [(A, a), (B, b)] {
+            assert_eq!(
+                net.nodes[node].story().iter().filter(|word| *word == "reoffered 200").count(),
+                1,
+                "seed {seed}"
+            );
+            // And so does the next one, whose user has not counted along.
+            let held = versioned(4).map(|(kind, text)| (kind, [&text[..], b"a=sendonly\r\n"].concat().into()));
+            net.with(node, |e, now| e.reoffer(session, held, now));
+            net.run_for(secs(1));
+            let sent = net.nodes[node].sent();
+            let mut versions: Vec<u64> = sent.iter().filter_map(version).collect();
+            versions.dedup();
+            // The caller waits longer (RFC 3261 §14.1): its offer comes after its answer.
+            let expected = if node == A { vec![2, 3, 4, 5] } else { vec![2, 3, 4] };
+            assert_eq!(versions, expected, "seed {seed} (RFC 3264 §8)");
+        }
+    }
 }

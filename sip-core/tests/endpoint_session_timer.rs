@@ -262,3 +262,30 @@ fn a_timer_does_not_outlive_its_session() {
     net.run_for(secs(1));
     net.assert_at_rest();
 }
+
+#[test]
+fn a_change_that_is_asked_for_while_a_refresh_is_out_waits_for_it() {
+    for refused in [false, true] {
+        let (mut net, a, b) = talking(every(600, 90), every(1_800, 90));
+        net.forget();
+        net.auto_respond(A, 200, Some(sdp()));
+        net.filter = Some(Box::new(move |_, _, message| message.method().as_str() != "UPDATE"));
+        net.run_for(secs(301));
+        net.with(B, |e, now| e.reoffer(b, Some(sdp()), now));
+        net.with(B, |e, now| e.reoffer(b, Some(sdp()), now));
+        net.run_for(secs(1));
+        assert_eq!(net.nodes[B].sent_requests("INVITE").len(), 0, "one at a time (RFC 3261 §14.1)");
+        assert_eq!(net.nodes[B].story(), ["reoffer failed Canceled"], "the second one");
+        if refused {
+            let update = net.nodes[B].sent_requests("UPDATE")[0].clone();
+            net.send("192.0.2.1:5060", B, &pair::response(&update, "500 Not Now"));
+        }
+        net.filter = None;
+        net.run_for(secs(10));
+        assert_eq!(net.nodes[B].story().last().unwrap(), "reoffered 200", "refused: {refused}");
+        assert_eq!(net.nodes[B].sent_requests("INVITE").len(), 1);
+        net.with(A, |e, now| e.hangup(a, Vec::new(), now));
+        net.run_for(secs(1));
+        net.assert_at_rest();
+    }
+}

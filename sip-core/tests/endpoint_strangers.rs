@@ -70,7 +70,7 @@ fn copies_of_a_stateless_request_get_the_same_tag() {
 
 #[test]
 fn methods_are_refused_by_what_is_known_of_them() {
-    for method in ["REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"] {
+    for method in ["REGISTER", "MESSAGE", "PUBLISH"] {
         let answer = answered(&request(method, ""), 405);
         assert!(text(&answer, Name::Allow).contains("INVITE"), "{method}");
     }

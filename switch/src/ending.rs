@@ -3,6 +3,8 @@
 use crate::letter::Release;
 use crate::{Cause, Origin, Status};
 use carrier::TwilioError;
+use sip_core::header::Warning;
+use sip_core::sdp::SdpError;
 
 /// A decision that a call is over.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub(crate) struct Ending {
     pub(crate) cause: Cause,
     /// Said in a Reason header beside the Q.850 cause's (RFC 3326).
     pub(crate) elsewhere: bool,
+    /// What a 488 says besides (RFC 3261 §20.43), where more is known than the cause's reason.
+    pub(crate) warning: Option<Warning>,
 }
 
 impl Ending {
@@ -25,7 +29,13 @@ impl Ending {
             retry: false,
             reason: reason.into(),
         };
-        Self { status, cause, elsewhere: false }
+        Self { status, cause, elsewhere: false, warning: None }
+    }
+
+    /// A call whose offer cannot be agreed to.
+    pub(crate) fn undescribed(error: &SdpError) -> Self {
+        let ending = Self::new(Status::Failed, Origin::Switch, error.status(), error.to_string());
+        Self { warning: error.warning(), ..ending }
     }
 
     /// The end of a leg because another call has ended, or has no use for it any more.

@@ -18,6 +18,7 @@ mod io;
 mod letter;
 mod provision;
 mod record;
+mod refusal;
 pub mod registrar;
 mod route;
 mod sid;

@@ -7,6 +7,7 @@ use crate::desk::{Desk, Timer};
 use crate::door::Proved;
 use crate::io::{Input, Output};
 use crate::provision::Provisioned;
+use crate::refusal::Refusal;
 use crate::registrar::{Ban, BindingView, UserId};
 use crate::tally::Usage;
 use crate::trunk::TrunkStatus;
@@ -397,7 +398,7 @@ impl Switch {
             Event::Ladder { session, entry } => self.on_ladder(session, entry, now),
             Event::ReofferDone { session, result } => {
                 self.with_session(session, |call, desk| {
-                    call.on_reoffer_done(result.as_ref().ok(), desk, now);
+                    call.on_change_done(result.as_ref().ok(), desk, now);
                 });
             }
             Event::Arrived { request, message, source } => self.desk.on_arrived(request, &message, &source, now),
@@ -518,13 +519,8 @@ impl Switch {
         replaces: Option<SessionId>,
         now: Now,
     ) {
-        if let Err(status) = self.admit(session, request, source, replaces, now) {
+        if let Err(Refusal { status, headers }) = self.admit(session, request, source, replaces, now) {
             tracing::info!(from = %source.addr, status = status.code(), "an INVITE was refused at the door");
-            let headers = if status == StatusCode::SERVICE_UNAVAILABLE {
-                vec![("Retry-After".to_owned(), endpoint::RETRY_AFTER.to_string())]
-            } else {
-                Vec::new()
-            };
             self.desk.endpoint.reject(session, status, headers, now);
         }
     }
@@ -536,7 +532,7 @@ impl Switch {
         source: &Source,
         replaces: Option<SessionId>,
         now: Now,
-    ) -> Result<(), StatusCode> {
+    ) -> Result<(), Refusal> {
         let (user, trunk) = match self.desk.callers.remove(&session) {
             Some(Proved::User(user)) => (Some(user), None),
             Some(Proved::Trunk(trunk)) => (None, Some(trunk)),
@@ -549,11 +545,11 @@ impl Switch {
             _ => self.desk.called(&called, user.as_ref(), trunk)?,
         };
         if !self.admitting || self.calls.len() >= self.concurrent_calls {
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
+            return Err(StatusCode::SERVICE_UNAVAILABLE.into());
         }
         if let Err(reached) = self.desk.has_room(&listed.number.tenant) {
             tracing::info!(tenant = listed.number.tenant, ?reached, "a limit of the tenant refuses a call");
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
+            return Err(StatusCode::SERVICE_UNAVAILABLE.into());
         }
         let from = request.from().map_err(|_| StatusCode::BAD_REQUEST)?;
         let from = crate::route::subscriber(&from.uri).unwrap_or_else(|| "anonymous".to_owned());

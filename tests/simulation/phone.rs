@@ -7,8 +7,8 @@ use bytes::Bytes;
 use carrier_sim::virtual_network::{Output, Site};
 use sip_core::auth::Credentials;
 use sip_core::endpoint::{self, Endpoint, Event, Invite, MAX_FORWARDS, NextHop, OutOfDialog, SessionId};
-use sip_core::header::NameAddr;
-use sip_core::message::{Message, Method, StatusCode};
+use sip_core::header::{NameAddr, Warning};
+use sip_core::message::{Message, Method, Name, StatusCode};
 use sip_core::sdp::{self, AudioCodec, Direction, LocalAudio, SessionDescription};
 use sip_core::transport::{Input, Transport};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -37,6 +37,10 @@ pub struct Phone {
     asked_for_offer: bool,
     /// The calls that it holds.
     holds: BTreeSet<SessionId>,
+    /// It leaves changes of the other side unanswered until `answer_changes`.
+    pub hesitates: bool,
+    /// Those that it has not answered.
+    unanswered: Vec<Event>,
     /// What each call has agreed on last.
     flows: BTreeMap<SessionId, Direction>,
 }
@@ -61,6 +65,8 @@ pub enum Change {
     Bad,
     /// It has a fax to send, and no voice (ITU-T T.38).
     Fax,
+    /// It describes this.
+    Says(&'static str),
 }
 
 impl Phone {
@@ -85,6 +91,8 @@ impl Phone {
             version,
             asked_for_offer,
             holds: BTreeSet::new(),
+            hesitates: false,
+            unanswered: Vec::new(),
             flows: BTreeMap::new(),
         }
     }
@@ -130,6 +138,7 @@ impl Phone {
                     self.accept(self.sessions.len() - 1, now);
                 }
             }
+            Event::Reoffer { .. } if self.hesitates => self.unanswered.push(event),
             Event::Reoffer { session, id, request } if request.body().is_empty() => {
                 self.heard.push("is asked for an offer".to_owned());
                 let offer = body(sdp::offer(&self.local(Direction::SendRecv)));
@@ -145,7 +154,9 @@ impl Phone {
             Event::ReofferDone { session, result } => self.changed(session, &result, now),
             Event::Answered { .. } => self.heard.push("answered".to_owned()),
             Event::Confirmed { .. } => self.heard.push("confirmed".to_owned()),
-            Event::Failed { failure, .. } => self.heard.push(format!("failed {}", code_of(&failure))),
+            Event::Failed { failure, .. } => {
+                self.heard.push(format!("failed {}{}", code_of(&failure), why(&failure)));
+            }
             Event::ReferProgress { status, terminated, .. } => {
                 self.heard.push(format!("transfer {status}{}", if terminated { " at last" } else { "" }));
             }
@@ -154,8 +165,11 @@ impl Phone {
                 self.heard.push(format!("refer {status}"));
             }
             Event::RequestDone { result, .. } => {
-                let status = result.map_or_else(|failure| code_of(&failure), |response| code(&response));
-                self.heard.push(format!("info {status}"));
+                let (Ok(response) | Err(endpoint::Failure::Response(response))) = &result else { return };
+                let named = [Name::Allow, Name::AllowEvents]
+                    .into_iter()
+                    .filter_map(|name| response.header_str(name).map(|value| format!(" {}: {value}", name.as_str())));
+                self.heard.push(format!("info {}{}", code(response), named.collect::<String>()));
             }
             Event::Ended { request, .. } => {
                 self.heard.push(if request.is_some() { "is hung up on" } else { "ended" }.to_owned());
@@ -189,7 +203,7 @@ impl Phone {
                 }
                 "changes".to_owned()
             }
-            Err(failure) => format!("changes nothing: {}", code_of(failure)),
+            Err(failure) => format!("changes nothing: {}{}", code_of(failure), why(failure)),
         };
         self.heard.push(word);
     }
@@ -217,6 +231,15 @@ impl Phone {
     pub fn change(&mut self, nth: usize, change: Change, now: Now) {
         let offer = self.offer_of(self.sessions[nth], change);
         self.endpoint.reoffer(self.sessions[nth], offer, now);
+        self.drain(now);
+    }
+
+    /// Answers the changes that it has left unanswered, and hesitates no more.
+    pub fn answer_changes(&mut self, now: Now) {
+        self.hesitates = false;
+        for event in std::mem::take(&mut self.unanswered) {
+            self.on(event, now);
+        }
         self.drain(now);
     }
 
@@ -250,6 +273,7 @@ impl Phone {
         match change {
             Change::Offerless => None,
             Change::Fax => Some(body(FAX.into())),
+            Change::Says(text) => Some(body(text.into())),
             Change::Bad => Some(body("v=0\r\nthis is no description".into())),
             _ => Some(body(sdp::offer(&local))),
         }
@@ -326,6 +350,12 @@ impl Phone {
 
     /// Calls somebody, with these header fields besides.
     pub fn dial(&mut self, to: &str, headers: Vec<(String, String)>, now: Now) {
+        let offer = sdp::offer(&self.local(Direction::SendRecv));
+        self.dial_with(to, headers, offer, now);
+    }
+
+    /// Calls somebody and describes this.
+    pub fn dial_with(&mut self, to: &str, headers: Vec<(String, String)>, offer: Bytes, now: Now) {
         let to = NameAddr::new(format!("sip:{to}@{}", Ipv4Addr::from(SWITCH)).parse().unwrap());
         let invite = Invite {
             uri: to.uri.clone(),
@@ -337,7 +367,7 @@ impl Phone {
             max_forwards: MAX_FORWARDS,
             routes: Vec::new(),
             headers,
-            body: Some(body(sdp::offer(&self.local(Direction::SendRecv)))),
+            body: Some(body(offer)),
             credentials: self.credentials(),
             try_timeout: None,
             ring_timeout: None,
@@ -378,6 +408,13 @@ impl Phone {
         self.drain(now);
     }
 
+    /// Sends a request of this method inside its nth call.
+    pub fn ask(&mut self, nth: usize, method: Method, headers: &[(&str, &str)], now: Now) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.endpoint.send_request(self.sessions[nth], method, headers, None, now).unwrap();
+        self.drain(now);
+    }
+
     pub fn hangup(&mut self, nth: usize, now: Now) {
         self.endpoint.hangup(self.sessions[nth], Vec::new(), now);
         self.drain(now);
@@ -401,4 +438,11 @@ fn code_of(failure: &endpoint::Failure) -> u16 {
         endpoint::Failure::Response(response) | endpoint::Failure::Auth(_, Some(response)) => code(response),
         _ => 0,
     }
+}
+
+/// What a refusal says by its Warning.
+fn why(failure: &endpoint::Failure) -> String {
+    let endpoint::Failure::Response(response) = failure else { return String::new() };
+    let warning = response.values(Name::Warning).find_map(|value| Warning::parse(&value).ok());
+    warning.map(|warning| format!(" ({} {})", warning.code(), warning.text())).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use base::{Now, Rng};
 use carrier_sim::Carrier;
 use carrier_sim::virtual_network::{HostId, Input, Network, Node as _, Site};
 use sip_core::message::Method;
-use sip_core::sdp::Direction;
+use sip_core::sdp::{Direction, SdpError};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use switch::registrar::{RegistrarConfig, TenantDomain, User};
@@ -307,6 +307,98 @@ fn both_ends_hold_and_resume_in_any_order_and_talk_again() {
 }
 
 #[test]
+fn a_resume_that_comes_before_the_hold_is_answered_is_passed_on_once_it_is() {
+    for (holder, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        let mut village = alice_and_bob();
+        village.tell(other, |phone, _| phone.hesitates = true);
+        for change in [Change::Hold, Change::Resume] {
+            village.tell(holder, |phone, now| phone.change(0, change, now));
+            village.wait(1);
+            assert_eq!(village.heard(holder), ["changes"]);
+        }
+        village.tell(other, Phone::answer_changes);
+        village.wait(1);
+        assert_eq!(village.heard(other), ["is offered sendonly", "is offered sendrecv"]);
+        assert_eq!((village.flow(holder), village.flow(other)), (Direction::SendRecv, Direction::SendRecv));
+        village.close();
+    }
+}
+
+#[test]
+fn who_is_held_by_one_that_hangs_up_is_held_no_more_where_the_call_goes_on() {
+    for hold in [Change::Hold, Change::Says(SILENT)] {
+        let mut village = village_with(&["alice", "bob"], |config| {
+            let answer = serde_json::json!([{ "bridge": "bob" }, { "pause": 30 }]);
+            let answer = ivr::Answer::parse(&answer).expect("an answer");
+            config.provisioning.numbers[0].answer = answer;
+        });
+        village.tell(ALICE, |phone, now| phone.dial("+18325550100", Vec::new(), now));
+        village.wait(1);
+        assert_eq!(village.heard(ALICE), ["answered"]);
+        village.tell(BOB, |phone, now| phone.change(0, hold, now));
+        village.wait(1);
+        assert_eq!(village.heard(ALICE).len(), 1, "she is held");
+        village.tell(BOB, |phone, now| phone.hangup(0, now));
+        village.wait(1);
+        assert_eq!(village.heard(ALICE), ["is offered sendrecv"], "{hold:?}");
+        assert_eq!(village.flow(ALICE), Direction::SendRecv);
+        village.close();
+    }
+}
+
+/// What a phone describes that holds and plays nothing.
+const SILENT: &str = concat!(
+    "v=0\r\no=- 1 9 IN IP4 10.0.1.9\r\ns=-\r\nc=IN IP4 10.0.1.9\r\nt=0 0\r\n",
+    "m=audio 20000 RTP/AVP 0\r\na=inactive\r\n"
+);
+
+#[test]
+fn a_hold_begun_before_the_answer_is_told_to_the_other_end_at_the_answer_and_ends_with_a_resume() {
+    use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+    for (holder, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        for (hold, flows) in [(Change::Hold, (SendOnly, RecvOnly)), (Change::Says(SILENT), (Inactive, Inactive))] {
+            for resumes_early in [false, true] {
+                let case = format!("{holder} {hold:?}, resumes early: {resumes_early}");
+                let mut village = village(&["alice", "bob"]);
+                village.tell(BOB, |phone, _| phone.answers = false);
+                village.tell(ALICE, |phone, now| phone.dial("bob", Vec::new(), now));
+                village.wait(1);
+                village.tell(BOB, |phone, now| phone.early(0, now));
+                village.wait(1);
+                village.heard(BOB);
+                village.tell(holder, |phone, now| phone.change_early(0, hold, now));
+                village.wait(1);
+                if resumes_early {
+                    village.tell(holder, |phone, now| phone.change_early(0, Change::Resume, now));
+                    village.wait(1);
+                }
+                assert!(village.heard(holder).iter().all(|word| word == "changes"), "{case}");
+                assert!(village.heard(other).is_empty(), "{case}: nobody is told before the answer");
+                village.tell(BOB, |phone, now| phone.accept(0, now));
+                village.wait(1);
+                let told = village.heard(other);
+                let is_offer = |word: &&String| word.starts_with("is offered");
+                if resumes_early {
+                    assert_eq!(told.iter().find(is_offer), None, "{case}");
+                    village.close();
+                    continue;
+                }
+                let expected = format!("is offered {}", flows.0.as_str());
+                assert_eq!(told.iter().find(is_offer), Some(&expected), "{case}");
+                assert_eq!((village.flow(holder), village.flow(other)), flows, "{case}");
+                village.heard(holder);
+                village.tell(holder, |phone, now| phone.change(0, Change::Resume, now));
+                village.wait(1);
+                assert_eq!(village.heard(other), ["is offered sendrecv"], "{case}");
+                assert_eq!(village.heard(holder), ["changes"], "{case}");
+                assert_eq!((village.flow(holder), village.flow(other)), (SendRecv, SendRecv), "{case}");
+                village.close();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_call_is_taken_over_by_an_invite_that_replaces_it() {
     let mut village = alice_and_bob();
     let mut replaces = String::new();
@@ -331,6 +423,25 @@ fn a_key_that_comes_by_info_is_a_key() {
     assert_eq!(village.heard(ALICE), ["info 200"]);
     let digits = village.records().into_iter().filter(|record| matches!(record.fact, Fact::Digit { digit: '7', .. }));
     assert_eq!(digits.count(), 1);
+    village.close();
+}
+
+#[test]
+fn inside_a_call_an_unknown_event_package_is_489_and_what_is_not_taken_is_405_with_what_is() {
+    const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE";
+    let mut village = alice_and_bob();
+    let mut hears = |method: Method, headers: &[(&str, &str)]| {
+        village.tell(ALICE, |phone, now| phone.ask(0, method, headers, now));
+        village.wait(1);
+        village.heard(ALICE).concat()
+    };
+    let bad_event = "info 489 Allow-Events: refer";
+    assert_eq!(hears(Method::Subscribe, &[("Event", "dialog"), ("Expires", "60")]), bad_event);
+    assert_eq!(hears(Method::Subscribe, &[]), bad_event);
+    assert_eq!(hears(Method::Notify, &[("Event", "message-summary"), ("Subscription-State", "active")]), bad_event);
+    assert_eq!(hears(Method::Message, &[]), format!("info 405 Allow: {ALLOW}"));
+    assert_eq!(hears(Method::Options, &[]), format!("info 200 Allow: {ALLOW}"));
+    assert_eq!(hears(Method::Info, &[]), "info 200");
     village.close();
 }
 
@@ -399,12 +510,48 @@ fn a_proof_of_who_calls_goes_on_over_a_trunk_that_is_to_have_it_and_over_no_othe
     }
 }
 
+/// What a phone hears besides a 488.
+fn why(error: &SdpError) -> String {
+    let warning = error.warning().expect("a 488 says why");
+    format!(" ({} {})", warning.code(), warning.text())
+}
+
+#[test]
+fn a_description_that_is_not_agreed_to_is_488_and_says_why_in_an_invite_a_re_invite_and_an_update() {
+    macro_rules! described {
+        ($media:literal) => {
+            concat!("v=0\r\no=- 1 9 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n", $media, "\r\n")
+        };
+    }
+    let table = [
+        (described!("m=audio 20000 RTP/AVP 18"), 305, SdpError::NoCommonCodec),
+        (described!("m=video 20000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000"), 304, SdpError::NoAudio),
+        (described!("m=audio 20000 RTP/SAVP 0\r\na=crypto:1 UNKNOWN inline:QUFB"), 302, SdpError::NoCommonCrypto),
+        (described!("m=audio 20000 UDP/TLS/RTP/SAVPF 0"), 302, SdpError::NoCommonCrypto),
+    ];
+    for (text, code, error) in table {
+        let mut village = alice_and_bob();
+        assert_eq!(error.warning().map(|warning| warning.code()), Some(code));
+        let refused = format!("changes nothing: 488{}", why(&error));
+        village.tell(ALICE, |phone, now| phone.change(0, Change::Says(text), now));
+        village.wait(2);
+        village.tell(ALICE, |phone, now| phone.change_early(0, Change::Says(text), now));
+        village.wait(2);
+        assert_eq!(village.heard(ALICE), [refused.clone(), refused], "{text}");
+        village.tell(CAROL, |phone, now| phone.dial_with("bob", Vec::new(), text.into(), now));
+        village.wait(2);
+        assert_eq!(village.heard(CAROL), [format!("failed 488{}", why(&error))], "{text}");
+        assert!(village.heard(BOB).is_empty(), "{text}: nobody's phone rings for it");
+        village.close();
+    }
+}
+
 #[test]
 fn a_fax_that_nobody_takes_is_refused_and_the_voice_goes_on() {
     let mut village = alice_and_bob();
     village.tell(ALICE, |phone, now| phone.change(0, Change::Fax, now));
     village.wait(2);
-    assert_eq!(village.heard(ALICE), ["changes nothing: 488"]);
+    assert_eq!(village.heard(ALICE), [format!("changes nothing: 488{}", why(&SdpError::NoAudio))]);
     assert!(village.heard(BOB).is_empty(), "the other leg hears nothing of it");
     // The session stands: it can still be changed, and either may hang up.
     village.tell(ALICE, |phone, now| phone.change(0, Change::Hold, now));

@@ -1,8 +1,9 @@
 //! Answers that need no session: what is fit for one, OPTIONS, refusals (RFC 3261 §8.2, §11.2, §21.4).
 
 use super::command::Headers;
-use super::compose::{ALLOW, Answer, SDP};
+use super::compose::{ALLOW, ALLOW_EVENTS, Answer, SDP};
 use super::config::{Config, RETRY_AFTER, ReliableProvisionals};
+use super::session::is_about_refer;
 use crate::header::ContentType;
 use crate::message::{Message, Method, Name, Reject, StatusCode};
 use crate::uri::{Host, Scheme};
@@ -11,8 +12,8 @@ use crate::uri::{Host, Scheme};
 pub(super) type Checked = Result<(), Box<Answer>>;
 
 /// §11.2: what an INVITE would find.
-pub(super) fn options(config: &Config) -> Answer {
-    let answer = Answer::new(StatusCode::OK).header(Name::Allow, ALLOW).header(Name::Accept, SDP);
+pub(super) fn options(config: &Config, allow: impl Into<String>) -> Answer {
+    let answer = Answer::new(StatusCode::OK).header(Name::Allow, allow).header(Name::Accept, SDP);
     answer.header(Name::Supported, config.supported())
 }
 
@@ -21,19 +22,42 @@ pub(super) fn unavailable() -> Answer {
     Answer::new(StatusCode::SERVICE_UNAVAILABLE).header(Name::RetryAfter, RETRY_AFTER.to_string())
 }
 
-/// A method that nothing is done for: 405 where it is known, 501 where it is not (§8.2.1, §21.5.2).
-pub(super) fn refused_method(method: &Method) -> Answer {
+/// What is allowed outside of dialogs: what is allowed in them, and what our user has asked to be told of.
+pub(super) fn allowed_outside(config: &Config) -> String {
+    let own = ALLOW.split(", ");
+    let users = config.handed_up.iter().map(Method::as_str).filter(|method| !own.clone().any(|other| other == *method));
+    own.clone().chain(users).collect::<Vec<_>>().join(", ")
+}
+
+/// A method that nothing is done for: 405 where it is known, 501 where it is not, with what is allowed here (§8.2.1,
+/// §21.4.6, §21.5.2).
+pub(super) fn refused_method(method: &Method, allow: impl Into<String>) -> Answer {
     let status = match method {
         Method::Other(_) => StatusCode::NOT_IMPLEMENTED,
         _ => StatusCode::METHOD_NOT_ALLOWED,
     };
-    Answer::new(status).header(Name::Allow, allowed_but(method))
+    Answer::new(status).header(Name::Allow, allow)
 }
 
-/// What we allow elsewhere (a REFER in a dialog) is not allowed here, and Allow says what is (§21.4.6).
+/// What is allowed once our user has refused this method (§21.4.6).
 pub(super) fn allowed_but(method: &Method) -> String {
     let others: Vec<&str> = ALLOW.split(", ").filter(|other| *other != method.as_str()).collect();
     others.join(", ")
+}
+
+/// A SUBSCRIBE that would open a subscription: to an event package that is none of ours, or to none at all (RFC 6665
+/// §4.2.1.1, §4.2.3); only a REFER opens one to `refer` (RFC 3515 §2.4.4).
+pub(super) fn refused_subscription(request: &Message) -> Answer {
+    if is_about_refer(request) {
+        Answer::new(StatusCode::FORBIDDEN)
+    } else {
+        bad_event(Answer::new(StatusCode::BAD_EVENT))
+    }
+}
+
+/// A 489 names the packages that there are (RFC 6665 §8.3.2).
+pub(super) fn bad_event(answer: Answer) -> Answer {
+    answer.header(Name::AllowEvents, ALLOW_EVENTS)
 }
 
 /// An answer that the message layer asks for.

@@ -10,9 +10,11 @@ use base::Rng;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
-/// The methods that are answered with more than 405 (RFC 3261 §20.5).
-pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, REFER, NOTIFY, SUBSCRIBE";
+/// The methods that are never answered 405 or 501, inside a dialog or outside (RFC 3261 §20.5). MESSAGE is its user's
+/// business, and most take none inside a call.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE";
+/// The event packages that there are (RFC 6665 §8.2.2).
+pub(super) const ALLOW_EVENTS: &str = "refer";
 /// The one body an INVITE may carry.
 pub(super) const SDP: &str = "application/sdp";
 

@@ -131,8 +131,9 @@ pub enum Event {
         response: Message,
     },
     /// INFO, MESSAGE, SUBSCRIBE, or a NOTIFY that no REFER of ours has asked for, inside the session's dialog. Answer it
-    /// with `answer_request`; after [`super::REQUEST_TIMEOUT`] it is answered 500. What is known and not done here
-    /// (REGISTER, PUBLISH) is answered 405, what is unknown 501, without a word.
+    /// with `answer_request`, an event package that is not known with 489 (RFC 6665 §4.1.3, §4.2.1.1); after
+    /// [`super::REQUEST_TIMEOUT`] it is answered 500. What is known and not done here (REGISTER, PUBLISH) is answered 405,
+    /// what is unknown 501, without a word. MESSAGE is not named in Allow: a user may take it nonetheless.
     Request {
         /// Which session.
         session: SessionId,

@@ -253,13 +253,16 @@ impl Endpoint {
         self.core.ladder_received(None, request.arrival.peer(), &request.message, false);
         let answer = match (checked, &request.method) {
             (Err(answer), _) => *answer,
-            (Ok(()), Method::Options) => answer::options(&self.core.config),
+            (Ok(()), Method::Options) => answer::options(&self.core.config, answer::allowed_outside(&self.core.config)),
             // Without a dialog there is nothing to end, change or tell (§15.1.2, RFC 3311 §5.2, RFC 3262 §3, RFC 6086 §4.2.2,
             // RFC 6665 §4.1.3).
             (Ok(()), Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify) => {
                 Answer::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)
             }
-            (Ok(()), method) => answer::refused_method(method),
+            (Ok(()), Method::Subscribe) => answer::refused_subscription(&request.message),
+            // RFC 3515 §2.4.2: whom it is to be done for is not known outside of a call.
+            (Ok(()), Method::Refer) => Answer::new(StatusCode::FORBIDDEN),
+            (Ok(()), method) => answer::refused_method(method, answer::allowed_outside(&self.core.config)),
         };
         self.answer_stateless(&request.message, answer, request.arrival);
     }

@@ -105,11 +105,18 @@ impl Endpoint {
 
     /// Answers [`super::Event::Reoffer`] with a final status. A 2xx to a re-INVITE is repeated until its ACK.
     pub fn respond(&mut self, session: SessionId, id: ReofferId, status: StatusCode, body: Option<Body>, now: Now) {
-        self.call(session, now, |session, core| session.respond(core, id, status, body));
+        self.call(session, now, |session, core| session.respond(core, id, status, Vec::new(), body));
+    }
+
+    /// Refuses [`super::Event::Reoffer`] with a status from 300 to 699 (another one becomes 488) and what it says besides:
+    /// Warning, Retry-After.
+    pub fn decline(&mut self, session: SessionId, id: ReofferId, status: StatusCode, headers: Headers, now: Now) {
+        let status = if status.class() >= 3 { status } else { StatusCode::NOT_ACCEPTABLE_HERE };
+        self.call(session, now, |session, core| session.respond(core, id, status, users(headers), None));
     }
 
     /// Sends a re-INVITE; its end is [`super::Event::ReofferDone`]. One that meets the peer's (491) is tried again by
-    /// itself, one while another of ours is on fails with [`super::Failure::Canceled`].
+    /// itself, one while another that was asked for is on fails with [`super::Failure::Canceled`].
     pub fn reoffer(&mut self, session: SessionId, body: Option<Body>, now: Now) {
         self.call(session, now, |session, core| session.reoffer(core, body));
     }

@@ -14,6 +14,7 @@ mod replaces;
 pub mod scan;
 mod session_expires;
 mod via;
+mod warning;
 
 pub use content_type::ContentType;
 pub use cseq::CSeq;
@@ -23,3 +24,4 @@ pub use rack::{RAck, reliable};
 pub use replaces::Replaces;
 pub use session_expires::{Refresher, SessionExpires, min_se};
 pub use via::{MAGIC_COOKIE, Via};
+pub use warning::Warning;

@@ -3,7 +3,7 @@
 
 use super::{Contacts, MAX_HEADERS, MAX_LINE_BYTES, Message, Name, ResponseBuilder, Salvage, StatusCode};
 use super::{check_request, check_response};
-use crate::header::{CSeq, ContentType, NameAddr, Params, RAck, Replaces, SessionExpires, Via, params, scan};
+use crate::header::{CSeq, ContentType, NameAddr, Params, RAck, Replaces, SessionExpires, Via, Warning, params, scan};
 use bytes::Bytes;
 use std::fmt::Display;
 
@@ -103,6 +103,10 @@ fn look_at_values(data: &[u8]) {
     }
     if let Ok(rack) = RAck::parse(&value) {
         written_again(&rack, RAck::parse);
+    }
+    if let Ok(warning) = Warning::parse(&value) {
+        read(&warning);
+        written_again(&warning, Warning::parse);
     }
     if let Ok(expires) = SessionExpires::parse(&value) {
         written_again(&expires, SessionExpires::parse);

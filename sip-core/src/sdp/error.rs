@@ -1,5 +1,6 @@
 //! Why a session description was not agreed to, and what the peer is told.
 
+use crate::header::Warning;
 use thiserror::Error;
 
 /// Why a description could not be read, or agreed to.
@@ -52,15 +53,20 @@ impl SdpError {
         }
     }
 
-    /// The Warning code that says more than 488 does, and its text (RFC 3261 §20.43).
+    /// What a 488 says besides (RFC 3261 §20.43); nothing where the status says it all.
     #[must_use]
-    pub const fn warning(&self) -> Option<(u16, &'static str)> {
-        match self {
-            Self::Syntax(_) | Self::TooLarge { .. } => None,
-            Self::NoAudio | Self::AudioRefused => Some((304, "Media type not available")),
-            Self::NoCommonCodec => Some((305, "Incompatible media format")),
-            Self::SecureRequired(_) | Self::NoCommonCrypto => Some((302, "Incompatible transport protocol")),
-            Self::BadAddress(_) => Some((301, "Incompatible network address formats")),
-        }
+    pub fn warning(&self) -> Option<Warning> {
+        let (code, text) = match self {
+            Self::Syntax(_) | Self::TooLarge { .. } => return None,
+            Self::NoAudio | Self::AudioRefused => (304, "Media type not available: no audio stream that can be used"),
+            Self::NoCommonCodec => (305, "Incompatible media format: no audio codec in common"),
+            Self::SecureRequired(_) => (302, "Incompatible transport protocol: SRTP is not taken here, offer RTP/AVP"),
+            Self::NoCommonCrypto => (
+                302,
+                "Incompatible transport protocol: no SRTP keys in common, offer RTP/SAVP with a=crypto (RFC 4568)",
+            ),
+            Self::BadAddress(_) => (301, "Incompatible network address formats: offer a unicast address of our family"),
+        };
+        Some(Warning::new(code, text))
     }
 }

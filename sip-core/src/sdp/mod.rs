@@ -16,6 +16,7 @@ mod fuzz;
 mod offer;
 #[cfg(test)]
 mod tests;
+pub(crate) mod version;
 
 pub use answer::{Answered, Preference, accept_answer, answer, answer_after, answer_preferring};
 pub use codec::AudioCodec;

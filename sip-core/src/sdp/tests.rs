@@ -364,10 +364,11 @@ fn every_error_has_its_status_and_warning() {
         (SdpError::AudioRefused, 488, Some(304)),
         (SdpError::NoCommonCodec, 488, Some(305)),
         (SdpError::SecureRequired("RTP/SAVP".into()), 488, Some(302)),
+        (SdpError::NoCommonCrypto, 488, Some(302)),
         (SdpError::BadAddress("x".into()), 488, Some(301)),
     ];
     for (error, status, warning) in table {
-        assert_eq!((error.status(), error.warning().map(|(code, _)| code)), (status, warning), "{error}");
+        assert_eq!((error.status(), error.warning().map(|warning| warning.code())), (status, warning), "{error}");
     }
 }
 
@@ -448,7 +449,7 @@ fn an_address_of_the_other_family_is_refused_before_anybody_is_answered() {
     for c in ["IN IP6 2001:db8::1", "IN IP4 ::1"] {
         let offer = audio("m=audio 4000 RTP/AVP 0", &format!("c={c}\r\n"));
         let error = answer(&offer, &local()).unwrap_err();
-        assert_eq!((error.status(), error.warning().map(|(code, _)| code)), (488, Some(301)), "{c}");
+        assert_eq!((error.status(), error.warning().map(|warning| warning.code())), (488, Some(301)), "{c}");
         assert!(accept_answer(&local(), &offer).is_err(), "{c}");
     }
     let six = LocalAudio { addr: "2001:db8::5".parse().unwrap(), ..local() };

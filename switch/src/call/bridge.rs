@@ -217,7 +217,7 @@ impl Call {
                 let ending = Ending::released(&release, self.book.was_answered());
                 self.end(ending, desk, now);
             }
-            Letter::Flow(flow) => self.reoffer(flow, desk, now),
+            Letter::Flow(flow) => self.on_flow(flow, desk, now),
             Letter::Lend { to, tenant } => self.lend(to, &tenant, desk, now),
             Letter::Transfer { by, to, trunks } => self.transfer(by, to, trunks, desk, now),
             Letter::Replaced { by, media } => self.replaced(by, media, desk, now),
@@ -240,9 +240,11 @@ impl Call {
         self.wanted = Direction::SendRecv;
         self.peer = Some(with);
         self.record(Fact::Bridged { with }, desk, now);
-        if !self.on_hold && self.leg.local.as_ref().is_some_and(|local| local.direction != Direction::SendRecv) {
-            // The one before held it.
-            self.reoffer(Direction::SendRecv, desk, now);
+        // The one before may have held it.
+        self.catch_up(desk, now);
+        if self.leg.asks != Direction::SendRecv {
+            // Our far end has held before there was anybody to hear of it.
+            desk.letters.push_back((with, Letter::Flow(self.leg.asks)));
         }
     }
 
@@ -328,8 +330,8 @@ impl Call {
             return desk.letters.push_back((leg, Letter::Release(release)));
         };
         desk.media(media::Command::Bridge { id: own.id, with: media });
-        self.join(leg, desk, now);
         desk.letters.push_back((leg, Letter::Joined { with: self.sid }));
+        self.join(leg, desk, now);
         self.bridge_stands(leg, desk, now);
     }
 
@@ -348,7 +350,8 @@ impl Call {
             self.unjoin(desk, now);
             if self.bridge.as_ref().is_some_and(|bridge| !bridge.legs.is_empty()) {
                 // Who has asked for a transfer need not wait for it.
-                return self.play_ringback(desk);
+                self.play_ringback(desk);
+                return self.catch_up(desk, now);
             }
             self.bridge_done(ending, desk, now);
         } else if let Some(bridge) = self.bridge.as_mut().filter(|bridge| bridge.legs.contains(&other)) {
@@ -360,6 +363,8 @@ impl Call {
 
     pub(super) fn unjoin(&mut self, desk: &mut Desk, now: Now) {
         let Some(with) = self.peer.take() else { return };
+        // A hold of that one's goes with it; our far end is told where the call goes on.
+        self.wanted = Direction::SendRecv;
         if let Some(own) = self.leg.media {
             desk.media(media::Command::Unbridge { id: own.id });
         }
@@ -414,6 +419,7 @@ impl Call {
         self.bridged = Some(ending);
         self.on_program(input, desk, now);
         self.bridged = None;
+        self.catch_up(desk, now);
     }
 
     /// How a call ends whose program is over: by the end of the bridge, where that is what ended it.
@@ -452,6 +458,7 @@ impl Call {
         let Stage::Talking(talk) = &mut self.stage else { return };
         talk.program.get_or_insert_with(|| ivr::Program::standing_by(context)).replace(answer, now);
         self.drain_program(desk, now);
+        self.catch_up(desk, now);
     }
 
     /// Tells every call that has to do with this one that it ends.
@@ -469,15 +476,31 @@ impl Call {
         self.bridge = None;
     }
 
-    /// The other leg's far end holds or resumes: so do we, toward ours.
-    pub(super) fn reoffer(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
-        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+    /// The other leg's far end holds or resumes: so do we, toward ours; before its ACK, once that has come.
+    fn on_flow(&mut self, flow: Direction, desk: &mut Desk, now: Now) {
         self.wanted = flow;
-        let flow = if self.on_hold { super::live::without_listening(flow) } else { flow };
+        self.catch_up(desk, now);
+    }
+
+    /// Audio is to flow as it is wanted: where we have told our far end otherwise, it is told now, or where it still thinks
+    /// about what it was told before, after that.
+    pub(super) fn catch_up(&mut self, desk: &mut Desk, now: Now) {
+        let (Stage::Talking(talk), Some(local)) = (&self.stage, &mut self.leg.local) else { return };
+        let flow = if self.on_hold { super::live::without_listening(self.wanted) } else { self.wanted };
+        if local.direction == flow || std::mem::replace(&mut self.leg.changing, true) {
+            return;
+        }
         local.version += 1;
         local.direction = flow;
         let body = Some((sdp::CONTENT_TYPE.to_owned(), sdp::offer(local)));
         desk.endpoint.reoffer(talk.session(), body, now);
+    }
+
+    /// Our offer has come to its end.
+    pub(crate) fn on_change_done(&mut self, answer: Option<&Message>, desk: &mut Desk, now: Now) {
+        self.leg.changing = false;
+        self.on_reoffer_done(answer, desk, now);
+        self.catch_up(desk, now);
     }
 
     /// The far end has answered our offer; one that it refuses leaves the session as it was. What is agreed on now.

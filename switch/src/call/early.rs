@@ -4,6 +4,7 @@
 use super::leg::{self, Phase, stream};
 use super::{Call, Stage};
 use crate::desk::Desk;
+use crate::refusal::Refusal;
 use base::Now;
 use sip_core::endpoint::ReofferId;
 use sip_core::message::{Message, StatusCode};
@@ -41,8 +42,8 @@ impl Call {
                 self.agree_early(answered, request, desk);
             }
             Err(error) => {
-                let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                desk.endpoint.respond(session, id, status, None, now);
+                let Refusal { status, headers } = Refusal::from(&error);
+                desk.endpoint.decline(session, id, status, headers, now);
             }
         }
     }
@@ -80,6 +81,8 @@ impl Call {
     /// The audio moves, and the answer of the call will find it there.
     fn agree_early(&mut self, answered: Answered, request: &Message, desk: &mut Desk) {
         let Answered { sdp, negotiated } = answered;
+        // Whom it is joined with hears of a hold; who is not yet, once they are.
+        self.on_asked(negotiated.peer_direction, desk);
         match &mut self.stage {
             Stage::Dialing(dialing) => {
                 let tag = request.from().ok().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::book::Book;
 use crate::desk::Desk;
 use crate::ending::Ending;
 use crate::record::Admission;
+use crate::refusal::Refusal;
 use crate::route::Listed;
 use crate::trunk::IDENTITY;
 use crate::{CallSid, Direction, Fact, Origin, Status};
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use ivr::Next;
 use sip_core::endpoint::{MAX_FORWARDS, SessionId, Source};
 use sip_core::message::{Message, StatusCode};
-use sip_core::sdp::{self, AudioCodec, LocalAudio, Negotiated, SdpError, SessionDescription};
+use sip_core::sdp::{self, AudioCodec, LocalAudio, Negotiated, SessionDescription};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,11 +72,11 @@ pub(crate) struct Arrival<'a> {
     pub(crate) replaces: Option<CallSid>,
 }
 
-/// Begins an inbound call, or says with which response to refuse it before anything is kept.
-pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<Call, StatusCode> {
+/// Begins an inbound call, or says with what to refuse it before anything is kept.
+pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<Call, Refusal> {
     let body = arrival.request.body();
     let offer = (!body.is_empty()).then(|| SessionDescription::parse(body)).transpose();
-    let offer = offer.map_err(|error| refusal(&error))?;
+    let offer = offer.map_err(|error| Refusal::from(&error))?;
     let sid = CallSid::new(now.wall, &mut desk.rng);
     let trunk = arrival.trunk.map(|trunk| desk.trunks.name(trunk).to_owned());
     let number = &arrival.listed.number;
@@ -110,10 +111,6 @@ pub(crate) fn arrive(arrival: Arrival<'_>, desk: &mut Desk, now: Now) -> Result<
     let peer = arrival.source.addr.ip();
     call.reopen(Arriving { talk, offer, peer, encrypts, codecs, ports_tried: 0 }, desk, now);
     Ok(call)
-}
-
-fn refusal(error: &SdpError) -> StatusCode {
-    StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)
 }
 
 impl Call {
@@ -155,9 +152,14 @@ impl Call {
         let address = desk.media.toward(Some(arriving.peer));
         let Arriving { talk, offer, codecs, .. } = arriving;
         let local = Leg::describe(media, address, codecs, security, desk.rng.u64() >> 2);
+        let refused = offer.as_ref().and_then(|offer| sdp::answer(offer, &local).err());
         self.leg.local = Some(local);
         let next = talk.next();
         self.stage = Stage::Alerting(Alerting { talk, offer, said: None });
+        if let Some(error) = refused {
+            // Nobody's phone is to ring for a call that can only fail once it is answered.
+            return self.end(Ending::undescribed(&error), desk, now);
+        }
         if let Some(old) = self.replaces {
             self.take_over(old, desk, now);
         } else if next == Next::Bridge {
@@ -181,8 +183,7 @@ impl Call {
         match leg::answer(alerting.offer.as_ref()?, local, &self.leg.others) {
             Ok(answered) => alerting.said.insert((answered.sdp, answered.negotiated)).clone().into(),
             Err(error) => {
-                let code = error.status();
-                self.end(Ending::new(Status::Failed, Origin::Switch, code, error.to_string()), desk, now);
+                self.end(Ending::undescribed(&error), desk, now);
                 None
             }
         }
@@ -267,9 +268,9 @@ impl Call {
 /// never answered and came to us, else CANCEL or BYE as the user agent sees fit.
 pub(super) fn clear(session: SessionId, stage: &Stage, ending: &Ending, desk: &mut Desk, now: Now) {
     if let Stage::Arriving(_) | Stage::Alerting(_) = stage {
-        let code = ending.cause.sip_status.and_then(StatusCode::new).filter(|code| code.code() >= 300);
-        let code = code.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
-        desk.endpoint.reject(session, code, vec![reason(&format!("Q.850;cause={}", ending.cause.q850))], now);
+        let Refusal { status, mut headers } = Refusal::of(ending);
+        headers.push(reason(&format!("Q.850;cause={}", ending.cause.q850)));
+        desk.endpoint.reject(session, status, headers, now);
     } else {
         let cause = format!("Q.850;cause={}", ending.cause.q850);
         let value = if ending.elsewhere { format!("{ELSEWHERE}, {cause}") } else { cause };

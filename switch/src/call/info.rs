@@ -1,5 +1,5 @@
-//! Keys that come by INFO (the field's `application/dtmf-relay`, and `application/dtmf`), from phones that send no
-//! telephone-events, whether they offered them or not.
+//! Requests inside a call that change nothing of it. Keys come by INFO (the field's `application/dtmf-relay`, and
+//! `application/dtmf`), from phones that send no telephone-events, whether they offered them or not.
 
 use super::{Call, Stage};
 use crate::Fact;
@@ -32,8 +32,11 @@ impl Call {
     }
 
     fn judge(&mut self, request: &Message, desk: &mut Desk, now: Now) -> StatusCode {
-        if request.method() != Method::Info {
-            return StatusCode::METHOD_NOT_ALLOWED;
+        match request.method() {
+            Method::Info => {}
+            // The one package that there is, `refer`, is the user agent's own; none at all is no package (RFC 6665 §4.2.3).
+            Method::Subscribe | Method::Notify => return StatusCode::BAD_EVENT,
+            _ => return StatusCode::METHOD_NOT_ALLOWED,
         }
         let content = request.header_str(Name::ContentType).unwrap_or_default();
         let content = content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -46,6 +46,8 @@ pub(crate) struct Leg {
     /// What the far end last said of itself of its own accord: by an offer, or by its answer to one that it had asked us
     /// for. What it answers to an offer of ours else is bound by that, and tells nothing (RFC 3264 §6.1).
     pub(crate) asks: Direction,
+    /// An offer of ours is out, for another direction: the next one waits for its answer (RFC 3264 §4).
+    pub(crate) changing: bool,
     /// The far end does not listen.
     pub(crate) held: bool,
     /// Its keys come as telephone-events.

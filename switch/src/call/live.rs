@@ -108,7 +108,7 @@ impl Call {
             return;
         }
         self.record(if on { Fact::PutOnHold } else { Fact::TakenOffHold }, desk, now);
-        self.reoffer(self.wanted, desk, now);
+        self.catch_up(desk, now);
         match desk.prompts.get(HOLD_MUSIC).cloned().filter(|_| on) {
             Some(prompt) => self.with_media(desk, |id| media::Command::Play { id, play: HOLD, prompt, repeat: 0 }),
             None => self.with_media(desk, |id| media::Command::StopPlay { id, play: HOLD }),

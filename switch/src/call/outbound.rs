@@ -11,6 +11,7 @@ use crate::desk::{Desk, Timer, Wake};
 use crate::ending::Ending;
 use crate::letter::{Called, Letter};
 use crate::record::{Admission, CallbackForm, StatusCallback};
+use crate::refusal::warning_of;
 use crate::trunk::{NoPermit, Trunks, path_failure};
 use crate::{CallSid, Direction, Fact, Origin, Status};
 use base::Now;
@@ -438,6 +439,10 @@ impl Call {
             response.body().clone()
         };
         let stands = Agreed::of(dialing.agreed.as_ref(), response).cloned();
+        if stands.is_none() {
+            // What another fork has said of itself is not this one's word.
+            self.leg.asks = sdp::Direction::default();
+        }
         let negotiated = match (stands, &self.leg.local) {
             (Some(stands), _) => Ok(stands),
             (None, Some(local)) => {
@@ -597,7 +602,8 @@ fn failed(failure: &Failure) -> Ending {
     match failure {
         Failure::Response(response) => {
             let code = response.status().map_or(500, |status| status.code());
-            Ending::refused(code, &response.reason_phrase(), twilio_error(response).as_ref())
+            let ending = Ending::refused(code, &response.reason_phrase(), twilio_error(response).as_ref());
+            Ending { warning: warning_of(response), ..ending }
         }
         Failure::TryTimeout => carrier(408, "the carrier did not answer the INVITE at all"),
         Failure::NoAnswer => Ending::no_answer(),

@@ -7,6 +7,7 @@ use super::{Call, Stage};
 use crate::desk::{Desk, Wake};
 use crate::ending::Ending;
 use crate::letter::Letter;
+use crate::refusal::Refusal;
 use crate::{Fact, Origin, Status};
 use base::Now;
 use ivr::{CallContext, Next, Program};
@@ -55,6 +56,7 @@ impl Call {
     pub(super) fn talk(&mut self, talk: Talk, negotiated: &Negotiated, desk: &mut Desk, now: Now) {
         self.stage = Stage::Talking(talk);
         self.configure(negotiated, desk, now);
+        self.catch_up(desk, now);
         self.alarms.wake(Wake::Duration, self.max_duration, desk, now);
     }
 
@@ -96,6 +98,7 @@ impl Call {
             _ => return self.run_of_its_own(answer, desk, now),
         }
         self.drain_program(desk, now);
+        self.catch_up(desk, now);
     }
 
     /// What the media endpoint has seen.
@@ -189,14 +192,14 @@ impl Call {
                 self.on_asked(answered.negotiated.peer_direction, desk);
             }
             Err(error) => {
-                let status = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                desk.endpoint.respond(session, id, status, None, now);
+                let Refusal { status, headers } = Refusal::from(&error);
+                desk.endpoint.decline(session, id, status, headers, now);
             }
         }
     }
 
     /// The far end has said what it does: we do so toward whom we are joined with, also while that one holds us.
-    fn on_asked(&mut self, asks: Direction, desk: &mut Desk) {
+    pub(super) fn on_asked(&mut self, asks: Direction, desk: &mut Desk) {
         if std::mem::replace(&mut self.leg.asks, asks) != asks
             && let Some(peer) = self.peer
         {

@@ -118,9 +118,9 @@ impl Call {
     /// The one that this call talks to has been replaced.
     pub(super) fn take(&mut self, with: CallSid, media: EndpointId, desk: &mut Desk, now: Now) {
         let Some(own) = self.leg.media.filter(|_| self.is_live()) else { return };
+        desk.letters.push_back((with, Letter::Joined { with: self.sid }));
         self.hand_over(with, desk, now);
         desk.media(media::Command::Bridge { id: own.id, with: media });
-        desk.letters.push_back((with, Letter::Joined { with: self.sid }));
     }
 
     /// Its audio.

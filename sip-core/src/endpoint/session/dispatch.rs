@@ -3,7 +3,7 @@
 
 use super::super::answer;
 use super::super::command::{Body, Headers};
-use super::super::compose::Answer;
+use super::super::compose::{ALLOW, Answer};
 use super::super::core::{Core, Target};
 use super::super::event::{EndedBy, Failure};
 use super::super::exchange::Inside;
@@ -200,11 +200,11 @@ impl Session {
             Method::Subscribe if is_about_refer(&request) => self.on_refer_subscribe(core, server, &request),
             Method::Info | Method::Message | Method::Notify | Method::Subscribe => self.ask(core, server, request),
             Method::Options => {
-                core.reply(server, answer::options(&core.config));
+                core.reply(server, answer::options(&core.config, ALLOW));
                 Some(self)
             }
             method => {
-                core.reply(server, answer::refused_method(&method));
+                core.reply(server, answer::refused_method(&method, ALLOW));
                 Some(self)
             }
         }

@@ -32,6 +32,7 @@ pub(super) use calling::Calling;
 pub(super) use expiry::{invite_headers, too_small};
 pub(super) use in_dialog::Path;
 pub(super) use offered::Offered;
+pub(super) use refer::is_about_refer;
 pub(super) use table::Sessions;
 
 use super::SessionId;

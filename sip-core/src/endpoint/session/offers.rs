@@ -11,6 +11,9 @@ use super::super::transactions::ServerId;
 use super::At;
 use crate::dialog::DialogId;
 use crate::message::{Message, Method, StatusCode};
+use crate::sdp::CONTENT_TYPE;
+use crate::sdp::version::{under_version, version};
+use bytes::Bytes;
 use std::time::Duration;
 
 /// What both sides want to change.
@@ -18,6 +21,10 @@ use std::time::Duration;
 pub(super) struct Offers {
     pub(super) ours: Option<Ours>,
     pub(super) theirs: Option<Theirs>,
+    /// What our user has asked for while a refresh is out.
+    pub(super) next: Option<(Method, Option<Body>)>,
+    /// The last description of ours in a re-INVITE, an UPDATE or a 2xx to one, and its version.
+    said: Option<(u64, Bytes)>,
 }
 
 /// A re-INVITE or UPDATE of ours.
@@ -78,6 +85,21 @@ impl Theirs {
 }
 
 impl Offers {
+    /// A description of ours as it goes out: under a version above that of the last one, where it is another one (RFC 3264
+    /// §8). An offer that has waited out a glare was written before what we have answered meanwhile.
+    pub(super) fn numbered(&mut self, body: Option<Body>) -> Option<Body> {
+        let (content_type, mut sdp) = body?;
+        let Some(mut version) = version(&sdp).filter(|_| content_type == CONTENT_TYPE) else {
+            return Some((content_type, sdp));
+        };
+        if let Some((last, _)) = self.said.as_ref().filter(|(last, said)| version <= *last && *said != sdp) {
+            version = last.saturating_add(1);
+            sdp = under_version(&sdp, version);
+        }
+        self.said = Some((version, sdp.clone()));
+        Some((content_type, sdp))
+    }
+
     /// True where nothing is under way.
     pub(super) const fn is_idle(&self) -> bool {
         self.ours.is_none() && self.theirs.is_none()

@@ -115,7 +115,7 @@ impl Session {
 }
 
 /// True for a request about the subscription of a REFER.
-pub(super) fn is_about_refer(request: &Message) -> bool {
+pub(in super::super) fn is_about_refer(request: &Message) -> bool {
     let event = request.header(Name::Event).unwrap_or_default();
     let package = event.split(|byte| *byte == b';').next().unwrap_or_default();
     package.trim_ascii().eq_ignore_ascii_case(b"refer")

@@ -60,8 +60,14 @@ impl Session {
         }
     }
 
-    /// Sends it, or waits with it where the peer is changing the session itself.
+    /// Sends it, or waits with it where the peer is changing the session itself, or where it is being refreshed.
     pub(super) fn change(mut self, core: &mut Core, method: Method, body: Option<Body>, why: Why) -> Option<Self> {
+        let is_refreshed = self.at.offers.ours.as_ref().is_some_and(|ours| ours.why == Why::Refresh);
+        if why == Why::Asked && is_refreshed && self.at.offers.next.is_none() {
+            // Our user knows nothing of refreshes: one is no reason to refuse what it asks for.
+            self.at.offers.next = Some((method, body));
+            return Some(self);
+        }
         let dialog = self.state.current().map(|dialog| dialog.id().clone());
         let (Some(dialog), None, None) = (dialog, &self.at.offers.ours, &self.at.late_ack) else {
             self.at.tell_reoffer_done(core, why, Err(Failure::Canceled));
@@ -92,6 +98,7 @@ impl Session {
             self.at.start(core, SessionTimer::Ring, core.config.t1.saturating_mul(64));
             Purpose::Reinvite(self.at.id)
         };
+        ours.body = self.at.offers.numbered(ours.body);
         let request = InDialog { contact, headers, body: ours.body.clone(), ..InDialog::new(ours.method.clone()) };
         ours.exchange = Some(self.at.send_in_dialog(core, dialog, purpose, request));
         self.at.offers.ours = Some(ours);
@@ -153,7 +160,13 @@ impl Session {
         // §12.2.1.2: nobody there.
         let is_gone = matches!(status, 408 | 481) || matches!(result, Err(Failure::Timeout));
         self.at.tell_reoffer_done(core, ours.why, result);
-        if is_gone { self.lost(core, Vec::new(), Loss::Gone) } else { Some(self) }
+        if is_gone {
+            return self.lost(core, Vec::new(), Loss::Gone);
+        }
+        match self.at.offers.next.take() {
+            Some((method, body)) => self.change(core, method, body, Why::Asked),
+            None => Some(self),
+        }
     }
 
     /// A 2xx to our change.

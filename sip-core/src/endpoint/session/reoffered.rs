@@ -2,7 +2,7 @@
 //! ACK of a re-INVITE's 2xx.
 
 use super::super::ReofferId;
-use super::super::command::Body;
+use super::super::command::{Body, Headers};
 use super::super::compose::Answer;
 use super::super::config::REOFFER_TIMEOUT;
 use super::super::core::Core;
@@ -13,7 +13,8 @@ use super::expiry::too_small;
 use super::offers::{Phase, Theirs};
 use super::{Agreement, At, Session, State, not_now, reason};
 use crate::dialog::DialogId;
-use crate::message::{Message, Method, StatusCode};
+use crate::header::Warning;
+use crate::message::{Message, Method, Name, StatusCode};
 
 impl At {
     /// Asks our user.
@@ -90,6 +91,7 @@ impl Session {
         core: &mut Core,
         id: ReofferId,
         status: StatusCode,
+        headers: Headers,
         body: Option<Body>,
     ) -> Option<Self> {
         let is_it = |theirs: &mut Theirs| theirs.id == id && theirs.is_open() && status.is_final();
@@ -99,7 +101,7 @@ impl Session {
         match request.filter(|_| status.is_success()) {
             Some(request) => self.agreed(core, theirs, &request, status, body),
             None => {
-                core.reply(theirs.server, Answer { body, ..Answer::new(status) });
+                core.reply(theirs.server, Answer { headers, body, ..Answer::new(status) });
             }
         }
         self.proceed(core)
@@ -107,6 +109,7 @@ impl Session {
 
     /// Our user's yes.
     fn agreed(&mut self, core: &mut Core, theirs: Theirs, request: &Message, status: StatusCode, body: Option<Body>) {
+        let body = self.at.offers.numbered(body);
         let offers = body.is_some();
         if offers {
             self.at.described.clone_from(&body);
@@ -151,7 +154,11 @@ impl Session {
     /// Our user has been silent: the old session stands (§14.2).
     pub(super) fn reoffer_unanswered(self, core: &mut Core) -> Option<Self> {
         match self.at.offers.theirs.as_ref().map(|theirs| theirs.id) {
-            Some(id) => self.respond(core, id, StatusCode::NOT_ACCEPTABLE_HERE, None),
+            Some(id) => {
+                let warning = Warning::new(Warning::MISCELLANEOUS, "the offer was not answered here in time");
+                let headers = vec![(Name::Warning.as_str().to_owned(), warning.to_string())];
+                self.respond(core, id, StatusCode::NOT_ACCEPTABLE_HERE, headers, None)
+            }
             None => Some(self),
         }
     }

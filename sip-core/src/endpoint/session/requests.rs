@@ -2,7 +2,7 @@
 //! SUBSCRIBE (RFC 6665), handed to our user and taken from it.
 
 use super::super::SessionId;
-use super::super::answer::allowed_but;
+use super::super::answer::{allowed_but, bad_event};
 use super::super::command::{Body, Headers, InDialogId, Refused};
 use super::super::compose::Answer;
 use super::super::config::{MAX_OPEN_REQUESTS, REQUEST_TIMEOUT};
@@ -68,11 +68,12 @@ impl Session {
             let is_event = matches!(method, Some(Method::Subscribe | Method::Notify));
             // RFC 6665 §4.1.2.1: whoever subscribes inside a dialog is told where it is reached from now on.
             let contact = core.dialog_answer(server, status, self.state.user()).contact.filter(|_| is_event);
-            let mut answer = Answer { headers, body, contact, ..Answer::new(status) };
-            if let Some(method) = method.filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
-                // RFC 3261 §21.4.6.
-                answer = answer.header(Name::Allow, allowed_but(&method));
-            }
+            let answer = Answer { headers, body, contact, ..Answer::new(status) };
+            let answer = match (status, method) {
+                (StatusCode::METHOD_NOT_ALLOWED, Some(method)) => answer.header(Name::Allow, allowed_but(&method)),
+                (StatusCode::BAD_EVENT, _) => bad_event(answer),
+                _ => answer,
+            };
             core.reply(server, answer);
         }
         Some(self)
