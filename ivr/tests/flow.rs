@@ -207,6 +207,13 @@ fn a_recording_ends_by_silence_its_length_a_key_and_the_caller_as_a_live_one_doe
 }
 
 #[test]
+fn a_wait_lasts_though_the_caller_speaks_into_a_recording_meanwhile() {
+    let flow = flow(json!({ "start": "p", "states": { "p": { "pause": 1, "next": "r" }, "r": { "record": true } } }));
+    let lines = run(&flow, json!([{ "wait_s": 4 }, { "record_s": 1 }, { "press": "#" }]));
+    assert_eq!(lines[1..], ["4 > press #", "4 stop-record 1", "4 > the recording ends: 3 s", "4 hangup"]);
+}
+
+#[test]
 fn a_transfer_rings_for_its_time_and_is_canceled_by_a_caller_who_hangs_up() {
     let calls = flow(json!({ "start": "t", "states": {
         "t": { "transfer": ["alice", "bob"], "mode": "sequential", "timeout_s": 12, "next": "tell" },
