@@ -9,6 +9,7 @@
 //! `#[schema(nullable = false)]` beside its `Option`. What a request sends is in [`requests`], bounds and all.
 
 mod finish;
+mod flow;
 pub(super) mod page;
 pub(super) mod problems;
 mod program;
