@@ -45,10 +45,15 @@ const DROPPED: [(&str, Read); 8] = [
 ];
 
 /// What goes up and down.
-const GAUGES: [(&str, &str, Read); 4] = [
+const GAUGES: [(&str, &str, Read); 5] = [
     ("media_endpoints", "Endpoints on a shard now", |report| report.stats.endpoints),
     ("media_waiting_commands", "Commands that wait for a shard", |report| report.waiting as u64),
     ("media_held_commands", "Commands kept for endpoints on their way from another shard", |report| report.held as u64),
+    (
+        "media_connected_sockets",
+        "Sockets of their own for far ends that are spoken to for more than a second",
+        |report| report.direct as u64,
+    ),
     ("media_unwritten_blocks", "Pieces of recordings that wait for the disk", |report| report.unwritten as u64),
 ];
 

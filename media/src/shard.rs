@@ -174,7 +174,8 @@ impl Shard {
             None => self.slots.push(Some(endpoint)),
         }
         self.stats.endpoints += 1;
-        self.schedule(leg.slot);
+        // Without the time it is asked again as soon as it runs.
+        self.schedule(leg.slot, 0);
         leg
     }
 
@@ -217,7 +218,7 @@ impl Shard {
         match self.by_id.get(&id) {
             Some(&slot) => {
                 self.act(Leg { id, slot }, now, io, act);
-                self.schedule(slot);
+                self.schedule(slot, now.mono / 1_000_000);
             }
             None => self.stats.unknown_endpoint += 1,
         }
@@ -232,12 +233,11 @@ impl Shard {
         }
     }
 
-    fn schedule(&mut self, slot: u32) {
-        let endpoint = self.slots.get(slot as usize).and_then(Option::as_ref);
-        match endpoint.and_then(|endpoint| endpoint.wake()) {
-            Some(at) => self.wheel.set(slot, at),
-            None => self.wheel.stop(slot),
-        }
+    /// Asks an endpoint when it is next to be woken. Apart, so that the way of a packet stays short.
+    #[inline(never)]
+    fn schedule(&mut self, slot: u32, now_ms: u64) {
+        let endpoint = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+        self.wheel.put(slot, endpoint.and_then(|endpoint| endpoint.wake(now_ms)));
     }
 
     /// Takes a packet that came for an endpoint.
@@ -310,7 +310,7 @@ impl Shard {
         }
         // Only a key brings a deadline nearer; all others may be found later than they were set.
         if digit_down {
-            self.schedule(leg.slot);
+            self.schedule(leg.slot, now.mono / 1_000_000);
         }
     }
 
@@ -325,7 +325,8 @@ impl Shard {
         while let Some(slot) = self.wheel.expired(now_ms) {
             if let Some(id) = self.slots.get(slot as usize).and_then(Option::as_ref).map(|endpoint| endpoint.id) {
                 self.act(Leg { id, slot }, now, io, Endpoint::run);
-                self.schedule(slot);
+                let endpoint = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+                self.wheel.put(slot, endpoint.and_then(|endpoint| endpoint.next_wake(now_ms)));
             }
             served += 1;
             if served == limit {

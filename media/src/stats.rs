@@ -167,6 +167,8 @@ pub struct ShardReport {
     pub held: usize,
     /// Pieces of recordings that wait until the thread that writes files has room.
     pub unwritten: usize,
+    /// Sockets that are connected to where an endpoint's packets go, beside the one that hears everybody.
+    pub direct: usize,
     /// CPU time its thread used, in nanoseconds.
     pub cpu_ns: u64,
 }

@@ -55,6 +55,14 @@ impl Wheel {
         self.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
+    /// Sets `key`, or stops it.
+    pub(crate) fn put(&mut self, key: u32, at: Option<u64>) {
+        match at {
+            Some(at) => self.set(key, at),
+            None => self.stop(key),
+        }
+    }
+
     /// Stops `key`; nothing happens where it was not set.
     pub(crate) fn stop(&mut self, key: u32) {
         let Some(link) = self.links.get_mut(key as usize) else { return };

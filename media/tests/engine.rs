@@ -3,107 +3,14 @@
 #![cfg(feature = "worker")]
 #![allow(clippy::disallowed_methods, reason = "a test of the rim reads the clock for its deadlines")]
 
+mod rim;
+
 use base::Rng;
-use media::{
-    Capture, Codec, Command, EndpointId, Engine, EngineConfig, Event, Latch, MemberOptions, PlayId, Prompt, RoomId,
-    RoomOptions, ShardConfig, StreamConfig,
-};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
-
-/// More than anything here takes on a machine that does much else.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-struct Rig {
-    engine: Engine,
-    events: mpsc::Receiver<Event>,
-    seen: Vec<Event>,
-}
-
-impl Rig {
-    fn new(threads: usize) -> Self {
-        let (sender, events) = mpsc::channel();
-        let config = EngineConfig {
-            threads,
-            bind_ip: LOOPBACK,
-            shard: ShardConfig::default(),
-            origin: Instant::now(),
-            rng: Rng::from_u64(11),
-        };
-        let engine = Engine::start(config, move |event| drop(sender.send(event))).unwrap();
-        Self { engine, events, seen: Vec::new() }
-    }
-
-    fn send(&mut self, command: Command) {
-        self.engine.send(command).unwrap();
-    }
-
-    /// Waits for the first event, new or seen, that `found` takes.
-    fn wait<T>(&mut self, what: &str, found: impl Fn(&Event) -> Option<T>) -> T {
-        let end = Instant::now() + DEADLINE;
-        if let Some(index) = self.seen.iter().position(|event| found(event).is_some()) {
-            return found(&self.seen.remove(index)).unwrap();
-        }
-        while let Ok(event) = self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            if let Some(found) = found(&event) {
-                return found;
-            }
-            self.seen.push(event);
-        }
-        panic!("{what} did not come; seen: {:?}", self.seen);
-    }
-
-    /// Every shard's counts: a shard that was too busy to answer is asked again.
-    fn stats(&self) -> Vec<media::ShardStats> {
-        let end = Instant::now() + DEADLINE;
-        loop {
-            let stats = self.engine.stats();
-            if stats.len() == self.engine.shards() || Instant::now() > end {
-                return stats;
-            }
-        }
-    }
-
-    /// Opens an endpoint on the first free pair from `port` on.
-    fn open(&mut self, id: EndpointId, mut port: u16) -> u16 {
-        loop {
-            self.send(Command::Create { id, rtp_port: port });
-            let created = self.wait("an answer to Create", |event| match event {
-                Event::Created { rtp_port, .. } if event.id() == id => Some(Some(*rtp_port)),
-                Event::Failed { .. } if event.id() == id => Some(None),
-                _ => None,
-            });
-            match created {
-                Some(port) => return port,
-                None => port += 2,
-            }
-        }
-    }
-}
-
-fn config(port: u16) -> StreamConfig {
-    StreamConfig {
-        remote: SocketAddr::new(LOOPBACK, port),
-        remote_rtcp: None,
-        rtcp_mux: false,
-        codec: Codec::Pcmu,
-        payload_type_out: 0,
-        payload_type_in: 0,
-        dtmf_out: Some(101),
-        dtmf_in: Some(101),
-        dtmf_clock: 8_000,
-        ptime_ms: 20,
-        send: true,
-        receive: true,
-        srtp: None,
-        latch: Latch::Signalled,
-        timeout: None,
-        expects_media: true,
-    }
-}
+use media::{Capture, Codec, Command, EndpointId, Event, MemberOptions, PlayId, Prompt, RoomId, RoomOptions};
+use rim::{DEADLINE, LOOPBACK, Rig, config};
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Instant;
 
 fn sweep() -> Arc<Prompt> {
     let samples: Vec<i16> = (0..4000i32).map(|n| ((n * n / 40) % 20_000 - 10_000) as i16).collect();

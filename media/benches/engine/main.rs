@@ -24,7 +24,9 @@ use far::{Far, Seen};
 use media::{Codec, SrtpSuite};
 use std::time::Duration;
 
-/// How long one run is measured, after a second to settle.
+/// How long a run settles: by then the engine has connected a socket to each far end.
+const SETTLES: Duration = Duration::from_secs(2);
+/// How long it is measured after that.
 const MEASURED: Duration = Duration::from_secs(5);
 const RUNS: usize = 3;
 
@@ -71,7 +73,7 @@ fn run(work: Work, legs: usize, subject: Kind) -> (f64, Seen) {
         Kind::RawLoop => Box::new(bare::Bare::start(work, &far, true)),
     };
     let mut running = far.start(subject.ports(), work != Work::Play, work == Work::Relay);
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(SETTLES);
     running.begin();
     let before = subject.cpu();
     std::thread::sleep(MEASURED);

@@ -25,7 +25,7 @@ pub fn run(legs: usize, suite: Option<SrtpSuite>, measured: Duration) -> f64 {
         configure(&mut talkers, leg, address(port), mirrored.filter(|_| leg % 2 == 0));
         play(&mut talkers, leg, prompt.clone());
     }
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(super::SETTLES);
     let (sent, cpu) = (ours.sent(), ours.cpu());
     std::thread::sleep(measured);
     let (used, sent) = (ours.cpu() - cpu, ours.sent() - sent);

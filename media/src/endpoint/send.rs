@@ -13,6 +13,10 @@ use crate::prompt::Frame;
 use crate::watch::Silence;
 use base::Now;
 
+/// Milliseconds for which an endpoint that sends is not asked again what else is due: what was due last holds until then,
+/// and a key or a command asks at once. A deadline that a packet set anew is further off than this.
+const ASKED_EVERY: u64 = 100;
+
 /// How late, in milliseconds, a packet is still made up for.
 pub const MAX_BEHIND: u64 = 200;
 
@@ -42,6 +46,21 @@ pub(crate) fn sooner(left: Option<u64>, right: Option<u64>) -> Option<u64> {
     }
 }
 
+/// When something but a packet is due, as it was when the endpoint was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chores {
+    /// Milliseconds.
+    at: Option<u64>,
+    asked_at: u64,
+}
+
+impl Chores {
+    /// It is to be asked again: one is due, or it was asked too long ago.
+    fn are_due(self, now_ms: u64) -> bool {
+        now_ms >= self.asked_at + ASKED_EVERY || self.at.is_some_and(|at| at <= now_ms)
+    }
+}
+
 impl Endpoint {
     /// Does what is due.
     pub(crate) fn run(&mut self, ctx: &mut Context<'_>) {
@@ -52,16 +71,27 @@ impl Endpoint {
             self.run_ear(ctx);
             self.run_records(ctx);
         }
-        self.chores(ctx);
+        if self.chores.are_due(ctx.ms()) {
+            self.chores(ctx);
+        }
     }
 
     /// The next millisecond at which something is due. `None`: nothing until a command comes.
-    pub(crate) fn wake(&self) -> Option<u64> {
+    pub(crate) fn wake(&mut self, now_ms: u64) -> Option<u64> {
         let worked = if self.audio.is_some() { sooner(self.record_wake(), self.ear_wake()) } else { None };
         let reports = sooner(self.reports.due, self.quality_due);
         let chore = sooner(sooner(self.digits.deadline(), self.watch.deadline()), reports);
-        let chore = chore.map(|at| at.div_ceil(1_000_000));
-        sooner(sooner(chore, worked), self.pace.map(|pace| pace.at))
+        self.chores = Chores { at: chore.map(|at| at.div_ceil(1_000_000)), asked_at: now_ms };
+        sooner(sooner(self.chores.at, worked), self.pace.map(|pace| pace.at))
+    }
+
+    /// The same after it has run. While it only sends, what it is asked for otherwise lies in a dozen cache lines, and has not
+    /// changed.
+    pub(crate) fn next_wake(&mut self, now_ms: u64) -> Option<u64> {
+        match self.pace {
+            Some(pace) if self.audio.is_none() && !self.chores.are_due(now_ms) => sooner(self.chores.at, Some(pace.at)),
+            _ => self.wake(now_ms),
+        }
     }
 
     fn send_due(&mut self, pace: Pace, ctx: &mut Context<'_>) {

@@ -1,7 +1,7 @@
 //! The way into a shard's thread: a queue that is bounded for what may be refused, and an eventfd that wakes the loop.
 
 use super::EngineError;
-use super::sockets::Pair;
+use super::pair::Pair;
 use crate::command::{Command, EndpointId};
 use crate::record::{Block, RecordId};
 use crate::shard::EndpointState;

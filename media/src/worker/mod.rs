@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the rim: it reads the clock and starts the threads")]
 
 mod inbox;
+mod pair;
 mod sockets;
 mod thread;
 mod writer;
@@ -18,7 +19,7 @@ use crate::shard::ShardConfig;
 use crate::stats::{ShardReport, ShardStats};
 use base::Rng;
 use inbox::{Inbox, Message};
-use sockets::Pair;
+use pair::Pair;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -28,7 +29,7 @@ use std::{
 };
 
 pub use inbox::INBOX_LIMIT;
-pub use sockets::RECEIVE_BUFFER;
+pub use pair::{RECEIVE_BUFFER, STEADY};
 pub use thread::{HELD_COMMANDS, MESSAGES_REST, REST};
 pub use writer::WRITER_QUEUE;
 use writer::Writer;
@@ -71,6 +72,16 @@ pub enum EngineError {
     /// There is no such shard, or it has stopped.
     #[error("media shard {0} is not running")]
     Stopped(usize),
+}
+
+/// Sockets connected to where an endpoint's packets go are a convenience: all shards together take no more than one in so
+/// many of the descriptors that the process may have.
+const DIRECT_SHARE: u64 = 4;
+
+/// How many of them a shard may have.
+fn most_direct(shards: usize) -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / DIRECT_SHARE / shards.max(1) as u64).unwrap_or(usize::MAX)
 }
 
 /// Where events go that the engine tells by itself.
@@ -124,8 +135,9 @@ impl Engine {
         };
         let mut rng = config.rng.clone();
         for (shard, receiver) in receivers.into_iter().enumerate() {
+            let (inboxes, orders) = (engine.inboxes.clone(), orders.clone());
             let worker =
-                thread::Worker::new(shard, &config, rng.fork(), engine.inboxes.clone(), receiver, orders.clone());
+                thread::Worker::new(shard, &config, rng.fork(), inboxes, receiver, orders, most_direct(threads));
             let worker = worker.map_err(start(shard))?;
             let sink = sink.clone();
             let builder = std::thread::Builder::new().name(format!("media-{shard}"));

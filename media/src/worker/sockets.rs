@@ -1,36 +1,20 @@
-//! The sockets of one shard: a UDP pair an endpoint, found by slot, watched by one epoll.
+//! The sockets of one shard: a few an endpoint, found by slot, watched by one epoll.
 
-use crate::command::EndpointId;
+use super::pair::{Line, Pair, is_full};
 use crate::io::{Channel, Leg, PacketIo, SendResult};
 use rustix::event::epoll;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd, OwnedFd},
     time::Duration,
 };
 
-/// Receive buffer of an RTP socket, in octets: the kernel doubles it, a queued packet takes 832, so that 39 packets
-/// (0.8 s) fit. Beyond it the kernel drops the newest. The default would hold 213 KB a call.
-pub const RECEIVE_BUFFER: usize = 16 * 1024;
-
-/// The same of an RTCP socket, where a packet comes every few seconds.
-const RTCP_RECEIVE_BUFFER: usize = 4 * 1024;
+/// Sockets connected in one turn of the loop, so that a thousand calls that began together do not hold up a tick.
+const CONNECTS_A_TURN: usize = 8;
 
 /// The event that means the inbox and no socket.
 pub(super) const INBOX_TOKEN: u64 = u64::MAX;
-
-/// An endpoint's two sockets. That of RTCP is opened once there is something to report on or to be told: the most calls that
-/// are tried never have RTP, and a socket costs as much as a packet's whole way.
-#[derive(Debug)]
-pub(super) struct Pair {
-    id: EndpointId,
-    rtp: UdpSocket,
-    rtcp: Option<UdpSocket>,
-    /// Its RTCP port; zero once it could not be opened, which is tried once.
-    rtcp_port: u16,
-}
 
 /// All of a shard's.
 #[derive(Debug)]
@@ -40,11 +24,29 @@ pub(super) struct Sockets {
     pairs: Vec<Option<Pair>>,
     /// The pair that the next endpoint takes.
     prepared: Option<Pair>,
+    /// Connected sockets, of `most_direct`. Endpoints beyond send through the socket that hears everybody.
+    direct: usize,
+    most_direct: usize,
+    /// What may be connected in this turn yet.
+    connects: usize,
 }
 
 impl Sockets {
-    pub(super) fn new(bind: IpAddr) -> io::Result<Self> {
-        Ok(Self { bind, epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, pairs: Vec::new(), prepared: None })
+    pub(super) fn new(bind: IpAddr, most_direct: usize) -> io::Result<Self> {
+        Ok(Self {
+            bind,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            pairs: Vec::new(),
+            prepared: None,
+            direct: 0,
+            most_direct,
+            connects: CONNECTS_A_TURN,
+        })
+    }
+
+    /// How many sockets are connected to where their packets go.
+    pub(super) const fn direct(&self) -> usize {
+        self.direct
     }
 
     /// The sockets of the endpoint that is made next.
@@ -64,8 +66,9 @@ impl Sockets {
     }
 
     /// Sleeps until a socket is readable, the inbox rings, or `timeout` is over.
-    pub(super) fn wait(&self, ready: &mut Vec<epoll::Event>, timeout: Option<Duration>) {
+    pub(super) fn wait(&mut self, ready: &mut Vec<epoll::Event>, timeout: Option<Duration>) {
         ready.clear();
+        self.connects = CONNECTS_A_TURN;
         let timeout = timeout.and_then(|timeout| rustix::time::Timespec::try_from(timeout).ok());
         // A signal ends the wait early, and early is harmless: the loop looks at its clock.
         let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), timeout.as_ref());
@@ -73,14 +76,18 @@ impl Sockets {
 
     /// One packet from the socket an event names; `None`: no more.
     pub(super) fn receive(&mut self, token: u64, buffer: &mut [u8]) -> Option<(Leg, Channel, SocketAddr, usize)> {
-        let (slot, channel) = decode(token);
-        let pair = self.pairs.get(slot as usize)?.as_ref()?;
-        let (length, from) = pair.socket(channel)?.recv_from(buffer).ok()?;
+        let (slot, line) = decode(token);
+        let pair = self.pairs.get_mut(slot as usize)?.as_mut()?;
+        let before = pair.has_direct();
+        let received = pair.receive(line, buffer);
+        self.direct -= usize::from(before != pair.has_direct());
+        let (length, from) = received?;
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let leg = Leg { id: pair.id, slot };
         if pair.wants_rtcp() {
             self.open_rtcp(slot);
         }
+        let channel = if line == Line::Rtcp { Channel::Rtcp } else { Channel::Rtp };
         Some((leg, channel, from, length))
     }
 
@@ -88,22 +95,36 @@ impl Sockets {
     #[cold]
     fn open_rtcp(&mut self, slot: u32) {
         let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { return };
-        let address = SocketAddr::new(self.bind, std::mem::take(&mut pair.rtcp_port));
-        let data = epoll::EventData::new_u64(encode(slot, Channel::Rtcp));
-        let opened = open(address, RTCP_RECEIVE_BUFFER)
-            .and_then(|socket| Ok(epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN).map(|()| socket)?));
-        match opened {
-            Ok(socket) => pair.rtcp = Some(socket),
-            Err(error) => tracing::warn!(%address, %error, "the RTCP port cannot be opened: this call has no reports"),
+        let (address, opened) = pair.open_rtcp(self.bind);
+        if let Err(error) = opened.and_then(|socket| watch(&self.epoll, slot, Line::Rtcp, socket)) {
+            tracing::warn!(%address, %error, "the RTCP port cannot be opened: this call has no reports");
         }
+    }
+
+    /// Its packets have gone to one address for a while.
+    #[cold]
+    fn connect(&mut self, slot: u32) {
+        let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { return };
+        let before = pair.has_direct();
+        if self.connects == 0 || (!before && self.direct >= self.most_direct) {
+            return;
+        }
+        self.connects -= 1;
+        let connected = pair.connect().and_then(|socket| watch(&self.epoll, slot, Line::Direct, socket));
+        if let Err(error) = connected {
+            tracing::debug!(%error, "a media socket cannot be connected: it sends without");
+            pair.part();
+        }
+        self.direct += usize::from(pair.has_direct());
+        self.direct -= usize::from(before);
     }
 
     /// Takes in a pair, its own or another shard's.
     pub(super) fn attach(&mut self, slot: u32, pair: Pair) -> io::Result<()> {
-        for (channel, socket) in pair.sockets() {
-            let data = epoll::EventData::new_u64(encode(slot, channel));
-            epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN)?;
+        for (line, socket) in pair.sockets() {
+            watch(&self.epoll, slot, line, socket)?;
         }
+        self.direct += usize::from(pair.has_direct());
         let index = slot as usize;
         if self.pairs.len() <= index {
             self.pairs.resize_with(index + 1, || None);
@@ -117,6 +138,7 @@ impl Sockets {
     /// Gives a pair away; what waits in its buffers goes with it.
     pub(super) fn detach(&mut self, slot: u32) -> Option<Pair> {
         let pair = self.pairs.get_mut(slot as usize)?.take()?;
+        self.direct -= usize::from(pair.has_direct());
         for (_, socket) in pair.sockets() {
             // It can only fail where the socket is not watched, which is what is wanted.
             let _ = epoll::delete(&self.epoll, socket);
@@ -125,46 +147,22 @@ impl Sockets {
     }
 }
 
-fn open(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
-    socket.set_recv_buffer_size(buffer)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+fn watch(epoll: &OwnedFd, slot: u32, line: Line, socket: impl AsFd) -> io::Result<()> {
+    let data = epoll::EventData::new_u64(encode(slot, line));
+    Ok(epoll::add(epoll, socket, data, epoll::EventFlags::IN)?)
 }
 
-impl Pair {
-    /// Opens the RTP port of an endpoint.
-    pub(super) fn bind(bind: IpAddr, id: EndpointId, rtp_port: u16) -> Result<Self, String> {
-        let rtcp_port = rtp_port.checked_add(1).ok_or_else(|| format!("RTP port {rtp_port} has none above it"))?;
-        let address = SocketAddr::new(bind, rtp_port);
-        let rtp =
-            open(address, RECEIVE_BUFFER).map_err(|error| format!("RTP port {address} cannot be opened: {error}"))?;
-        Ok(Self { id, rtp, rtcp: None, rtcp_port })
-    }
-
-    fn wants_rtcp(&self) -> bool {
-        self.rtcp_port != 0
-    }
-
-    fn socket(&self, channel: Channel) -> Option<&UdpSocket> {
-        match channel {
-            Channel::Rtp => Some(&self.rtp),
-            Channel::Rtcp => self.rtcp.as_ref(),
-        }
-    }
-
-    fn sockets(&self) -> impl Iterator<Item = (Channel, &UdpSocket)> {
-        let rtcp = self.rtcp.iter().map(|socket| (Channel::Rtcp, socket));
-        std::iter::once((Channel::Rtp, &self.rtp)).chain(rtcp)
-    }
+fn encode(slot: u32, line: Line) -> u64 {
+    u64::from(slot) << 2 | line as u64
 }
 
-fn encode(slot: u32, channel: Channel) -> u64 {
-    u64::from(slot) << 1 | u64::from(channel == Channel::Rtcp)
-}
-
-fn decode(token: u64) -> (u32, Channel) {
-    ((token >> 1) as u32, if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp })
+fn decode(token: u64) -> (u32, Line) {
+    let line = match token & 3 {
+        0 => Line::Rtp,
+        1 => Line::Rtcp,
+        _ => Line::Direct,
+    };
+    ((token >> 2) as u32, line)
 }
 
 impl PacketIo for Sockets {
@@ -182,25 +180,87 @@ impl PacketIo for Sockets {
         {
             self.open_rtcp(leg.slot);
         }
-        let Some(Some(pair)) = self.pairs.get(leg.slot as usize) else { return SendResult::Failed };
-        let Some(socket) = pair.socket(channel) else { return SendResult::Failed };
         let to = match (self.bind, to.ip()) {
             // A socket that hears both families speaks to IPv4 by its mapped form (RFC 4291 §2.5.5.2).
             (IpAddr::V6(_), IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
-        match socket.send_to(packet, to) {
+        let Some(Some(pair)) = self.pairs.get_mut(leg.slot as usize) else { return SendResult::Failed };
+        let sent = match pair.send(channel, to, packet) {
             Ok(_) => SendResult::Sent,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => SendResult::Blocked,
-            Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::NOBUFS) => {
-                SendResult::Blocked
-            }
+            Err(error) if is_full(&error) => SendResult::Blocked,
             Err(_) => SendResult::Failed,
+        };
+        if channel == Channel::Rtp && pair.is_steady(to) {
+            self.connect(leg.slot);
         }
+        sent
     }
 
     fn close(&mut self, leg: Leg) {
         // Closed, they are watched no more.
-        drop(self.pairs.get_mut(leg.slot as usize).and_then(Option::take));
+        let closed = self.pairs.get_mut(leg.slot as usize).and_then(Option::take);
+        self.direct -= usize::from(closed.is_some_and(|pair| pair.has_direct()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pair::STEADY;
+    use super::*;
+    use crate::command::EndpointId;
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// Legs on free ports.
+    fn legs(sockets: &mut Sockets, legs: u32) -> Vec<Leg> {
+        let mut port = 45_000;
+        let mut open = |slot| {
+            let leg = Leg { id: EndpointId(u64::from(slot)), slot };
+            while sockets.open(leg, port).is_err() {
+                port += 2;
+            }
+            port += 2;
+            leg
+        };
+        (0..legs).map(&mut open).collect()
+    }
+
+    #[test]
+    fn only_so_many_sockets_are_connected_and_who_goes_makes_room() {
+        let far = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        let to = far.local_addr().unwrap();
+        let mut sockets = Sockets::new(LOOPBACK, 1).unwrap();
+        let legs = legs(&mut sockets, 2);
+        for _ in 0..2 * STEADY {
+            for leg in &legs {
+                assert_eq!(sockets.send(*leg, Channel::Rtp, to, &[0; 172]), SendResult::Sent);
+            }
+        }
+        assert_eq!(sockets.direct(), 1);
+        sockets.close(legs[0]);
+        assert_eq!(sockets.direct(), 0);
+        assert_eq!(sockets.send(legs[1], Channel::Rtp, to, &[0; 172]), SendResult::Sent);
+        assert_eq!(sockets.direct(), 1);
+    }
+
+    #[test]
+    fn a_turn_connects_a_few_and_the_next_turns_the_others() {
+        let far = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        let to = far.local_addr().unwrap();
+        let mut sockets = Sockets::new(LOOPBACK, 100).unwrap();
+        let legs = legs(&mut sockets, 2 * CONNECTS_A_TURN as u32);
+        for _ in 0..2 * STEADY {
+            for leg in &legs {
+                sockets.send(*leg, Channel::Rtp, to, &[0; 172]);
+            }
+        }
+        assert_eq!(sockets.direct(), CONNECTS_A_TURN);
+        sockets.wait(&mut Vec::with_capacity(4), Some(Duration::ZERO));
+        for leg in &legs {
+            sockets.send(*leg, Channel::Rtp, to, &[0; 172]);
+        }
+        assert_eq!(sockets.direct(), 2 * CONNECTS_A_TURN);
     }
 }

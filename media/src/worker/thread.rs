@@ -2,7 +2,8 @@
 
 use super::EngineConfig;
 use super::inbox::{Inbox, Message, Receiver};
-use super::sockets::{INBOX_TOKEN, Pair, Sockets};
+use super::pair::Pair;
+use super::sockets::{INBOX_TOKEN, Sockets};
 use super::writer::Order;
 use crate::command::{Command, EndpointId};
 use crate::event::Event;
@@ -106,8 +107,9 @@ impl Worker {
         inboxes: Arc<[Inbox]>,
         receiver: Receiver,
         orders: mpsc::SyncSender<Order>,
+        most_direct: usize,
     ) -> io::Result<Self> {
-        let sockets = Sockets::new(config.bind_ip)?;
+        let sockets = Sockets::new(config.bind_ip, most_direct)?;
         sockets.watch_inbox(receiver.as_fd())?;
         Ok(Self {
             number,
@@ -314,6 +316,7 @@ impl Worker {
             waiting: self.receiver.waiting(),
             held: self.held.len(),
             unwritten: self.ordered.len(),
+            direct: self.sockets.direct(),
             cpu_ns: cpu.tv_sec as u64 * 1_000_000_000 + cpu.tv_nsec as u64,
         }
     }
