@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use switch::CallSid;
 use utoipa::ToSchema;
+use utoipa::openapi::Ref;
 
 /// What a simulated caller is called where the request does not say.
 const FROM: &str = "+15005550006";
@@ -69,10 +70,14 @@ struct FlowResource {
     #[serde(flatten)]
     head: FlowHead,
     /// Its document, as it was stored.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = document)]
     flow: Value,
     /// What in it will end a call, though it is allowed.
     warnings: Vec<FlowWarning>,
+}
+
+fn document() -> Ref {
+    Ref::from_schema_name("FlowDocument")
 }
 
 /// A place in a flow that will end a call.

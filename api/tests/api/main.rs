@@ -19,6 +19,7 @@ mod document;
 mod errands;
 mod events;
 mod explain;
+mod flow_schema;
 mod flows;
 mod health;
 mod idempotency;

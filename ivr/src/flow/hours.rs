@@ -80,7 +80,7 @@ fn fixed(name: &str) -> Option<Offset> {
 /// `09:00`
 pub(super) fn time(text: &str) -> Option<Time> {
     let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| (part.len() == 2).then(|| part.parse::<i8>().ok()).flatten();
+    let two = |part: &str| part.parse::<i8>().ok().filter(|_| part.len() == 2 && !part.starts_with(['+', '-']));
     Time::new(two(hours)?, two(minutes)?, 0, 0).ok()
 }
 
@@ -156,5 +156,6 @@ mod tests {
         assert!(zone("Mars/Olympus").unwrap_err().contains("Europe/Berlin"));
         assert!(zone("-05:30").is_ok() && zone("+15:00").is_err() && zone("+1").is_err());
         assert!(time("24:00").is_none() && time("9:00").is_none() && time("09:60").is_none());
+        assert!(time("+9:00").is_none() && time("09:-0").is_none());
     }
 }

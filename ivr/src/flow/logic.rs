@@ -73,6 +73,9 @@ impl Reader {
             );
             return None;
         };
+        if items.len() > MAX_BRANCHES {
+            self.wrong(&inner, format!("at most {MAX_BRANCHES} times of opening, these are {}", items.len()));
+        }
         let items = items.iter().take(MAX_BRANCHES).enumerate();
         let spans = items.filter_map(|(nth, item)| self.span(item, &format!("{inner}[{nth}]"))).collect();
         let place = match table

@@ -5,7 +5,7 @@ use super::states::{Asking, Calling, Sent, State};
 use super::template::Template;
 use crate::answer::bridge::address;
 use crate::answer::documents::is_flow_name;
-use crate::answer::parse::{Table, flag, number, show};
+use crate::answer::parse::{Table, flag, just_true, number, show};
 use crate::answer::{ALL_KEYS, Mode, RecordOptions, is_key};
 use crate::http::Method;
 use crate::limits::{DEFAULT_RING_S, DEFAULT_TIMEOUT_S, MAX_RING_S, MAX_TALK_S, MAX_TARGETS, MAX_TIMEOUT_S};
@@ -45,7 +45,7 @@ impl Reader {
         let into = self.into(table, path);
         let on = self.edges(table, path, |when| {
             let class = matches!(when, "2xx" | "3xx" | "4xx" | "5xx" | "failed" | "other");
-            class || when.parse::<u16>().is_ok_and(|status| (200..=599).contains(&status))
+            class || (when.len() == 3 && when.parse::<u16>().is_ok_and(|status| (200..=599).contains(&status)))
         });
         let next = self.edge(table, "next", path);
         Some(State::Http { ask: Box::new(Asking { url: url?, method, body, timeout_s }), into, on, next })
@@ -106,8 +106,9 @@ impl Reader {
         self.template(item, path)
     }
 
-    pub(super) fn record(&mut self, table: &Table, path: &str) -> Option<State> {
+    pub(super) fn record(&mut self, argument: &Value, table: &Table, path: &str) -> Option<State> {
         self.only(table, &["record", "timeout_s", "max_s", "finish_on", "beep", "trim", "next", "empty"], path);
+        self.keep(just_true(argument, &format!("{path}.record")))?;
         let options = RecordOptions {
             silence_s: self.keep(number(table, "timeout_s", path, 0..=MAX_TIMEOUT_S, DEFAULT_TIMEOUT_S))?,
             max_s: self.keep(number(table, "max_s", path, 1..=MAX_TALK_S, 120))?,

@@ -73,7 +73,7 @@ impl Reader {
             "hours" => self.hours(argument, table, path),
             "http" => self.http(argument, table, path),
             "transfer" => self.transfer(argument, table, path),
-            "record" => self.record(table, path),
+            "record" => self.record(argument, table, path),
             "conference" => self.conference(argument, table, path),
             "flow" => self.sub_flow(argument, table, path),
             _ => {

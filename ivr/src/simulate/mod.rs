@@ -293,11 +293,11 @@ impl Stage {
     }
 
     /// For how many nanoseconds the caller speaks into a recording that has at most so many seconds; he does nothing else
-    /// meanwhile.
+    /// meanwhile, nor before a wait is over that it fell into.
     fn speaks(&mut self, max_s: u32) -> u64 {
         let Some(Step::RecordS(seconds)) = self.take(|step| matches!(step, Step::RecordS(_))) else { return 0 };
         let speaks = secs(seconds.min(max_s).into());
-        self.idle = Some(self.now.mono.saturating_add(speaks));
+        self.idle = self.idle.max(Some(self.now.mono.saturating_add(speaks)));
         speaks
     }
 }

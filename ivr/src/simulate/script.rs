@@ -36,8 +36,9 @@ pub enum Step {
     /// How the next transfer ends. Without it, or where it is completed, it is answered at once and lasts 30 seconds; one
     /// that nobody answers rings for its time, any other end comes after a second.
     Transfer(BridgeStatus),
-    /// For how many seconds the caller speaks into the next recording; the next step comes after them. Without it, he
-    /// says nothing. It ends as a live one does: by silence, its greatest length, a key or the end of the call.
+    /// For how many seconds the caller speaks into the next recording; the next step comes after them, and after a
+    /// [`Step::WaitS`] that still runs. Without it, he says nothing. It ends as a live one does: by silence, its greatest
+    /// length, a key or the end of the call.
     RecordS(u32),
 }
 

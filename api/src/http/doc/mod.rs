@@ -6,9 +6,11 @@
 //! its own problems by their codes in `x-problems`; [`problems`] knows the rest.
 //!
 //! What a handler answers derives [`ToSchema`](utoipa::ToSchema): every key of it is always there unless it says
-//! `#[schema(nullable = false)]` beside its `Option`. What a request sends is in [`requests`], bounds and all.
+//! `#[schema(nullable = false)]` beside its `Option`. What a request sends is in [`requests`], [`flow`] and
+//! [`program`], bounds and all.
 
 mod finish;
+mod flow;
 pub(super) mod page;
 pub(super) mod problems;
 mod program;

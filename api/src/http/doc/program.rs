@@ -9,7 +9,10 @@ use ivr::limits::{
 use serde_json::{Map, Value, json};
 
 /// A prompt's name ([`ivr::PromptName`]).
-const PROMPT: &str = r"^[A-Za-z0-9_-](\.?[A-Za-z0-9_-])*\.?$";
+pub(super) const PROMPT: &str = r"^[A-Za-z0-9_-](\.?[A-Za-z0-9_-])*\.?$";
+
+/// Keys of a telephone.
+pub(super) const KEYS: &str = "[0-9*#A-D]+";
 
 /// A program, a verb, and what a verb may hold.
 pub(super) fn schemas() -> [(&'static str, Value); 4] {
@@ -60,11 +63,11 @@ fn verb(name: &str, argument: Value, options: &Value) -> Value {
     })
 }
 
-fn whole(least: u32, most: u32) -> Value {
+pub(super) fn whole(least: u32, most: u32) -> Value {
     json!({ "type": "integer", "minimum": least, "maximum": most })
 }
 
-fn flag(unsaid: bool) -> Value {
+pub(super) fn flag(unsaid: bool) -> Value {
     json!({ "type": "boolean", "default": unsaid })
 }
 
@@ -72,7 +75,7 @@ fn word() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": MAX_WORD })
 }
 
-fn address() -> Value {
+pub(super) fn address() -> Value {
     json!({
         "type": "string", "pattern": r#"^[!#-+\--;=?-~]+$"#, "maxLength": MAX_TARGET_ADDRESS,
         "description": "A number, the name of a registered user, or a SIP URI.",
@@ -88,7 +91,7 @@ fn method() -> Value {
     json!({ "enum": ["GET", "POST"], "default": "POST" })
 }
 
-fn repeat() -> Value {
+pub(super) fn repeat() -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": MAX_LOOP, "default": 1, "description": "How often; 0: for ever." })
 }
 
@@ -147,7 +150,7 @@ fn gather() -> Value {
         "on": {
             "type": "object", "maxProperties": MAX_BRANCHES,
             "description": "What is run next, by the digits entered, `none` or `other`.",
-            "propertyNames": { "pattern": "^([0-9*#A-D]+|none|other)$" },
+            "propertyNames": { "pattern": format!("^({KEYS}|none|other)$") },
             "additionalProperties": { "$ref": "#/components/schemas/Program" },
         },
         "input": { "enum": ["keys", "speech", "both"], "default": "keys" },

@@ -1,11 +1,11 @@
 //! What requests send: schemas with the bounds that the code keeps.
 
-use super::program;
+use super::{flow, program};
 use crate::http::json::MAX_BODY;
 use crate::http::originate::{DEFAULT_MAX_DURATION_S, DEFAULT_TIMEOUT_S, MAX_DURATION_S, MAX_METADATA, MAX_TIMEOUT_S};
 use crate::http::steering::MAX_RECORD_S;
 use crate::webhooks::{EVENTS, MAX_URL, USUAL};
-use ivr::limits::{MAX_FLOW, MAX_GATHER_DIGITS, MAX_HURRIED_ERRANDS, MAX_HURRIED_STATES, MAX_STATES, MAX_TRANSCRIPT};
+use ivr::limits::{MAX_GATHER_DIGITS, MAX_TRANSCRIPT};
 use ivr::simulate::{MAX_SCRIPT, MAX_STEP_S, TRANSFER_ENDS};
 use serde_json::{Map, Value, json};
 
@@ -31,10 +31,10 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("ParticipantChange", participant()),
         ("RotateRequest", rotate()),
         ("RouteRequest", route()),
-        ("FlowDocument", flow()),
         ("SimulateRequest", simulate()),
     ];
     let all = all.into_iter().chain(super::provision::schemas()).map(|(name, schema)| (name.to_owned(), schema));
+    let all = all.chain(flow::schemas());
     all.chain(program::schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema))).collect()
 }
 
@@ -214,24 +214,6 @@ fn rotate() -> Value {
     })
 }
 
-fn flow() -> Value {
-    json!({
-        "type": "object",
-        "description": format!(
-            "A flow: at most {MAX_FLOW} octets and {MAX_STATES} states. It is checked whole when it is stored, and every \
-             mistake is told at once (`invalid_flow`). States that lead back to themselves need a second of the caller's, or \
-             something he enters, on the way (`warnings`): a call ends with an error after {MAX_HURRIED_STATES} states in a \
-             row without it, or {MAX_HURRIED_ERRANDS} of those that reach others."
-        ),
-        "required": ["start", "states"],
-        "properties": {
-            "start": { "type": ["string", "null"], "description": "The state that it begins with; null: it is over at once." },
-            "states": { "type": "object", "minProperties": 1, "maxProperties": MAX_STATES },
-        },
-        "examples": [{ "start": "hello", "states": { "hello": { "say": "Hello", "next": "end" }, "end": { "hangup": true } } }],
-    })
-}
-
 fn simulate() -> Value {
     let number = json!({ "type": ["string", "null"] });
     json!({
@@ -258,8 +240,8 @@ fn simulate() -> Value {
                         "const": true, "description": "Of the steps after it only the answers of web servers count.",
                     })),
                     step("record_s", &seconds(
-                        "The caller speaks into the next recording; without it he says nothing. It ends as a live one does: \
-                         by silence, its greatest length, a key or the end of the call.",
+                        "The caller speaks into the next recording; without it he says nothing. What he still waits for goes \
+                         on meanwhile. It ends as a live one does: by silence, its greatest length, a key or the end of the call.",
                     )),
                     step("transfer", &json!({
                         "enum": TRANSFER_ENDS.map(ivr::BridgeStatus::as_str),
