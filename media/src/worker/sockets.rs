@@ -209,7 +209,7 @@ mod tests {
     use super::super::pair::STEADY;
     use super::*;
     use crate::command::EndpointId;
-    use std::net::{Ipv4Addr, UdpSocket};
+    use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -243,6 +243,33 @@ mod tests {
         assert_eq!(sockets.direct(), 0);
         assert_eq!(sockets.send(legs[1], Channel::Rtp, to, &[0; 172]), SendResult::Sent);
         assert_eq!(sockets.direct(), 1);
+    }
+
+    /// Nothing comes twice, nor from elsewhere, whatever the ports are bound to.
+    #[test]
+    fn a_connected_socket_hears_its_far_end_where_the_ports_are_bound_to_every_address_too() {
+        let addresses = [LOOPBACK, Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        // A machine may have no IPv6.
+        for bind in addresses.into_iter().filter(|address| UdpSocket::bind((*address, 0)).is_ok()) {
+            let far = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+            let from = far.local_addr().unwrap();
+            let mut sockets = Sockets::new(bind, 1).unwrap();
+            let Some(leg) = legs(&mut sockets, 1).pop() else { unreachable!("one was asked for") };
+            let mut buffer = [0; 200];
+            let mut heard_at = from;
+            for _ in 0..=STEADY {
+                assert_eq!(sockets.send(leg, Channel::Rtp, from, &[0; 172]), SendResult::Sent, "{bind}");
+                heard_at = far.recv_from(&mut buffer).unwrap().1;
+            }
+            assert_eq!(sockets.direct(), 1, "{bind}");
+            far.send_to(&[7; 20], heard_at).unwrap();
+            let mut ready = Vec::with_capacity(4);
+            sockets.wait(&mut ready, Some(Duration::from_secs(60)));
+            let token = ready.first().map(|event| event.data.u64()).unwrap();
+            assert_eq!(decode(token), (leg.slot, Line::Direct), "{bind}");
+            assert_eq!(sockets.receive(token, &mut buffer), Some((leg, Channel::Rtp, from, 20)), "{bind}");
+            assert_eq!(sockets.receive(token, &mut buffer), None, "{bind}");
+        }
     }
 
     #[test]
