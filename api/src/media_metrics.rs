@@ -33,11 +33,12 @@ const COUNTERS: [(&str, &str, Read); 6] = [
 ];
 
 /// Packets that went nowhere, by the cause in their label.
-const DROPPED: [(&str, Read); 8] = [
+const DROPPED: [(&str, Read); 9] = [
     ("blocked", |report| report.stats.blocked),
     ("refused", |report| report.stats.refused),
     ("too_late", |report| report.stats.skipped),
     ("stranger", |report| report.stats.strangers),
+    ("flooded", |report| report.stats.flooded),
     ("malformed", |report| report.stats.malformed),
     ("unauthentic", |report| report.stats.unauthentic),
     ("replayed", |report| report.stats.replayed),

@@ -24,9 +24,11 @@ pub struct PlayId(pub u64);
 pub enum Latch {
     /// Only the signalled address and port.
     Signalled,
-    /// The first valid packet from these ranges locks its source; after it, nobody else. An empty list hears nobody.
+    /// The first valid packet from these ranges locks its source; after it, nobody else but the signalled address and port,
+    /// where the ranges have it: its first packet takes the lock from whoever was before it. An empty list hears nobody.
     Ranges(Arc<[IpNet]>),
-    /// Symmetric RTP (RFC 4961): the first valid packet from anywhere locks its source; after it, nobody else.
+    /// Symmetric RTP (RFC 4961): the first valid packet from anywhere locks its source; after it, nobody else but the signalled
+    /// address and port, as above.
     FirstPacket,
 }
 

@@ -10,7 +10,8 @@ pub(crate) struct Gate {
     signalled: SocketAddr,
     signalled_rtcp: SocketAddr,
     mux: bool,
-    /// The source of the first valid packet: nobody else is heard, and it is where we send.
+    /// The source of the first valid packet: it is where we send, and nobody else is heard but the signalled address, which a
+    /// stranger who was first gives way to.
     locked: Option<SocketAddr>,
     /// Where RTCP came from, on the host whose RTP is heard.
     rtcp: Option<SocketAddr>,
@@ -40,11 +41,18 @@ impl Gate {
 
     /// Whether RTP from there may be heard.
     pub(crate) fn admits(&self, from: SocketAddr) -> bool {
-        match (&self.policy, self.locked) {
-            (_, Some(locked)) => from == locked,
-            (Latch::Signalled, None) => from == self.signalled,
-            (Latch::Ranges(ranges), None) => ranges.iter().any(|range| range.contains(&from.ip())),
-            (Latch::FirstPacket, None) => true,
+        match self.locked {
+            Some(locked) if from == locked => true,
+            Some(_) => from == self.signalled && self.may_lock(from),
+            None => self.may_lock(from),
+        }
+    }
+
+    fn may_lock(&self, from: SocketAddr) -> bool {
+        match &self.policy {
+            Latch::Signalled => from == self.signalled,
+            Latch::Ranges(ranges) => ranges.iter().any(|range| range.contains(&from.ip())),
+            Latch::FirstPacket => true,
         }
     }
 
@@ -148,13 +156,30 @@ mod tests {
     }
 
     #[test]
+    fn a_stranger_who_was_first_gives_way_to_the_signalled_address_for_good() {
+        let ranges: Arc<[_]> = Arc::new(["10.0.0.0/30".parse().unwrap()]);
+        for policy in [Latch::FirstPacket, Latch::Ranges(ranges)] {
+            let mut gate = Gate::new(&config(policy));
+            gate.lock(from("10.0.0.2:7"));
+            assert!(!gate.admits(from("10.0.0.3:7")) && !gate.admits(from("10.0.0.1:4002")));
+            assert!(gate.admits(from("10.0.0.1:4000")));
+            gate.lock(from("10.0.0.1:4000"));
+            assert!(!gate.admits(from("10.0.0.2:7")));
+            assert_eq!(gate.rtp(), from("10.0.0.1:4000"));
+        }
+        let mut gate = Gate::new(&config(Latch::Ranges(Arc::new(["192.0.2.0/24".parse().unwrap()]))));
+        gate.lock(from("192.0.2.9:7"));
+        assert!(!gate.admits(from("10.0.0.1:4000")), "signalled, and of no range");
+    }
+
+    #[test]
     fn only_signalling_opens_the_lock() {
         let mut gate = Gate::new(&config(Latch::FirstPacket));
         gate.lock(from("10.9.9.9:7"));
         let mut changed = config(Latch::FirstPacket);
         changed.send = false;
         gate.reconfigure(&changed);
-        assert!(!gate.admits(from("10.0.0.1:4000")));
+        assert!(!gate.admits(from("10.0.0.3:4000")));
         changed.remote = from("10.0.0.3:4000");
         gate.reconfigure(&changed);
         assert!(gate.admits(from("10.0.0.3:4000")));

@@ -115,6 +115,8 @@ pub struct ShardStats {
     pub skipped: u64,
     /// Packets from sources a latch refused.
     pub strangers: u64,
+    /// RTP packets beyond what an endpoint hears in a second.
+    pub flooded: u64,
     /// Packets that are no RTP or RTCP.
     pub malformed: u64,
     /// SRTP and SRTCP packets that their key did not authenticate.
@@ -144,6 +146,7 @@ impl ShardStats {
         self.refused += other.refused;
         self.skipped += other.skipped;
         self.strangers += other.strangers;
+        self.flooded += other.flooded;
         self.malformed += other.malformed;
         self.unauthentic += other.unauthentic;
         self.replayed += other.replayed;

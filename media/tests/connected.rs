@@ -157,6 +157,8 @@ fn a_far_end_whose_port_was_closed_hears_and_is_heard_again_once_it_is_open() {
     far.hear(MANY);
     far.speak_and_press(10);
     key(&mut rig);
+    far.hear(MANY);
+    rig.until("a connected socket again", |reports| direct(reports) == [1]);
     let report = close(&mut rig);
     assert_eq!((report.received.packets, report.received.lost), (18, 0), "{report:?}");
 }

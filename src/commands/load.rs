@@ -16,6 +16,7 @@ pub use args::LoadArgs;
 
 use super::raise_files;
 use against::Against;
+use args::Named;
 use origin::Origin;
 use report::Report;
 use run::Outcome;
@@ -27,6 +28,8 @@ use std::time::Duration;
 /// Why a load could not run.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The exit code where the command line is wrong, as for what its parser finds.
+const WRONG: u8 = 2;
 /// The exit code where a threshold was crossed.
 const CROSSED: u8 = 3;
 /// Between two targets: what the first is still to say to its end is not to be the second's burden.
@@ -35,7 +38,21 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Runs the load on every target in turn, and reports.
 pub async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
     raise_files();
-    let (origin, targets) = (Origin::here(), args.targets()?);
+    let targets = match check(args) {
+        Ok(targets) => targets,
+        Err(error) => {
+            eprintln!("tandem: {error}");
+            return Ok(ExitCode::from(WRONG));
+        }
+    };
+    // A report that cannot be written is known before the load is made for it.
+    for (option, file) in [("--json", &args.json), ("--html", &args.html)] {
+        if let Some(file) = file {
+            let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
+            opened.map_err(|error| format!("{option} {}: {error}", file.display()))?;
+        }
+    }
+    let origin = Origin::here();
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (target, pids) in targets {
         if let Some(before) = outcomes.last() {
@@ -49,6 +66,15 @@ pub async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
     let reports: Vec<_> = outcomes.iter().map(|outcome| Report::new(args, &origin, outcome)).collect();
     tell(args, &reports)?;
     Ok(if reports.iter().all(Report::is_good) { ExitCode::SUCCESS } else { ExitCode::from(CROSSED) })
+}
+
+/// The targets of a command line that is right.
+fn check(args: &LoadArgs) -> Result<Vec<(Named, Vec<u32>)>, Failure> {
+    let targets = args.targets()?;
+    for (target, _) in &targets {
+        plan::check(args, &target.uri)?;
+    }
+    Ok(targets)
 }
 
 /// The table, and the files that are asked for: of one target its report, of several all of them and their ratios.

@@ -123,6 +123,7 @@ pub(crate) struct Endpoint {
     /// A first packet was announced for this far end.
     met: bool,
     quality_due: Option<u64>,
+    pressure: receive::Pressure,
     strangers: u64,
     malformed: u64,
     /// Kept also while the stream is in clear: a key that comes back must not find its counters gone.
@@ -158,6 +159,7 @@ impl Endpoint {
             taker: None,
             met: false,
             quality_due: None,
+            pressure: receive::Pressure::default(),
             strangers: 0,
             malformed: 0,
             srtp: None,

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::io::Channel;
 use crate::reception::Arrival;
 use crate::telephone_event::TelephoneEvent;
+use base::Now;
 use rtp_rs::RtpReader;
 use std::net::SocketAddr;
 
@@ -23,6 +24,29 @@ const COMFORT_NOISE: u8 = 13;
 
 /// Octets of the header we build (RFC 3550 §5.1): no CSRC, no extension.
 const HEADER: usize = 12;
+
+/// RTP packets of one endpoint's own far end that are heard in a second: ten times what the shortest packet time makes, so
+/// that a backlog of some seconds comes through. More are counted and dropped. It is what ends a loop of media whose far end
+/// is another endpoint of ours, or itself: nothing else in RTP would.
+const MAX_HEARD_A_SECOND: u32 = 1_000;
+
+/// How much a far end sends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pressure {
+    second: u64,
+    heard: u32,
+}
+
+impl Pressure {
+    fn is_too_much(&mut self, now: Now) -> bool {
+        let second = now.mono / 1_000_000_000;
+        if second != self.second {
+            *self = Self { second, heard: 0 };
+        }
+        self.heard = self.heard.saturating_add(1);
+        self.heard > MAX_HEARD_A_SECOND
+    }
+}
 
 impl Endpoint {
     /// Takes one packet; gives back what a peer is to hear. Before the stream is configured there is nobody to hear.
@@ -80,6 +104,10 @@ impl Endpoint {
             self.count_malformed(ctx);
             return None;
         };
+        if self.pressure.is_too_much(ctx.now) {
+            ctx.stats.flooded += 1;
+            return None;
+        }
         let kind = stream.kind_of(rtp.payload_type());
         let known = !matches!(kind, Kind::Noise | Kind::Other);
         self.reception.unknown_payload += u64::from(!known);

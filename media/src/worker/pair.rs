@@ -9,10 +9,13 @@
 use crate::command::EndpointId;
 use crate::io::Channel;
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::AsRawFd,
+    sync::OnceLock,
 };
 
 /// Receive buffer of an RTP socket, in octets: the kernel doubles it, a queued packet takes 832, so that 39 packets
@@ -25,6 +28,12 @@ const RTCP_RECEIVE_BUFFER: usize = 4 * 1024;
 /// RTP packets in a row to one address before a socket is connected to it: a second. To open one costs as much as thirty
 /// packets save, and the most calls that are tried end sooner.
 pub const STEADY: u8 = 50;
+
+/// Packets after which it is tried again where nobody listened: five seconds.
+const AGAIN: u8 = 250;
+
+/// Descriptors that are left to HTTP, the database and SIP's connections: so many, or an eighth of those that there may be.
+const LEFT: u64 = 64;
 
 /// What an endpoint's descriptors are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +68,28 @@ enum Way {
     Open(u8),
     /// Through the connected one.
     Direct,
-    /// Through the one that hears everybody for as long as it goes there: the other could not be connected, or was told
-    /// that nobody listens (ICMP), which would cost each packet another try.
-    Barred,
+    /// Through the one that hears everybody, so many times so far: the other could not be connected, or was told that nobody
+    /// listens (ICMP), which costs a packet another try.
+    Barred(u8),
+}
+
+/// The first descriptor that is not media's. The process has raised its limit before it starts its shards.
+fn end_of_media() -> i64 {
+    static END: OnceLock<i64> = OnceLock::new();
+    *END.get_or_init(|| {
+        let all = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX >> 1);
+        (all - LEFT.min(all / 8)) as i64
+    })
 }
 
 fn open(address: SocketAddr, buffer: usize) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    // The kernel gives out the lowest that is free.
+    if i64::from(socket.as_raw_fd()) >= end_of_media() {
+        let what =
+            "all file descriptors but those kept for HTTP and the database are in use: raise LimitNOFILE (ulimit -n)";
+        return Err(io::Error::other(what));
+    }
     socket.set_recv_buffer_size(buffer)?;
     Ok(socket)
 }
@@ -116,7 +140,7 @@ impl Pair {
     fn receive_direct(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let direct = self.direct.as_ref()?;
         match direct.recv_from(buffer) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.way = Way::Barred,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.way = Way::Barred(0),
             received => return received.ok(),
         }
         let before = direct.recv_from(buffer).ok();
@@ -138,7 +162,7 @@ impl Pair {
 
     /// Goes on without.
     pub(super) fn part(&mut self) {
-        (self.direct, self.way) = (None, Way::Barred);
+        (self.direct, self.way) = (None, Way::Barred(0));
     }
 
     /// RTP has gone to one address for long enough to be connected to it.
@@ -151,7 +175,7 @@ impl Pair {
     ///
     /// Two sockets share a port where both say so as the second is bound; for no longer, so that nobody else can.
     pub(super) fn connect(&mut self) -> io::Result<&UdpSocket> {
-        (self.direct, self.way) = (None, Way::Barred);
+        (self.direct, self.way) = (None, Way::Barred(0));
         let address = self.rtp.local_addr()?;
         let direct = open(address, RECEIVE_BUFFER)?;
         let rtp = SockRef::from(&self.rtp);
@@ -177,11 +201,13 @@ impl Pair {
         match (&self.way, &self.direct) {
             (Way::Direct, Some(direct)) => match direct.send(packet) {
                 // What is told here may be about an earlier packet: this one has not been sent.
-                Err(error) if !is_full(&error) => self.way = Way::Barred,
+                Err(error) if !is_full(&error) => self.way = Way::Barred(0),
                 sent => return sent,
             },
             (Way::Open(sent), _) => self.way = Way::Open((sent + 1).min(STEADY)),
-            _ => {}
+            (Way::Barred(AGAIN), _) => self.way = Way::Open(STEADY),
+            (Way::Barred(sent), _) => self.way = Way::Barred(sent + 1),
+            (Way::Direct, None) => {}
         }
         self.rtp.send_to(packet, to)
     }

@@ -21,13 +21,23 @@ const USUAL_DURATION: Duration = Duration::from_secs(10);
 const TONE_SAMPLES: usize = 8_000;
 const TONE_HZ: f64 = 440.0;
 
+/// What is wrong with the command line, whatever the target is like.
+pub fn check(args: &LoadArgs, target: &str) -> Result<(), Failure> {
+    agree(args)?;
+    self::target(target)?;
+    pace(args)?;
+    numbering("--from", &args.from)?;
+    args.to.as_deref().map(|to| numbering("--to", to)).transpose()?;
+    credentials(args)?;
+    media(args, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(())
+}
+
 /// The load that was asked for, on one target.
 pub async fn plan(args: &LoadArgs, target: &str) -> Result<Setup, Failure> {
-    check(args)?;
     let target = self::target(target)?;
     let pace = pace(args)?;
     let duration = match (args.duration, args.calls, pace.length()) {
-        (Some(duration), ..) if duration.is_zero() => return Err("--duration: no call is due in no time".into()),
         (None, None, length) => Some(length.unwrap_or(USUAL_DURATION)),
         (duration, ..) => duration,
     };
@@ -103,7 +113,16 @@ fn credentials(args: &LoadArgs) -> Result<Option<Credentials>, Failure> {
 }
 
 /// What does not go together.
-fn check(args: &LoadArgs) -> Result<(), Failure> {
+fn agree(args: &LoadArgs) -> Result<(), Failure> {
+    if args.duration.is_some_and(|duration| duration.is_zero()) {
+        return Err("--duration: no call is due in no time".into());
+    }
+    if args.ramp.is_some() && !args.rate.contains("..") {
+        return Err("--ramp wants two rates, as in --rate 100..2000".into());
+    }
+    if args.step.is_some() && !args.rate.contains(',') {
+        return Err("--step wants several rates, as in --rate 100,200,400".into());
+    }
     for (option, given) in [("--digits", args.digits.is_some()), ("--srtp", args.srtp)] {
         if given && args.media == MediaArg::None {
             return Err(format!("{option} wants a stream; add --media send").into());
