@@ -307,19 +307,22 @@ fn what_cannot_be_is_said_in_a_sentence() {
     let _held = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
     let taken = format!("127.0.0.1:{port}");
     let target = "sip:x@127.0.0.1:9";
-    let cases: [(i32, &str, &[&str], &str); 15] = [
-        (1, "somewhere", &[], "`somewhere` is no SIP URI"),
-        (1, "tel:+15551234", &[], "is no SIP URI"),
-        (1, target, &["--rate", "0"], "--rate: a rate of 0 calls a second cannot be kept"),
-        (1, target, &["--rate", "1..5"], "--ramp says how long"),
-        (1, target, &["--to", "100%"], "--to: `100%`"),
+    let cases: [(i32, &str, &[&str], &str); 18] = [
+        (2, "somewhere", &[], "`somewhere` is no SIP URI"),
+        (2, "tel:+15551234", &[], "is no SIP URI"),
+        (2, target, &["--rate", "0"], "--rate: a rate of 0 calls a second cannot be kept"),
+        (2, target, &["--rate", "1..5"], "--ramp says how long"),
+        (2, target, &["--to", "100%"], "--to: `100%`"),
         (1, target, &["--bind", &taken], "Address already in use"),
         (1, target, &["--pid", "4294967295"], "--pid: process 4294967295"),
-        (1, target, &["--digits", "12"], "--digits wants a stream; add --media send"),
-        (1, target, &["--digits", "1x", "--media", "send"], "`x` is no key"),
-        (1, target, &["--digits", "12", "--media", "send", "--hold", "100ms"], "2 keys take 400ms"),
-        (1, target, &["--answer", "--bind", "127.0.0.1"], "--answer: name the port"),
-        (1, target, &["--user", "load"], "its password is missing"),
+        (2, target, &["--digits", "12"], "--digits wants a stream; add --media send"),
+        (2, target, &["--digits", "1x", "--media", "send"], "`x` is no key"),
+        (2, target, &["--digits", "12", "--media", "send", "--hold", "100ms"], "2 keys take 400ms"),
+        (2, target, &["--answer", "--bind", "127.0.0.1"], "--answer: name the port"),
+        (2, target, &["--user", "load"], "its password is missing"),
+        (2, target, &["--ramp", "5s"], "--ramp wants two rates"),
+        (2, target, &["--duration", "0s"], "no call is due in no time"),
+        (1, target, &["--html", "/nonexistent/page.html"], "--html /nonexistent/page.html: No such file"),
         (2, target, &["--against", target], "cannot be used with"),
         (2, target, &["--speed", "5"], "unexpected argument '--speed'"),
         (2, target, &["--max-failures", "lots"], "write a share, like 0.1%"),
