@@ -22,6 +22,9 @@ use std::{
 /// (0.8 s) fit. Beyond it the kernel drops the newest. The default would hold 213 KB a call.
 pub const RECEIVE_BUFFER: usize = 16 * 1024;
 
+/// Packets that wait in it at most.
+const BACKLOG: u8 = 39;
+
 /// The same of an RTCP socket, where a packet comes every few seconds.
 const RTCP_RECEIVE_BUFFER: usize = 4 * 1024;
 
@@ -59,6 +62,8 @@ pub(super) struct Pair {
     way: Way,
     /// Where the last RTP packet went.
     to: SocketAddr,
+    /// Packets that may wait yet in the socket that hears everybody, from before the connected one: they are read first.
+    earlier: u8,
 }
 
 /// How RTP goes to where the last packet went.
@@ -113,7 +118,7 @@ impl Pair {
         let rtp =
             bound(address, RECEIVE_BUFFER).map_err(|error| format!("RTP port {address} cannot be opened: {error}"))?;
         let nowhere = SocketAddr::new(bind, 0);
-        Ok(Self { id, rtp, rtcp: None, direct: None, rtcp_port, way: Way::Open(0), to: nowhere })
+        Ok(Self { id, rtp, rtcp: None, direct: None, rtcp_port, way: Way::Open(0), to: nowhere, earlier: 0 })
     }
 
     pub(super) fn wants_rtcp(&self) -> bool {
@@ -131,8 +136,18 @@ impl Pair {
         match line {
             Line::Rtp => self.rtp.recv_from(buffer).ok(),
             Line::Rtcp => self.rtcp.as_ref()?.recv_from(buffer).ok(),
-            Line::Direct => self.receive_direct(buffer),
+            Line::Direct => self.receive_earlier(buffer).or_else(|| self.receive_direct(buffer)),
         }
+    }
+
+    /// What came before the socket was connected comes before what it has.
+    fn receive_earlier(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        self.earlier = self.earlier.checked_sub(1)?;
+        let received = self.rtp.recv_from(buffer).ok();
+        if received.is_none() {
+            self.earlier = 0;
+        }
+        received
     }
 
     /// Nobody listens there, it may have been told (ICMP). What had come before is still heard, then it is closed: as long
@@ -186,7 +201,7 @@ impl Pair {
         direct.set_reuse_address(false)?;
         bound?;
         direct.connect(&self.to.into())?;
-        self.way = Way::Direct;
+        (self.way, self.earlier) = (Way::Direct, BACKLOG);
         Ok(self.direct.insert(direct.into()))
     }
 

@@ -273,6 +273,33 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_as_a_socket_is_connected_is_read_before_what_comes_after() {
+        let far = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        let to = far.local_addr().unwrap();
+        let mut sockets = Sockets::new(LOOPBACK, 1).unwrap();
+        let Some(leg) = legs(&mut sockets, 1).pop() else { unreachable!("one was asked for") };
+        let mut buffer = [0; 200];
+        for _ in 0..STEADY {
+            sockets.send(leg, Channel::Rtp, to, &[0; 172]);
+        }
+        let port = far.recv_from(&mut buffer).unwrap().1;
+        let say = |numbers: std::ops::RangeInclusive<u8>| numbers.for_each(|n| drop(far.send_to(&[n; 20], port)));
+        say(1..=5);
+        sockets.send(leg, Channel::Rtp, to, &[0; 172]);
+        assert_eq!(sockets.direct(), 1);
+        say(6..=9);
+        let (mut heard, mut ready) = (Vec::new(), Vec::with_capacity(4));
+        while heard.len() < 9 {
+            sockets.wait(&mut ready, Some(Duration::from_secs(60)));
+            assert!(!ready.is_empty(), "{heard:?}");
+            for token in ready.iter().map(|event| event.data.u64()) {
+                heard.extend(sockets.receive(token, &mut buffer).map(|_| buffer[0]));
+            }
+        }
+        assert_eq!(heard, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    #[test]
     fn a_turn_connects_a_few_and_the_next_turns_the_others() {
         let far = UdpSocket::bind((LOOPBACK, 0)).unwrap();
         let to = far.local_addr().unwrap();
