@@ -25,10 +25,10 @@ const COMFORT_NOISE: u8 = 13;
 /// Octets of the header we build (RFC 3550 §5.1): no CSRC, no extension.
 const HEADER: usize = 12;
 
-/// RTP packets of one endpoint's own far end that are heard in a second: ten times what the shortest packet time makes, so
-/// that a backlog of some seconds comes through. More are counted and dropped. It is what ends a loop of media whose far end
-/// is another endpoint of ours, or itself: nothing else in RTP would.
-const MAX_HEARD_A_SECOND: u32 = 1_000;
+/// RTP packets of one endpoint's own far end that are heard in a second: fifty times what the shortest packet time makes, so
+/// that a backlog comes through, and two far ends that answer each packet with one. More are counted and dropped. It is what
+/// bounds media whose far end is another endpoint of ours, or itself: that would go round as fast as a core can.
+const MAX_HEARD_A_SECOND: u32 = 5_000;
 
 /// How much a far end sends.
 #[derive(Clone, Copy, Debug, Default)]
