@@ -45,12 +45,8 @@ pub async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::from(WRONG));
         }
     };
-    // A report that cannot be written is known before the load is made for it.
     for (option, file) in [("--json", &args.json), ("--html", &args.html)] {
-        if let Some(file) = file {
-            let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
-            opened.map_err(|error| format!("{option} {}: {error}", file.display()))?;
-        }
+        file.as_deref().map_or(Ok(()), |file| try_writing(option, file))?;
     }
     let origin = Origin::here();
     let mut outcomes: Vec<Outcome> = Vec::new();
@@ -99,6 +95,17 @@ fn tell(args: &LoadArgs, reports: &[Report<'_>]) -> Result<(), Failure> {
     }
     text += &against.map(|against| table::ratios(&against)).transpose()?.unwrap_or_default();
     std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// A report that cannot be written is known before the load is made for it. No file is left where there was none.
+fn try_writing(option: &str, file: &Path) -> Result<(), Failure> {
+    let is_new = !file.exists();
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
+    opened.map_err(|error| format!("{option} {}: {error}", file.display()))?;
+    if is_new {
+        std::fs::remove_file(file)?;
+    }
     Ok(())
 }
 
